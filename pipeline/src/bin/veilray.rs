@@ -1,0 +1,4 @@
+//! `veilray`: the client.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! The client and the daemon: everything that crosses a process boundary.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! `veilray-sweep`: the researcher's experiments.
+#![forbid(unsafe_code)]
+
+fn main() {}
