@@ -1,6 +1,20 @@
 //! Vector backends, chosen once at run time. The only `unsafe` of the workspace lives in this folder.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod kernels;
+#[cfg(target_arch = "x86_64")]
+mod ntt;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod vector;
+
+use crate::modulus::{Modulus, Shoup};
+use crate::ntt::NttTable;
 use crate::{Error, Result};
 
 /// Which instruction set the kernels use.
@@ -105,3 +119,158 @@ impl Backend {
         }
     }
 }
+
+/// One limb of the basis that an extension starts from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub modulus: Modulus,
+    /// (D/q)^−1 mod q, D the product of the source moduli.
+    pub factor: Shoup,
+    /// ⌊2^(31 + bits(q)) / q⌋.
+    pub reciprocal: u32,
+    /// y · reciprocal >> shift is y / q with [`Source::FRACTION_BITS`] fractional bits.
+    pub shift: u32,
+}
+
+impl Source {
+    /// Fractional bits of the quotient's fixed-point sum.
+    pub const FRACTION_BITS: u32 = 48;
+
+    pub fn new(modulus: Modulus, factor: Shoup) -> Self {
+        let bits = modulus.bits();
+        Self {
+            modulus,
+            factor,
+            reciprocal: ((1u64 << (31 + bits)) / u64::from(modulus.value())) as u32,
+            shift: (31 + bits).saturating_sub(Self::FRACTION_BITS),
+        }
+    }
+}
+
+/// The multiple of q just above 2^62 that makes every |x| < 2^62 non-negative.
+fn offset_i64(m: &Modulus) -> u64 {
+    ((1u64 << 62) / u64::from(m.value()) + 1) * u64::from(m.value())
+}
+
+/// Defines a method of [`Backend`] per kernel: safe to call, because a `Backend` proves its instruction set.
+macro_rules! dispatch {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*);)*) => {
+        impl Backend {
+            $(
+                $(#[$doc])*
+                #[allow(clippy::too_many_arguments)]
+                pub(crate) fn $name(self, $($arg: $ty),*) {
+                    #[cfg(target_arch = "x86_64")]
+                    #[target_feature(enable = "avx2")]
+                    fn on_avx2($($arg: $ty),*) {
+                        // SAFETY: this function only runs where AVX2 is.
+                        unsafe { kernels::$name::<avx2::U32x8>($($arg),*) }
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+                    fn on_avx512($($arg: $ty),*) {
+                        // SAFETY: this function only runs where AVX-512 is.
+                        unsafe { kernels::$name::<avx512::U32x16>($($arg),*) }
+                    }
+                    match self.0 {
+                        Kind::Scalar => scalar::$name($($arg),*),
+                        // SAFETY: this kind is only constructed after the CPU has shown the feature.
+                        #[cfg(target_arch = "x86_64")]
+                        Kind::Avx2 => unsafe { on_avx2($($arg),*) },
+                        // SAFETY: as above.
+                        #[cfg(target_arch = "x86_64")]
+                        Kind::Avx512 => unsafe { on_avx512($($arg),*) },
+                    }
+                }
+            )*
+        }
+    };
+}
+
+dispatch! {
+    /// x + y mod q.
+    fn add_assign(m: &Modulus, x: &mut [u32], y: &[u32]);
+    /// x − y mod q.
+    fn sub_assign(m: &Modulus, x: &mut [u32], y: &[u32]);
+    /// −x mod q.
+    fn neg_assign(m: &Modulus, x: &mut [u32]);
+    /// x · y mod q, y in Montgomery form.
+    fn mul_montgomery_assign(m: &Modulus, x: &mut [u32], y: &[u32]);
+    /// x · 2^32 mod q: enters Montgomery form.
+    fn to_montgomery(m: &Modulus, x: &mut [u32]);
+    /// x · w mod q, for any 32-bit x.
+    fn mul_scalar_assign(m: &Modulus, x: &mut [u32], w: Shoup);
+    /// (y − x) · w mod q.
+    fn sub_from_mul_scalar(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup);
+    /// x + y · w mod q, for any 32-bit y.
+    fn add_mul_scalar_assign(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup);
+    /// left (+)= Σ shared[i] · a[i], right (+)= Σ shared[i] · b[i]; one factor of each product in Montgomery form.
+    fn dot_pair(m: &Modulus, shared: &[&[u32]], a: &[&[u32]], b: &[&[u32]], left: &mut [u32], right: &mut [u32], assign: bool);
+    /// (a0 + a1·s)(b0 + b1·s): a0 ← a0·b0, a1 ← a0·b1 + a1·b0, d2 ← a1·b1.
+    fn tensor(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]);
+    /// out[i] = x[index[i]], where every aligned run of 16 indices stays within one aligned run of 16.
+    fn permute(index: &[u32], x: &[u32], out: &mut [u32]);
+    /// First half of a basis extension: y_j = x_j · factor_j mod q_j, v = round(Σ y_j / q_j).
+    fn extend_prepare(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], v: &mut [u32]);
+    /// Second half: Σ y_j · hats_j + v · hats_last mod t, hats in Montgomery form.
+    fn extend_target(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]);
+    /// x mod q for |x| < 2^62.
+    fn reduce_i64(m: &Modulus, x: &[i64], out: &mut [u32]);
+}
+
+impl Backend {
+    /// N values in [0, 4q), natural order → evaluations in [0, q), bit-reversed order.
+    pub(crate) fn ntt_forward(self, t: &NttTable, x: &mut [u32]) {
+        assert_eq!(x.len(), 1 << t.log_n, "the table is for another ring");
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2")]
+        fn on_avx2(t: &NttTable, x: &mut [u32]) {
+            // SAFETY: AVX2 is here, the length is checked by the caller.
+            unsafe { ntt::ntt_forward::<avx2::U32x8, 8>(t, x) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+        fn on_avx512(t: &NttTable, x: &mut [u32]) {
+            // SAFETY: AVX-512 is here, the length is checked by the caller.
+            unsafe { ntt::ntt_forward::<avx512::U32x16, 16>(t, x) }
+        }
+        match self.0 {
+            // SAFETY: these kinds are only constructed after the CPU has shown the feature; the size suits the kernel.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 if t.log_n >= ntt::min_log_n::<avx2::U32x8>() => unsafe { on_avx2(t, x) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
+            _ => scalar::ntt_forward(t, x),
+        }
+    }
+
+    /// N evaluations in [0, 2q), bit-reversed order → coefficients in [0, q), natural order.
+    pub(crate) fn ntt_inverse(self, t: &NttTable, x: &mut [u32]) {
+        assert_eq!(x.len(), 1 << t.log_n, "the table is for another ring");
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2")]
+        fn on_avx2(t: &NttTable, x: &mut [u32]) {
+            // SAFETY: AVX2 is here, the length is checked by the caller.
+            unsafe { ntt::ntt_inverse::<avx2::U32x8, 8>(t, x) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+        fn on_avx512(t: &NttTable, x: &mut [u32]) {
+            // SAFETY: AVX-512 is here, the length is checked by the caller.
+            unsafe { ntt::ntt_inverse::<avx512::U32x16, 16>(t, x) }
+        }
+        match self.0 {
+            // SAFETY: as in `ntt_forward`.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 if t.log_n >= ntt::min_log_n::<avx2::U32x8>() => unsafe { on_avx2(t, x) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
+            _ => scalar::ntt_inverse(t, x),
+        }
+    }
+}
+
+/// Tells valgrind's memcheck, where the feature `constant-time-check` is on, that these bytes are secret.
+pub(crate) fn mark_secret(_bytes: &[u8]) {}

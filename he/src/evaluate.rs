@@ -1,0 +1,346 @@
+//! The operations of the server. Every disagreement of level, scale, parameters or keys is an error, never a wrong answer.
+
+use crate::ciphertext::{Ciphertext, Product};
+use crate::encode::Plaintext;
+use crate::galois;
+use crate::keys::ExpandedKeys;
+use crate::keyswitch::{Decomposed, add_times_p};
+use crate::params::Params;
+use crate::rns::{Eval, Poly};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// Scales whose ratio is nearer to one than this count as equal: the error it admits is below every precision this library reaches.
+pub const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 40) as f64;
+
+/// Evaluates on ciphertexts. It holds parameters and nothing else; keys come with the operations that need them.
+#[derive(Debug, Clone)]
+pub struct Evaluator {
+    params: Params,
+}
+
+fn same_scale(left: f64, right: f64) -> Result<()> {
+    if (left / right - 1.0).abs() > SCALE_TOLERANCE { Err(Error::ScaleMismatch { left, right }) } else { Ok(()) }
+}
+
+impl Evaluator {
+    /// An evaluator for these parameters.
+    pub fn new(params: &Params) -> Self {
+        Self { params: params.clone() }
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn own(&self, a: &Ciphertext) -> Result<()> {
+        self.params.check_same(&a.params)
+    }
+
+    fn pair(&self, a: &Ciphertext, b: &Ciphertext) -> Result<()> {
+        self.own(a)?;
+        self.own(b)?;
+        if a.level != b.level {
+            return Err(Error::LevelMismatch { left: a.level, right: b.level });
+        }
+        Ok(())
+    }
+
+    fn with_plain(&self, a: &Ciphertext, p: &Plaintext) -> Result<()> {
+        self.own(a)?;
+        self.params.check_same(&p.params)?;
+        if p.level < a.level {
+            return Err(Error::LevelMismatch { left: a.level, right: p.level });
+        }
+        Ok(())
+    }
+
+    /// The scale of a product, if it leaves the message room at that level.
+    fn product_scale(&self, scale: f64, level: usize) -> Result<f64> {
+        let log_q = self.params.log_q(level);
+        if scale.log2() + 1.0 >= log_q {
+            return Err(Error::ScaleTooLarge { log_scale: scale.log2(), log_q, level });
+        }
+        Ok(scale)
+    }
+
+    /// a + b.
+    ///
+    /// # Errors
+    /// Other parameters, levels or scales that differ.
+    pub fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        let mut out = a.clone();
+        self.add_assign(&mut out, b)?;
+        Ok(out)
+    }
+
+    /// a ← a + b, without a copy.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add`].
+    pub fn add_assign(&self, a: &mut Ciphertext, b: &Ciphertext) -> Result<()> {
+        self.pair(a, b)?;
+        same_scale(a.scale, b.scale)?;
+        a.seed = None;
+        a.c0.add_assign(&b.c0);
+        a.c1.add_assign(&b.c1);
+        Ok(())
+    }
+
+    /// a − b.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add`].
+    pub fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.pair(a, b)?;
+        same_scale(a.scale, b.scale)?;
+        let mut out = Ciphertext { seed: None, ..a.clone() };
+        out.c0.sub_assign(&b.c0);
+        out.c1.sub_assign(&b.c1);
+        Ok(out)
+    }
+
+    /// −a.
+    ///
+    /// # Errors
+    /// Other parameters.
+    pub fn neg(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.own(a)?;
+        let mut out = Ciphertext { seed: None, ..a.clone() };
+        out.c0.neg_assign();
+        out.c1.neg_assign();
+        Ok(out)
+    }
+
+    /// a + p; the plaintext may have a higher level than the ciphertext.
+    ///
+    /// # Errors
+    /// Other parameters, a plaintext of lower level, or another scale.
+    pub fn add_plain(&self, a: &Ciphertext, p: &Plaintext) -> Result<Ciphertext> {
+        self.with_plain(a, p)?;
+        same_scale(a.scale, p.scale)?;
+        let mut out = a.clone();
+        out.c0.add_assign(&p.poly);
+        Ok(out)
+    }
+
+    /// a − p.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add_plain`].
+    pub fn sub_plain(&self, a: &Ciphertext, p: &Plaintext) -> Result<Ciphertext> {
+        self.with_plain(a, p)?;
+        same_scale(a.scale, p.scale)?;
+        let mut out = a.clone();
+        out.c0.sub_assign(&p.poly);
+        Ok(out)
+    }
+
+    /// a · p slot by slot; the scales multiply. Rescale afterwards.
+    ///
+    /// # Errors
+    /// Other parameters, a plaintext of lower level, or a scale that the level cannot hold.
+    pub fn mul_plain(&self, a: &Ciphertext, p: &Plaintext) -> Result<Ciphertext> {
+        self.with_plain(a, p)?;
+        let scale = self.product_scale(a.scale * p.scale, a.level)?;
+        let mut factor = p.poly.restrict(a.c0.basis.q);
+        factor.to_montgomery();
+        let mut out = Ciphertext { seed: None, scale, ..a.clone() };
+        out.c0.mul_montgomery_assign(&factor);
+        out.c1.mul_montgomery_assign(&factor);
+        Ok(out)
+    }
+
+    /// a · k for an integer k: neither level nor scale change, the noise grows by |k|.
+    ///
+    /// # Errors
+    /// Other parameters.
+    pub fn mul_integer(&self, a: &Ciphertext, k: i64) -> Result<Ciphertext> {
+        self.own(a)?;
+        let mut out = Ciphertext { seed: None, ..a.clone() };
+        for c in [&mut out.c0, &mut out.c1] {
+            c.mul_scalar_assign(|m| m.shoup(m.reduce_i64(k)));
+        }
+        Ok(out)
+    }
+
+    /// a · b slot by slot, before relinearisation; the scales multiply.
+    ///
+    /// # Errors
+    /// Other parameters, levels that differ, or a scale that the level cannot hold.
+    pub fn tensor(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Product> {
+        self.pair(a, b)?;
+        let scale = self.product_scale(a.scale * b.scale, a.level)?;
+        let ring = self.params.ring()?;
+        let (mut d0, mut d1, mut d2) = (a.c0.clone(), a.c1.clone(), Poly::uninit(ring, a.c0.basis));
+        let n = ring.n();
+        let mut tasks: Vec<_> =
+            d0.data.chunks_exact_mut(n).zip(d1.data.chunks_exact_mut(n)).zip(d2.data.chunks_exact_mut(n)).collect();
+        crate::par::each(&mut tasks, |i, ((x0, x1), x2)| {
+            ring.backend.tensor(ring.modulus(i), x0, x1, b.c0.limb(i), b.c1.limb(i), x2);
+        });
+        Ok(Product { params: self.params.clone(), d: [d0, d1, d2], level: a.level, scale })
+    }
+
+    /// a ← a + b for products.
+    ///
+    /// # Errors
+    /// Other parameters, levels or scales that differ.
+    pub fn add_product(&self, a: &mut Product, b: &Product) -> Result<()> {
+        self.params.check_same(&a.params)?;
+        self.params.check_same(&b.params)?;
+        if a.level != b.level {
+            return Err(Error::LevelMismatch { left: a.level, right: b.level });
+        }
+        same_scale(a.scale, b.scale)?;
+        a.d.iter_mut().zip(&b.d).for_each(|(x, y)| x.add_assign(y));
+        Ok(())
+    }
+
+    /// Σ digits·key + P·(d0, d1), over QP.
+    fn relinearise_raised(&self, product: &Product, keys: &ExpandedKeys) -> Result<(Poly<Eval>, Poly<Eval>)> {
+        self.params.check_same(&product.params)?;
+        self.params.check_same(keys.params())?;
+        let key = keys.relinearisation(product.level)?;
+        let [d0, d1, d2] = &product.d;
+        let (mut left, mut right) = Decomposed::new(&self.params, d2.clone())?.inner_product(key);
+        add_times_p(&self.params, &mut left, d0);
+        add_times_p(&self.params, &mut right, d1);
+        Ok((left, right))
+    }
+
+    /// A product back as a ciphertext of two parts.
+    ///
+    /// # Errors
+    /// Other parameters, or no relinearisation key of that level.
+    pub fn relinearise(&self, product: &Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        let (mut left, mut right) = self.relinearise_raised(product, keys)?;
+        let down = &self.params.tables()?.down;
+        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: product.level, scale: product.scale, seed: None })
+    }
+
+    /// [`Evaluator::relinearise`] and [`Evaluator::rescale`] in one division: faster than both, and one rounding less.
+    ///
+    /// # Errors
+    /// As those two.
+    pub fn relinearise_rescale(&self, product: &Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.can_rescale(product.level)?;
+        let (mut left, mut right) = self.relinearise_raised(product, keys)?;
+        let down = self.params.tables()?.down_rescale(product.level);
+        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        let scale = product.scale / self.params.rescale_factor(product.level);
+        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: product.level - 1, scale, seed: None })
+    }
+
+    /// a · b slot by slot, relinearised, not rescaled.
+    ///
+    /// # Errors
+    /// As [`Evaluator::tensor`] and [`Evaluator::relinearise`].
+    pub fn multiply(&self, a: &Ciphertext, b: &Ciphertext, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.relinearise(&self.tensor(a, b)?, keys)
+    }
+
+    /// a · b slot by slot, relinearised and rescaled: one level lower.
+    ///
+    /// # Errors
+    /// As [`Evaluator::tensor`] and [`Evaluator::relinearise_rescale`].
+    pub fn multiply_rescale(&self, a: &Ciphertext, b: &Ciphertext, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.relinearise_rescale(&self.tensor(a, b)?, keys)
+    }
+
+    fn can_rescale(&self, level: usize) -> Result<()> {
+        if level == 0 { Err(Error::NoLevelsLeft { max_level: self.params.max_level() }) } else { Ok(()) }
+    }
+
+    /// Divides message and scale by the primes of the level, which fall away: one level lower.
+    ///
+    /// # Errors
+    /// [`Error::NoLevelsLeft`] at level 0.
+    pub fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.own(a)?;
+        self.can_rescale(a.level)?;
+        let rescale = self.params.tables()?.rescale(a.level);
+        let (c0, c1) = (rescale.divide(&mut a.c0.clone()), rescale.divide(&mut a.c1.clone()));
+        let scale = a.scale / self.params.rescale_factor(a.level);
+        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: a.level - 1, scale, seed: None })
+    }
+
+    /// The same message at a lower level: limbs fall away, the scale stays.
+    ///
+    /// # Errors
+    /// [`Error::LevelMismatch`] if `level` is above the ciphertext's.
+    pub fn drop_to(&self, a: &Ciphertext, level: usize) -> Result<Ciphertext> {
+        self.own(a)?;
+        if level > a.level {
+            return Err(Error::LevelMismatch { left: a.level, right: level });
+        }
+        let limbs = self.params.limbs(level);
+        Ok(Ciphertext {
+            params: self.params.clone(),
+            c0: a.c0.restrict(limbs),
+            c1: a.c1.restrict(limbs),
+            level,
+            scale: a.scale,
+            seed: a.seed,
+        })
+    }
+
+    /// Rotates slots left by `steps`: slot i receives slot i + steps, cyclically over all slots.
+    ///
+    /// # Errors
+    /// Other parameters, or no Galois key for that rotation at that level.
+    pub fn rotate(&self, a: &Ciphertext, steps: i64, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.automorphism(a, galois::rotation_element(&self.params, steps), keys)
+    }
+
+    /// Conjugates every slot.
+    ///
+    /// # Errors
+    /// Other parameters, or no conjugation key at that level.
+    pub fn conjugate(&self, a: &Ciphertext, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.automorphism(a, galois::conjugation_element(&self.params), keys)
+    }
+
+    fn automorphism(&self, a: &Ciphertext, element: u32, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.own(a)?;
+        if element == 1 {
+            return Ok(a.clone());
+        }
+        self.params.check_same(keys.params())?;
+        keys.galois(element, a.level)?;
+        self.hoisted(a, &Decomposed::new(&self.params, a.c1.clone())?, element, keys)
+    }
+
+    /// Rotates by each of `steps`, cutting the ciphertext into digits only once.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`], before any work is done.
+    pub fn rotate_hoisted(&self, a: &Ciphertext, steps: &[i64], keys: &ExpandedKeys) -> Result<Vec<Ciphertext>> {
+        self.own(a)?;
+        self.params.check_same(keys.params())?;
+        let elements: Vec<u32> = steps.iter().map(|k| galois::rotation_element(&self.params, *k)).collect();
+        for g in elements.iter().filter(|g| **g != 1) {
+            keys.galois(*g, a.level)?;
+        }
+        let digits = Decomposed::new(&self.params, a.c1.clone())?;
+        elements.iter().map(|g| if *g == 1 { Ok(a.clone()) } else { self.hoisted(a, &digits, *g, keys) }).collect()
+    }
+
+    fn hoisted(&self, a: &Ciphertext, digits: &Decomposed, element: u32, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        let key = keys.galois(element, a.level)?;
+        let (mut left, mut right) = digits.inner_product(key);
+        let down = &self.params.tables()?.down;
+        let (mut c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        c0.add_assign(&a.c0);
+        let (c0, c1) = (c0.permuted(&key.permutation), c1.permuted(&key.permutation));
+        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: a.level, scale: a.scale, seed: None })
+    }
+}
+
+/// Ciphertexts and evaluators go between threads.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<(Ciphertext, Product, Evaluator, Arc<ExpandedKeys>, Params, Plaintext)>();
+};

@@ -1,0 +1,53 @@
+//! Galois elements: the automorphisms X → X^g of the ring, which rotate and conjugate slots.
+
+use crate::params::Params;
+
+/// The element whose automorphism rotates slots left by `steps` (slot i receives slot i + steps); negative steps rotate right.
+pub fn rotation_element(params: &Params, steps: i64) -> u32 {
+    let (order, modulus) = (params.slots() as u64, 2 * params.n() as u64);
+    let mut exponent = steps.rem_euclid(order as i64) as u64;
+    let (mut base, mut out) = (5u64, 1u64);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            out = out * base % modulus;
+        }
+        base = base * base % modulus;
+        exponent >>= 1;
+    }
+    out as u32
+}
+
+/// The element whose automorphism conjugates every slot.
+pub fn conjugation_element(params: &Params) -> u32 {
+    (2 * params.n() - 1) as u32
+}
+
+/// The inverse of an odd g modulo 2N.
+pub(crate) fn inverse_element(n: usize, g: u32) -> u32 {
+    let mut inv = g;
+    for _ in 0..4 {
+        inv = inv.wrapping_mul(2u32.wrapping_sub(g.wrapping_mul(inv)));
+    }
+    inv & (2 * n - 1) as u32
+}
+
+/// How X → X^g permutes evaluations in bit-reversed order: out[i] = in[index[i]].
+///
+/// Output i is the evaluation at ψ^(2·brv(i)+1); the low bits of brv(i) decide the high bits of the index and are mapped among
+/// themselves, so every aligned power-of-two run goes to one aligned run, as the permutation kernel requires.
+pub(crate) fn permutation(log_n: u32, g: u32) -> Vec<u32> {
+    let mask = (2u32 << log_n) - 1;
+    let reverse = |x: u32| x.reverse_bits() >> (u32::BITS - log_n);
+    (0..1u32 << log_n).map(|i| reverse(((2 * reverse(i) + 1).wrapping_mul(g) & mask) >> 1)).collect()
+}
+
+/// The same automorphism on coefficients: coefficient i goes to place i·g mod 2N, negated past N.
+pub(crate) fn permute_coefficients<T: Copy + std::ops::Neg<Output = T>>(x: &[T], g: u32, out: &mut [T]) {
+    let n = x.len();
+    for (i, v) in x.iter().enumerate() {
+        let at = (i * g as usize) & (2 * n - 1);
+        if let Some(out) = out.get_mut(at & (n - 1)) {
+            *out = if at < n { *v } else { -*v };
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Keys for evaluation: which are needed ([`KeySpec`]), as they travel ([`EvaluationKeys`]) and as they are used ([`ExpandedKeys`]).
+
+use crate::galois;
+use crate::params::Params;
+use crate::rns::{Eval, Poly};
+use crate::secret::{SecretKey, error_poly};
+use crate::seed::{SecretRng, Seed, uniform_limb};
+use crate::{Error, Result, par};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The evaluation keys a circuit needs, each up to the highest level it is used at: a key for level ℓ has only the limbs of ℓ.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeySpec {
+    relinearisation: Option<usize>,
+    galois: BTreeMap<u32, usize>,
+}
+
+impl KeySpec {
+    /// No keys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds products of ciphertexts up to a level.
+    #[must_use]
+    pub fn with_relinearisation(mut self, level: usize) -> Self {
+        self.relinearisation = self.relinearisation.max(Some(level));
+        self
+    }
+
+    /// Adds rotations by each of `steps` up to a level.
+    #[must_use]
+    pub fn with_rotations(mut self, params: &Params, steps: impl IntoIterator<Item = i64>, level: usize) -> Self {
+        for k in steps {
+            self.add_galois(galois::rotation_element(params, k), level);
+        }
+        self
+    }
+
+    /// Adds conjugation up to a level.
+    #[must_use]
+    pub fn with_conjugation(mut self, params: &Params, level: usize) -> Self {
+        self.add_galois(galois::conjugation_element(params), level);
+        self
+    }
+
+    /// Adds all that `other` needs.
+    #[must_use]
+    pub fn union(mut self, other: &Self) -> Self {
+        self.relinearisation = self.relinearisation.max(other.relinearisation);
+        other.galois.iter().for_each(|(g, level)| self.add_galois(*g, *level));
+        self
+    }
+
+    /// The identity needs no key.
+    fn add_galois(&mut self, element: u32, level: usize) {
+        if element != 1 {
+            let known = self.galois.entry(element).or_insert(level);
+            *known = level.max(*known);
+        }
+    }
+
+    /// Highest level of ciphertext products, if there are any.
+    pub fn relinearisation(&self) -> Option<usize> {
+        self.relinearisation
+    }
+
+    /// Galois elements with their highest levels.
+    pub fn galois(&self) -> &BTreeMap<u32, usize> {
+        &self.galois
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.galois.len() + usize::from(self.relinearisation.is_some())
+    }
+
+    /// Whether no key is needed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (KeyKind, usize)> {
+        let relin = self.relinearisation.map(|level| (KeyKind::Relinearisation, level));
+        relin.into_iter().chain(self.galois.iter().map(|(g, level)| (KeyKind::Galois(*g), *level)))
+    }
+}
+
+/// What a switching key switches from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyKind {
+    /// s².
+    Relinearisation,
+    /// s to its image under the inverse automorphism, the automorphism being applied to the result.
+    Galois(u32),
+}
+
+/// One switching key as it travels: the uniform halves are a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct SwitchingKey {
+    pub kind: KeyKind,
+    pub level: usize,
+    pub seed: Seed,
+    /// One b = −a·s′ + e + P·g·s″ for every digit.
+    pub b: Vec<Poly<Eval>>,
+}
+
+/// Evaluation keys as the client makes and sends them, seed-compressed.
+#[derive(Debug, Clone)]
+pub struct EvaluationKeys {
+    pub(crate) params: Params,
+    pub(crate) keys: Vec<SwitchingKey>,
+}
+
+impl EvaluationKeys {
+    /// Generates exactly the keys of `spec`.
+    ///
+    /// # Errors
+    /// A level that the parameters lack, an even Galois element, or no randomness.
+    pub fn generate(secret: &SecretKey, spec: &KeySpec) -> Result<Self> {
+        Self::generate_with(secret, spec, &mut SecretRng::from_os()?, Seed::random)
+    }
+
+    /// The keys that two seeds determine, for known-answer tests. Never reuse `secret_seed`.
+    ///
+    /// # Errors
+    /// As [`EvaluationKeys::generate`].
+    pub fn from_seeds(secret: &SecretKey, spec: &KeySpec, secret_seed: [u8; 32], public_seed: [u8; 32]) -> Result<Self> {
+        let mut public = SecretRng::from_seed(public_seed);
+        Self::generate_with(secret, spec, &mut SecretRng::from_seed(secret_seed), move || {
+            let mut bytes = [0; 32];
+            public.fill(&mut bytes);
+            Ok(Seed::from_bytes(bytes))
+        })
+    }
+
+    fn generate_with(
+        secret: &SecretKey,
+        spec: &KeySpec,
+        rng: &mut SecretRng,
+        mut seed: impl FnMut() -> Result<Seed>,
+    ) -> Result<Self> {
+        let params = secret.params();
+        let keys = spec.entries().map(|(kind, level)| generate_one(secret, kind, level, rng, seed()?)).collect::<Result<_>>()?;
+        Ok(Self { params: params.clone(), keys })
+    }
+
+    /// The parameters they belong to.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Which keys these are.
+    pub fn spec(&self) -> KeySpec {
+        let mut spec = KeySpec::new();
+        for key in &self.keys {
+            match key.kind {
+                KeyKind::Relinearisation => spec.relinearisation = spec.relinearisation.max(Some(key.level)),
+                KeyKind::Galois(g) => spec.add_galois(g, key.level),
+            }
+        }
+        spec
+    }
+}
+
+/// The place of a limb's uniform half in its seed's stream: prime id and digit.
+pub(crate) fn stream(digit: usize, id: usize) -> u64 {
+    (digit as u64) << 32 | id as u64
+}
+
+#[allow(clippy::indexing_slicing, reason = "permutations and limbs have N entries")]
+fn generate_one(secret: &SecretKey, kind: KeyKind, level: usize, rng: &mut SecretRng, seed: Seed) -> Result<SwitchingKey> {
+    let params = secret.params();
+    params.check_level(level)?;
+    let ring = params.ring()?;
+    let (basis, width) = (params.key_basis(level), params.digit_width());
+    let inverse = match kind {
+        KeyKind::Galois(g) if g % 2 == 0 || g as usize >= 2 * params.n() => return Err(Error::GaloisElement { found: g, n: params.n() }),
+        KeyKind::Galois(g) => Some(galois::permutation(params.log_n(), galois::inverse_element(params.n(), g))),
+        KeyKind::Relinearisation => None,
+    };
+    let b = (0..params.digits(level)).map(|d| {
+        let mut b = error_poly(ring, basis, rng);
+        b.for_each(|r, id, b| {
+            let (m, s) = (r.modulus(id), secret.limb(id));
+            let mut work = zeroize::Zeroizing::new(vec![0; b.len()]);
+            // −a·s′: the key that the result is under.
+            match &inverse {
+                Some(index) => r.backend.permute(index, s, &mut work),
+                None => work.copy_from_slice(s),
+            }
+            r.backend.to_montgomery(m, &mut work);
+            let mut a = r.pool.take_secret(b.len());
+            uniform_limb(&seed, stream(d, id), m.value(), &mut a);
+            r.backend.mul_montgomery_assign(m, &mut a, &work);
+            r.backend.sub_assign(m, b, &a);
+            // P·s″ in the primes of the digit, 0 elsewhere.
+            if id / width == d && id < r.chain() {
+                let p = params.special().iter().fold(1, |acc, p| m.mul(acc, p.value()));
+                work.copy_from_slice(s);
+                if kind == KeyKind::Relinearisation {
+                    r.backend.to_montgomery(m, &mut work);
+                    r.backend.mul_montgomery_assign(m, &mut work, s);
+                }
+                r.backend.add_mul_scalar_assign(m, b, &work, m.shoup(p));
+            }
+        });
+        b.data.publish();
+        b
+    });
+    Ok(SwitchingKey { kind, level, seed, b: b.collect() })
+}
+
+/// One switching key ready for use, in Montgomery form, with the permutation of its automorphism.
+#[derive(Debug)]
+pub(crate) struct ExpandedKey {
+    pub level: usize,
+    /// (b, a) of every digit.
+    pub digits: Vec<(Poly<Eval>, Poly<Eval>)>,
+    /// Empty for relinearisation.
+    pub permutation: Vec<u32>,
+}
+
+/// Evaluation keys as the server uses them: uniform halves expanded, limbs in the form the inner products want.
+#[derive(Debug)]
+pub struct ExpandedKeys {
+    params: Params,
+    keys: BTreeMap<KeyKind, Arc<ExpandedKey>>,
+}
+
+impl ExpandedKeys {
+    /// Expands the seeds.
+    ///
+    /// # Errors
+    /// If the parameters' tables cannot be built.
+    pub fn new(keys: &EvaluationKeys) -> Result<Self> {
+        let params = &keys.params;
+        let ring = params.ring()?;
+        let expand = |key: &SwitchingKey| {
+            let digits = key.b.iter().enumerate().map(|(d, b)| {
+                let (mut a, mut b) = (Poly::uninit(ring, b.basis), b.clone());
+                a.for_each(|r, id, a| {
+                    uniform_limb(&key.seed, stream(d, id), r.modulus(id).value(), a);
+                    r.backend.to_montgomery(r.modulus(id), a);
+                });
+                b.to_montgomery();
+                (b, a)
+            });
+            let permutation = match key.kind {
+                KeyKind::Galois(g) => galois::permutation(params.log_n(), g),
+                KeyKind::Relinearisation => Vec::new(),
+            };
+            ExpandedKey { level: key.level, digits: digits.collect(), permutation }
+        };
+        let expanded = par::map(keys.keys.len(), |i| keys.keys.get(i).map(|k| (k.kind, Arc::new(expand(k)))));
+        Ok(Self { params: params.clone(), keys: expanded.into_iter().flatten().collect() })
+    }
+
+    /// The parameters they belong to.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Bytes of memory the expanded keys take.
+    pub fn memory_bytes(&self) -> usize {
+        let one = |k: &ExpandedKey| {
+            let limbs: usize = k.digits.iter().map(|(b, a)| b.data.len() + a.data.len()).sum();
+            4 * (limbs + k.permutation.len())
+        };
+        self.keys.values().map(|k| one(k)).sum()
+    }
+
+    pub(crate) fn relinearisation(&self, level: usize) -> Result<&ExpandedKey> {
+        match self.keys.get(&KeyKind::Relinearisation) {
+            Some(key) if key.level >= level => Ok(key),
+            found => Err(Error::MissingRelinearisationKey { level, found: found.map(|k| k.level) }),
+        }
+    }
+
+    pub(crate) fn galois(&self, element: u32, level: usize) -> Result<&ExpandedKey> {
+        match self.keys.get(&KeyKind::Galois(element)) {
+            Some(key) if key.level >= level => Ok(key),
+            found => Err(Error::MissingGaloisKey { element, level, found: found.map(|k| k.level) }),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Hybrid key switching (Han and Ki 2020, "Better bootstrapping for approximate homomorphic encryption"): cut a polynomial into digits,
+//! raise each to the primes of QP, multiply with the key, divide by P.
+
+use crate::Result;
+use crate::keys::ExpandedKey;
+use crate::par;
+use crate::params::Params;
+use crate::pool::Buffer;
+use crate::rns::{Basis, Eval, Poly, Ring};
+use std::sync::Arc;
+
+/// A polynomial cut into digits, each modulo all primes of QP, by evaluations. Made once, it serves any number of keys: that is hoisting.
+pub(crate) struct Decomposed {
+    ring: Arc<Ring>,
+    basis: Basis,
+    width: usize,
+    /// The polynomial itself: a digit's own limbs are its.
+    own: Poly<Eval>,
+    /// Per digit, the limbs of all other primes in order.
+    raised: Vec<Buffer>,
+}
+
+impl Decomposed {
+    /// Cuts `x`, of some level's basis, into its digits.
+    #[allow(clippy::indexing_slicing, reason = "digits partition the limbs of the basis")]
+    pub fn new(params: &Params, x: Poly<Eval>) -> Result<Self> {
+        let tables = params.tables()?;
+        let (ring, n) = (Arc::clone(&x.ring), x.ring.n());
+        let (limbs, width) = (x.basis.q, params.digit_width());
+        let basis = Basis { q: limbs, p: params.special().len() };
+        let digits = limbs.div_ceil(width);
+        let coefficients = x.clone().into_coeff();
+        let prepared = par::map(digits, |d| {
+            let range = d * width..((d + 1) * width).min(limbs);
+            let extension = tables.digit(d, range.len());
+            let limbs: Vec<&[u32]> = range.map(|i| coefficients.limb(i)).collect();
+            (extension, extension.prepare(&ring, &limbs))
+        });
+        drop(coefficients);
+        let mut raised: Vec<Buffer> = prepared.iter().map(|(e, _)| ring.pool.take((basis.len() - e.width()) * n)).collect();
+        // Ordered by prime, so that a prime's tables serve all digits while they are near.
+        let mut tasks: Vec<(usize, usize, &mut [u32])> = Vec::new();
+        for (d, buffer) in raised.iter_mut().enumerate() {
+            let others = (0..basis.len()).filter(|i| i / width != d || *i >= limbs);
+            tasks.extend(others.zip(buffer.chunks_exact_mut(n)).map(|(i, limb)| (i, d, limb)));
+        }
+        tasks.sort_unstable_by_key(|(i, d, _)| (*i, *d));
+        par::each(&mut tasks, |_, (i, d, limb)| {
+            let id = ring.id(basis, *i);
+            let (extension, prepared) = &prepared[*d];
+            extension.target(&ring, prepared, id, limb);
+            ring.backend.ntt_forward(ring.table(id), limb);
+        });
+        Ok(Self { ring, basis, width, own: x, raised })
+    }
+
+    /// The basis QP of the digits.
+    pub fn basis(&self) -> Basis {
+        self.basis
+    }
+
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// Limb `i` of digit `d`.
+    #[allow(clippy::indexing_slicing, reason = "limbs and digits run below their counts")]
+    fn limb(&self, d: usize, i: usize) -> &[u32] {
+        let (n, q) = (self.ring.n(), self.basis.q);
+        let (from, to) = (d * self.width, ((d + 1) * self.width).min(q));
+        if (from..to).contains(&i) {
+            self.own.limb(i)
+        } else {
+            let at = if i < from { i } else { i - (to - from) };
+            &self.raised[d][at * n..(at + 1) * n]
+        }
+    }
+
+    /// Limb `i` of Σ digit · key, both halves.
+    pub fn inner_product_limb(&self, key: &ExpandedKey, i: usize, left: &mut [u32], right: &mut [u32]) {
+        let id = self.ring.id(self.basis, i);
+        let digits = self.raised.len();
+        let digit: Vec<&[u32]> = (0..digits).map(|d| self.limb(d, i)).collect();
+        // The key may be of a higher level: its special limbs then lie further on.
+        let half = |pick: fn(&(Poly<Eval>, Poly<Eval>)) -> &Poly<Eval>| -> Vec<&[u32]> {
+            let at = |p: &Poly<Eval>| if i < self.basis.q { i } else { i - self.basis.q + p.basis.q };
+            key.digits.iter().take(digits).map(|pair| pick(pair)).map(|p| p.limb(at(p))).collect()
+        };
+        self.ring.backend.dot_pair(self.ring.modulus(id), &digit, &half(|k| &k.0), &half(|k| &k.1), left, right, true);
+    }
+
+    /// Σ digit · key over QP, both halves.
+    pub fn inner_product(&self, key: &ExpandedKey) -> (Poly<Eval>, Poly<Eval>) {
+        let mut left = Poly::uninit(&self.ring, self.basis);
+        let mut right = Poly::uninit(&self.ring, self.basis);
+        par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| self.inner_product_limb(key, i, l, r));
+        (left, right)
+    }
+}
+
+/// Adds P·x, which has no special limbs, to the limbs of the chain.
+pub(crate) fn add_times_p(params: &Params, sum: &mut Poly<Eval>, x: &Poly<Eval>) {
+    let (ring, n) = (Arc::clone(&sum.ring), sum.ring.n());
+    for (i, (limb, x)) in sum.data.chunks_exact_mut(n).zip(x.data.chunks_exact(n)).enumerate() {
+        let m = ring.modulus(i);
+        ring.backend.add_mul_scalar_assign(m, limb, x, m.shoup(p_mod(params, m)));
+    }
+}
+
+/// P mod q.
+pub(crate) fn p_mod(params: &Params, m: &crate::modulus::Modulus) -> u32 {
+    params.special().iter().fold(1, |acc, p| m.mul(acc, p.value()))
+}

@@ -1,0 +1,91 @@
+//! The tables of one prime's transform.
+
+use crate::simd::Backend;
+use crate::{Error, Result};
+use crate::modulus::{Modulus, Shoup};
+use crate::prime::primitive_root;
+
+/// Twiddles of the transform of 2^log_n coefficients modulo one prime q ≡ 1 mod 2^(log_n+1).
+///
+/// Entry i of `forward` is ψ^brv(i), ψ the primitive 2N-th root and brv the reversal of log_n bits, so that the transform's output
+/// number i is the evaluation at ψ^(2·brv(i)+1). `inverse` holds the entries' inverses.
+#[derive(Debug)]
+pub struct NttTable {
+    pub(crate) modulus: Modulus,
+    pub(crate) log_n: u32,
+    pub(crate) forward: Vec<u32>,
+    pub(crate) forward_quotients: Vec<u32>,
+    pub(crate) inverse: Vec<u32>,
+    pub(crate) inverse_quotients: Vec<u32>,
+    /// N^−1.
+    pub(crate) n_inverse: Shoup,
+    /// N^−1 times the twiddle of the last inverse stage.
+    pub(crate) n_inverse_last: Shoup,
+}
+
+impl NttTable {
+    /// The tables of 2^log_n coefficients, 2 ≤ log_n ≤ 20.
+    ///
+    /// # Errors
+    /// [`Error::Modulus`] if the modulus is no prime ≡ 1 mod 2^(log_n+1).
+    pub fn new(modulus: Modulus, log_n: u32) -> Result<Self> {
+        if !(2..=20).contains(&log_n) {
+            return Err(Error::Length { found: 1 << log_n.min(63), wanted: 1 << 20 });
+        }
+        let n = 1usize << log_n;
+        let psi = primitive_root(&modulus, log_n)?;
+        let table = |root: u32| {
+            let step = modulus.shoup(root);
+            let (mut values, mut quotients) = (vec![0; n], vec![0; n]);
+            let mut power = 1;
+            for k in 0..n {
+                let at = k.reverse_bits() >> (usize::BITS - log_n);
+                let w = modulus.shoup(power);
+                if let (Some(v), Some(q)) = (values.get_mut(at), quotients.get_mut(at)) {
+                    (*v, *q) = (w.value, w.quotient);
+                }
+                power = modulus.mul_shoup(power, step);
+            }
+            (values, quotients)
+        };
+        let (forward, forward_quotients) = table(psi);
+        let (inverse, inverse_quotients) = table(modulus.inv(psi));
+        let n_inv = modulus.inv(modulus.reduce_u64(n as u64));
+        let last = inverse.get(1).copied().unwrap_or(1);
+        Ok(Self {
+            modulus,
+            log_n,
+            forward,
+            forward_quotients,
+            inverse,
+            inverse_quotients,
+            n_inverse: modulus.shoup(n_inv),
+            n_inverse_last: modulus.shoup(modulus.mul(n_inv, last)),
+        })
+    }
+
+    /// Coefficients in [0, q), natural order → evaluations in [0, q), bit-reversed order; in place.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless there are N of them.
+    pub fn transform(&self, backend: Backend, x: &mut [u32]) -> Result<()> {
+        self.check(x.len())?;
+        backend.ntt_forward(self, x);
+        Ok(())
+    }
+
+    /// Evaluations in [0, q), bit-reversed order → coefficients in [0, q), natural order; in place.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless there are N of them.
+    pub fn transform_back(&self, backend: Backend, x: &mut [u32]) -> Result<()> {
+        self.check(x.len())?;
+        backend.ntt_inverse(self, x);
+        Ok(())
+    }
+
+    fn check(&self, found: usize) -> Result<()> {
+        let wanted = 1 << self.log_n;
+        if found == wanted { Ok(()) } else { Err(Error::Length { found, wanted }) }
+    }
+}

@@ -1,0 +1,123 @@
+//! Cache-line-aligned limb buffers that return to a pool when dropped, so that hot paths neither allocate nor fault pages in.
+//!
+//! A buffer taken for a secret is overwritten with zeros before it returns.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroize;
+
+/// One cache line of residues.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct Line([u32; 16]);
+
+/// Free buffers by length in lines. It never holds more than what was in use at one time.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    free: Mutex<HashMap<usize, Vec<Vec<Line>>>>,
+}
+
+impl Pool {
+    /// A buffer of `len` residues with **any** content.
+    pub fn take(self: &Arc<Self>, len: usize) -> Buffer {
+        let lines = len.div_ceil(16);
+        let reused = self.free.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&lines).and_then(Vec::pop);
+        let lines = reused.unwrap_or_else(|| vec![Line([0; 16]); lines]);
+        Buffer { lines, len, pool: Arc::clone(self), secret: false }
+    }
+
+    /// As [`Pool::take`], for a secret: overwritten with zeros before it returns.
+    pub fn take_secret(self: &Arc<Self>, len: usize) -> Buffer {
+        let mut buffer = self.take(len);
+        buffer.secret = true;
+        buffer
+    }
+
+    /// A buffer of `len` zeros.
+    pub fn zeroed(self: &Arc<Self>, len: usize) -> Buffer {
+        let mut buffer = self.take(len);
+        buffer.fill(0);
+        buffer
+    }
+}
+
+/// A pooled slice of residues.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    lines: Vec<Line>,
+    len: usize,
+    pool: Arc<Pool>,
+    secret: bool,
+}
+
+impl Buffer {
+    /// The content has become public (a finished ciphertext or key).
+    pub fn publish(&mut self) {
+        self.secret = false;
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u32];
+    #[allow(clippy::indexing_slicing, reason = "len is at most the lines' residues by construction")]
+    fn deref(&self) -> &[u32] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    #[allow(clippy::indexing_slicing, reason = "len is at most the lines' residues by construction")]
+    fn deref_mut(&mut self) -> &mut [u32] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = self.pool.take(self.len);
+        copy.secret = self.secret;
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.secret {
+            bytemuck::cast_slice_mut::<_, u32>(&mut self.lines).zeroize();
+        }
+        let lines = std::mem::take(&mut self.lines);
+        self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).entry(lines.len()).or_default().push(lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_secret_leaves_zeros() {
+        let pool = Arc::new(Pool::default());
+        let mut secret = pool.take_secret(64);
+        secret.fill(7);
+        drop(secret.clone());
+        drop(secret);
+        for _ in 0..2 {
+            let after = pool.take(64);
+            assert!(after.iter().all(|x| *x == 0));
+            std::mem::forget(after);
+        }
+    }
+
+    #[test]
+    fn a_dropped_buffer_is_the_next_one_taken() {
+        let pool = Arc::new(Pool::default());
+        let first = pool.take(1000);
+        let at = first.as_ptr();
+        assert_eq!(at.align_offset(64), 0);
+        drop(first);
+        assert_eq!(pool.take(1000).as_ptr(), at);
+        assert!(pool.zeroed(1000).iter().all(|x| *x == 0));
+    }
+}

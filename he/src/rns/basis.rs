@@ -1,0 +1,78 @@
+//! The ring Z[X]/(X^N + 1) modulo a chain of primes, and which of them a polynomial has.
+
+use crate::Result;
+use crate::encode::Embedding;
+use crate::modulus::Modulus;
+use crate::ntt::NttTable;
+use crate::pool::Pool;
+use crate::simd::Backend;
+use std::sync::Arc;
+
+/// Which primes a polynomial's limbs belong to: the first `q` of the chain, then the first `p` special ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Basis {
+    pub q: usize,
+    pub p: usize,
+}
+
+impl Basis {
+    pub fn len(self) -> usize {
+        self.q + self.p
+    }
+}
+
+/// Everything that all polynomials of one parameter set share.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub log_n: u32,
+    pub backend: Backend,
+    /// Tables of the chain's primes, then of the special ones; a prime's place here is its id.
+    tables: Vec<NttTable>,
+    chain: usize,
+    pub embedding: Embedding,
+    pub pool: Arc<Pool>,
+}
+
+impl Ring {
+    pub fn new(log_n: u32, chain: &[Modulus], special: &[Modulus], backend: Backend) -> Result<Self> {
+        let all: Vec<Modulus> = chain.iter().chain(special).copied().collect();
+        let tables = crate::par::map(all.len(), |i| all.get(i).map(|m| NttTable::new(*m, log_n)));
+        Ok(Self {
+            log_n,
+            backend,
+            tables: tables.into_iter().flatten().collect::<Result<_>>()?,
+            chain: chain.len(),
+            embedding: Embedding::new(log_n),
+            pool: Arc::default(),
+        })
+    }
+
+    /// The ring degree N.
+    pub fn n(&self) -> usize {
+        1 << self.log_n
+    }
+
+    /// The id of limb `i` of a polynomial with that basis.
+    pub fn id(&self, basis: Basis, i: usize) -> usize {
+        if i < basis.q { i } else { self.chain + i - basis.q }
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "ids come from `id`, of a basis within the chain")]
+    pub fn table(&self, id: usize) -> &NttTable {
+        &self.tables[id]
+    }
+
+    pub fn modulus(&self, id: usize) -> &Modulus {
+        &self.table(id).modulus
+    }
+
+    /// Number of primes, special ones included.
+    pub fn primes(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Primes of the chain.
+    pub fn chain(&self) -> usize {
+        self.chain
+    }
+}

@@ -1,0 +1,10 @@
+//! Residue number system: polynomials modulo a product of NTT primes, one limb of residues per prime.
+
+mod basis;
+mod extend;
+mod poly;
+
+pub(crate) use basis::{Basis, Ring};
+pub(crate) use extend::Extension;
+pub use poly::{Coeff, Domain, Eval};
+pub(crate) use poly::Poly;

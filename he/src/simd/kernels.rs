@@ -1,0 +1,286 @@
+//! Pointwise kernels over any [`Vector`]. Inputs and outputs are residues in [0, q) unless a range is given.
+//!
+//! # Safety
+//! Every function requires the implementor's instruction set; lengths are checked by each function itself.
+
+use super::Source;
+use super::vector::{Lanes, Vector};
+use crate::modulus::{MAX_TERMS, Modulus, Shoup};
+
+/// Checks that all lengths agree and fill whole vectors; the pointer arithmetic below relies on it.
+#[inline(always)]
+fn checked<V: Vector>(n: usize, others: &[usize]) -> usize {
+    assert!(n.is_multiple_of(V::LANES) && others.iter().all(|o| *o == n), "limbs of unequal or odd length");
+    n
+}
+
+macro_rules! unary_or_binary {
+    ($(#[$doc:meta])* $name:ident, |$k:ident, $x:ident, $y:ident| $value:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(super) unsafe fn $name<V: Vector>(m: &Modulus, x: &mut [u32], y: &[u32]) {
+            let n = checked::<V>(x.len(), &[y.len()]);
+            let (px, py) = (x.as_mut_ptr(), y.as_ptr());
+            // SAFETY: lengths are checked, the instruction set is the caller's promise.
+            unsafe {
+                let $k = Lanes::<V>::new(m);
+                for i in (0..n).step_by(V::LANES) {
+                    let ($x, $y) = (V::load(px.add(i)), V::load(py.add(i)));
+                    let value: V = $value;
+                    value.store(px.add(i));
+                }
+            }
+        }
+    };
+}
+
+unary_or_binary!(
+    /// x + y.
+    add_assign, |k, x, y| Lanes::fold(x.add(y), k.q)
+);
+unary_or_binary!(
+    /// x − y.
+    sub_assign, |k, x, y| { let d = x.sub(y); d.min(d.add(k.q)) }
+);
+unary_or_binary!(
+    /// x · y · 2^−32: the product where one factor is in Montgomery form.
+    mul_montgomery_assign, |k, x, y| k.montgomery(x.mul_even(y), x.odd().mul_even(y.odd()))
+);
+
+/// −x.
+#[inline(always)]
+pub(super) unsafe fn neg_assign<V: Vector>(m: &Modulus, x: &mut [u32]) {
+    let n = checked::<V>(x.len(), &[]);
+    let p = x.as_mut_ptr();
+    // SAFETY: as the module says.
+    unsafe {
+        let k = Lanes::<V>::new(m);
+        for i in (0..n).step_by(V::LANES) {
+            let d = V::splat(0).sub(V::load(p.add(i)));
+            d.min(d.add(k.q)).store(p.add(i));
+        }
+    }
+}
+
+/// x · w, for any 32-bit x.
+#[inline(always)]
+pub(super) unsafe fn mul_scalar_assign<V: Vector>(m: &Modulus, x: &mut [u32], w: Shoup) {
+    let n = checked::<V>(x.len(), &[]);
+    let p = x.as_mut_ptr();
+    // SAFETY: as the module says.
+    unsafe {
+        let (k, w, wq) = (Lanes::<V>::new(m), V::splat(w.value), V::splat(w.quotient));
+        for i in (0..n).step_by(V::LANES) {
+            Lanes::fold(k.shoup_lazy_splat(V::load(p.add(i)), w, wq), k.q).store(p.add(i));
+        }
+    }
+}
+
+/// (y − x) · w.
+#[inline(always)]
+pub(super) unsafe fn sub_from_mul_scalar<V: Vector>(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup) {
+    let n = checked::<V>(x.len(), &[y.len()]);
+    let (px, py) = (x.as_mut_ptr(), y.as_ptr());
+    // SAFETY: as the module says.
+    unsafe {
+        let (k, w, wq) = (Lanes::<V>::new(m), V::splat(w.value), V::splat(w.quotient));
+        for i in (0..n).step_by(V::LANES) {
+            let d = V::load(py.add(i)).add(k.q).sub(V::load(px.add(i)));
+            Lanes::fold(k.shoup_lazy_splat(d, w, wq), k.q).store(px.add(i));
+        }
+    }
+}
+
+/// x + y · w.
+#[inline(always)]
+pub(super) unsafe fn add_mul_scalar_assign<V: Vector>(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup) {
+    let n = checked::<V>(x.len(), &[y.len()]);
+    let (px, py) = (x.as_mut_ptr(), y.as_ptr());
+    // SAFETY: as the module says.
+    unsafe {
+        let (k, w, wq) = (Lanes::<V>::new(m), V::splat(w.value), V::splat(w.quotient));
+        for i in (0..n).step_by(V::LANES) {
+            let s = V::load(px.add(i)).add(k.shoup_lazy_splat(V::load(py.add(i)), w, wq)); // [0, 3q)
+            Lanes::fold(Lanes::fold(s, k.q2), k.q).store(px.add(i));
+        }
+    }
+}
+
+/// Products of sums: `left[0] += Σ shared[i] · a[i] · 2^−32`, `right` likewise with b, or assigned where `assign`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn dot_pair<V: Vector>(
+    m: &Modulus,
+    shared: &[&[u32]],
+    a: &[&[u32]],
+    b: &[&[u32]],
+    left: &mut [u32],
+    right: &mut [u32],
+    assign: bool,
+) {
+    let n = checked::<V>(left.len(), &[right.len()]);
+    assert!(a.len() == shared.len() && b.len() == shared.len(), "sums of unequal length");
+    assert!(shared.iter().chain(a).chain(b).all(|x| x.len() == n), "limbs of unequal length");
+    let (pl, pr) = (left.as_mut_ptr(), right.as_mut_ptr());
+    // SAFETY: as the module says; term indices run below the common length of the three lists.
+    unsafe {
+        let k = Lanes::<V>::new(m);
+        let mut assign = assign;
+        let mut first = 0;
+        while first < shared.len() || assign {
+            let last = (first + MAX_TERMS).min(shared.len());
+            for i in (0..n).step_by(V::LANES) {
+                let zero = V::splat(0);
+                let (mut le, mut lo, mut re, mut ro) = (zero, zero, zero, zero);
+                for t in first..last {
+                    let s = V::load(shared.get_unchecked(t).as_ptr().add(i));
+                    let x = V::load(a.get_unchecked(t).as_ptr().add(i));
+                    let y = V::load(b.get_unchecked(t).as_ptr().add(i));
+                    let so = s.odd();
+                    le = le.add64(s.mul_even(x));
+                    lo = lo.add64(so.mul_even(x.odd()));
+                    re = re.add64(s.mul_even(y));
+                    ro = ro.add64(so.mul_even(y.odd()));
+                }
+                let (mut l, mut r) = (k.montgomery(le, lo), k.montgomery(re, ro));
+                if !assign {
+                    l = Lanes::fold(l.add(V::load(pl.add(i))), k.q);
+                    r = Lanes::fold(r.add(V::load(pr.add(i))), k.q);
+                }
+                l.store(pl.add(i));
+                r.store(pr.add(i));
+            }
+            assign = false;
+            first = last;
+        }
+    }
+}
+
+/// (a0 + a1·s)(b0 + b1·s) = d0 + d1·s + d2·s²: writes d0 over a0, d1 over a1, and d2.
+#[inline(always)]
+pub(super) unsafe fn tensor<V: Vector>(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]) {
+    let n = checked::<V>(a0.len(), &[a1.len(), b0.len(), b1.len(), d2.len()]);
+    let (pa0, pa1, pb0, pb1, pd2) = (a0.as_mut_ptr(), a1.as_mut_ptr(), b0.as_ptr(), b1.as_ptr(), d2.as_mut_ptr());
+    // SAFETY: as the module says.
+    unsafe {
+        let (k, r2) = (Lanes::<V>::new(m), V::splat(m.r2()));
+        for i in (0..n).step_by(V::LANES) {
+            let (x0, x1) = (V::load(pa0.add(i)), V::load(pa1.add(i)));
+            let (y0, y1) = (V::load(pb0.add(i)), V::load(pb1.add(i)));
+            let y0 = k.montgomery(y0.mul_even(r2), y0.odd().mul_even(r2));
+            let y1 = k.montgomery(y1.mul_even(r2), y1.odd().mul_even(r2));
+            let (x0o, x1o, y0o, y1o) = (x0.odd(), x1.odd(), y0.odd(), y1.odd());
+            k.montgomery(x0.mul_even(y0), x0o.mul_even(y0o)).store(pa0.add(i));
+            k.montgomery(x0.mul_even(y1).add64(x1.mul_even(y0)), x0o.mul_even(y1o).add64(x1o.mul_even(y0o))).store(pa1.add(i));
+            k.montgomery(x1.mul_even(y1), x1o.mul_even(y1o)).store(pd2.add(i));
+        }
+    }
+}
+
+/// x · 2^32: enters Montgomery form.
+#[inline(always)]
+pub(super) unsafe fn to_montgomery<V: Vector>(m: &Modulus, x: &mut [u32]) {
+    let n = checked::<V>(x.len(), &[]);
+    let p = x.as_mut_ptr();
+    // SAFETY: as the module says.
+    unsafe {
+        let (k, r2) = (Lanes::<V>::new(m), V::splat(m.r2()));
+        for i in (0..n).step_by(V::LANES) {
+            let x = V::load(p.add(i));
+            k.montgomery(x.mul_even(r2), x.odd().mul_even(r2)).store(p.add(i));
+        }
+    }
+}
+
+/// out[i] = x[index[i]], where every aligned run of 16 indices stays within one aligned run of 16.
+#[inline(always)]
+pub(super) unsafe fn permute<V: Vector>(index: &[u32], x: &[u32], out: &mut [u32]) {
+    let n = checked::<V>(x.len(), &[index.len(), out.len()]);
+    let (pi, px, po) = (index.as_ptr(), x.as_ptr(), out.as_mut_ptr());
+    for i in (0..n).step_by(V::LANES) {
+        // SAFETY: as the module says; `run` is masked below n, a power of two here or checked.
+        unsafe {
+            let run = (*pi.add(i) as usize) & !(V::LANES - 1);
+            assert!(run + V::LANES <= n);
+            V::load(px.add(run)).permute(V::load(pi.add(i))).store(po.add(i));
+        }
+    }
+}
+
+/// First half of a basis extension: y_j = x_j · (D/q_j)^−1 mod q_j, and v = round(Σ y_j / q_j).
+#[inline(always)]
+pub(super) unsafe fn extend_prepare<V: Vector>(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], v: &mut [u32]) {
+    let n = checked::<V>(v.len(), &[]);
+    assert!(xs.len() == sources.len() && ys.len() == n * sources.len() && xs.iter().all(|x| x.len() == n), "wrong extension");
+    let (py, pv) = (ys.as_mut_ptr(), v.as_mut_ptr());
+    // SAFETY: as the module says.
+    unsafe {
+        let half = V::splat64(1 << (Source::FRACTION_BITS - 1));
+        for i in (0..n).step_by(V::LANES) {
+            let (mut even, mut odd) = (half, half);
+            for (j, s) in sources.iter().enumerate() {
+                let k = Lanes::<V>::new(&s.modulus);
+                let (w, wq) = (V::splat(s.factor.value), V::splat(s.factor.quotient));
+                let y = Lanes::fold(k.shoup_lazy_splat(V::load(xs.get_unchecked(j).as_ptr().add(i)), w, wq), k.q);
+                let inv = V::splat(s.reciprocal);
+                even = even.add64(y.mul_even(inv).shr64(s.shift));
+                odd = odd.add64(y.odd().mul_even(inv).shr64(s.shift));
+                y.store(py.add(j * n + i));
+            }
+            V::low(even.shr64(Source::FRACTION_BITS), odd.shr64(Source::FRACTION_BITS)).store(pv.add(i));
+        }
+    }
+}
+
+/// Second half: Σ y_j · hat_j + v · hat_last mod t, the constants in Montgomery form modulo t; at most [`MAX_TERMS`] of them.
+#[inline(always)]
+pub(super) unsafe fn extend_target<V: Vector>(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]) {
+    let n = checked::<V>(out.len(), &[v.len()]);
+    assert!(hats.len() <= MAX_TERMS && !hats.is_empty() && ys.len() == n * (hats.len() - 1), "wrong extension");
+    let (py, pv, po) = (ys.as_ptr(), v.as_ptr(), out.as_mut_ptr());
+    // SAFETY: as the module says.
+    unsafe {
+        let k = Lanes::<V>::new(t);
+        let last = V::splat(*hats.get_unchecked(hats.len() - 1));
+        for i in (0..n).step_by(V::LANES) {
+            let x = V::load(pv.add(i));
+            let (mut even, mut odd) = (x.mul_even(last), x.odd().mul_even(last));
+            for j in 0..hats.len() - 1 {
+                let (y, c) = (V::load(py.add(j * n + i)), V::splat(*hats.get_unchecked(j)));
+                even = even.add64(y.mul_even(c));
+                odd = odd.add64(y.odd().mul_even(c));
+            }
+            k.montgomery(even, odd).store(po.add(i));
+        }
+    }
+}
+
+/// x mod q for signed |x| < 2^62.
+#[inline(always)]
+pub(super) unsafe fn reduce_i64<V: Vector>(m: &Modulus, x: &[i64], out: &mut [u32]) {
+    let n = checked::<V>(out.len(), &[x.len()]);
+    let (px, po) = (x.as_ptr().cast::<u32>(), out.as_mut_ptr());
+    // SAFETY: as the module says; x holds 2n words.
+    unsafe {
+        let k = Lanes::<V>::new(m);
+        // A multiple of q just above 2^62 makes every value non-negative and below 2^63 + q.
+        let offset = V::splat64(super::offset_i64(m));
+        let (r, r2) = (V::splat(m.r()), V::splat(m.r2()));
+        for i in (0..n).step_by(V::LANES) {
+            // Two vectors of LANES / 2 values: x = low + 2^32 · high.
+            let reduce = |at: usize| {
+                let x = V::load(px.add(at)).add64(offset);
+                x.mul_even(r).add64(x.odd().mul_even(r2))
+            };
+            let (a, b) = (reduce(2 * i), reduce(2 * i + V::LANES));
+            // `montgomery` returns the reductions of its first argument in the even lanes and of its second in the odd ones.
+            let mixed = k.montgomery(a, b);
+            let mut lanes = [0u32; 16];
+            mixed.store(lanes.as_mut_ptr());
+            for l in 0..V::LANES / 2 {
+                *po.add(i + l) = lanes[2 * l];
+                *po.add(i + V::LANES / 2 + l) = lanes[2 * l + 1];
+            }
+        }
+    }
+}

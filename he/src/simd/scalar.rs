@@ -1,0 +1,148 @@
+//! The portable kernels: the plain statement of what every backend computes, and the oracle of their tests.
+
+use super::Source;
+use crate::modulus::{MAX_TERMS, Modulus, Shoup};
+use crate::ntt::NttTable;
+
+pub(super) fn ntt_forward(t: &NttTable, x: &mut [u32]) {
+    let m = &t.modulus;
+    let q2 = m.value() << 1;
+    let n = x.len();
+    let (mut len, mut groups) = (n / 2, 1);
+    while groups < n {
+        for (g, group) in x.chunks_exact_mut(2 * len).enumerate() {
+            let w = Shoup { value: t.forward[groups + g], quotient: t.forward_quotients[groups + g] };
+            let (a, b) = group.split_at_mut(len);
+            for (a, b) in a.iter_mut().zip(b) {
+                let u = (*a).min(a.wrapping_sub(q2));
+                let v = m.mul_shoup_lazy(*b, w);
+                *a = u + v;
+                *b = u + q2 - v;
+            }
+        }
+        len /= 2;
+        groups *= 2;
+    }
+    for x in x {
+        let y = (*x).min(x.wrapping_sub(q2));
+        *x = y.min(y.wrapping_sub(m.value()));
+    }
+}
+
+pub(super) fn ntt_inverse(t: &NttTable, x: &mut [u32]) {
+    let m = &t.modulus;
+    let q2 = m.value() << 1;
+    let n = x.len();
+    let (mut len, mut groups) = (1, n / 2);
+    while groups > 0 {
+        for (g, group) in x.chunks_exact_mut(2 * len).enumerate() {
+            let w = Shoup { value: t.inverse[groups + g], quotient: t.inverse_quotients[groups + g] };
+            let (a, b) = group.split_at_mut(len);
+            for (a, b) in a.iter_mut().zip(b) {
+                let (s, d) = (*a + *b, *a + q2 - *b);
+                *a = s.min(s.wrapping_sub(q2));
+                *b = m.mul_shoup_lazy(d, w);
+            }
+        }
+        len *= 2;
+        groups /= 2;
+    }
+    mul_scalar_assign(m, x, t.n_inverse);
+}
+
+pub(super) fn add_assign(m: &Modulus, x: &mut [u32], y: &[u32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x = m.add(*x, *y));
+}
+
+pub(super) fn sub_assign(m: &Modulus, x: &mut [u32], y: &[u32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x = m.sub(*x, *y));
+}
+
+pub(super) fn neg_assign(m: &Modulus, x: &mut [u32]) {
+    x.iter_mut().for_each(|x| *x = m.neg(*x));
+}
+
+pub(super) fn mul_montgomery_assign(m: &Modulus, x: &mut [u32], y: &[u32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x = m.montgomery_reduce(u64::from(*x) * u64::from(*y)));
+}
+
+pub(super) fn to_montgomery(m: &Modulus, x: &mut [u32]) {
+    x.iter_mut().for_each(|x| *x = m.montgomery_reduce(u64::from(*x) * u64::from(m.r2())));
+}
+
+pub(super) fn mul_scalar_assign(m: &Modulus, x: &mut [u32], w: Shoup) {
+    x.iter_mut().for_each(|x| *x = m.mul_shoup(*x, w));
+}
+
+pub(super) fn sub_from_mul_scalar(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x = m.mul_shoup(*y + m.value() - *x, w));
+}
+
+pub(super) fn add_mul_scalar_assign(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x = m.add(*x, m.mul_shoup(*y, w)));
+}
+
+pub(super) fn dot_pair(
+    m: &Modulus,
+    shared: &[&[u32]],
+    a: &[&[u32]],
+    b: &[&[u32]],
+    left: &mut [u32],
+    right: &mut [u32],
+    assign: bool,
+) {
+    for (out, factors) in [(left, a), (right, b)] {
+        for (i, out) in out.iter_mut().enumerate() {
+            let mut sum = if assign { 0 } else { *out };
+            for (s, f) in shared.chunks(MAX_TERMS).zip(factors.chunks(MAX_TERMS)) {
+                let acc = s.iter().zip(f).map(|(s, f)| u64::from(s[i]) * u64::from(f[i])).sum();
+                sum = m.add(sum, m.montgomery_reduce(acc));
+            }
+            *out = sum;
+        }
+    }
+}
+
+pub(super) fn tensor(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]) {
+    for ((((x0, x1), y0), y1), d2) in a0.iter_mut().zip(a1).zip(b0).zip(b1).zip(d2) {
+        let enter = |y: u32| u64::from(m.montgomery_reduce(u64::from(y) * u64::from(m.r2())));
+        let (y0, y1, u0, u1) = (enter(*y0), enter(*y1), u64::from(*x0), u64::from(*x1));
+        *x0 = m.montgomery_reduce(u0 * y0);
+        *x1 = m.montgomery_reduce(u0 * y1 + u1 * y0);
+        *d2 = m.montgomery_reduce(u1 * y1);
+    }
+}
+
+pub(super) fn permute(index: &[u32], x: &[u32], out: &mut [u32]) {
+    out.iter_mut().zip(index).for_each(|(out, i)| *out = x[*i as usize]);
+}
+
+pub(super) fn extend_prepare(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], v: &mut [u32]) {
+    let n = v.len();
+    for (i, v) in v.iter_mut().enumerate() {
+        let mut sum = 1u64 << (Source::FRACTION_BITS - 1);
+        for (j, s) in sources.iter().enumerate() {
+            let y = s.modulus.mul_shoup(xs[j][i], s.factor);
+            sum += (u64::from(y) * u64::from(s.reciprocal)) >> s.shift;
+            ys[j * n + i] = y;
+        }
+        *v = (sum >> Source::FRACTION_BITS) as u32;
+    }
+}
+
+pub(super) fn extend_target(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]) {
+    let n = out.len();
+    let last = u64::from(hats[hats.len() - 1]);
+    for (i, out) in out.iter_mut().enumerate() {
+        let products = hats[..hats.len() - 1].iter().enumerate().map(|(j, c)| u64::from(ys[j * n + i]) * u64::from(*c));
+        *out = t.montgomery_reduce(u64::from(v[i]) * last + products.sum::<u64>());
+    }
+}
+
+pub(super) fn reduce_i64(m: &Modulus, x: &[i64], out: &mut [u32]) {
+    let offset = super::offset_i64(m);
+    for (out, x) in out.iter_mut().zip(x) {
+        let x = x.cast_unsigned().wrapping_add(offset);
+        *out = m.montgomery_reduce((x & 0xffff_ffff) * u64::from(m.r()) + (x >> 32) * u64::from(m.r2()));
+    }
+}
