@@ -1,5 +1,6 @@
 //! Encryption and decryption.
 
+use crate::Result;
 use crate::ciphertext::Ciphertext;
 use crate::encode::{Encoder, Plaintext};
 use crate::params::Params;
@@ -7,7 +8,6 @@ use crate::rns::{Basis, Eval, Extension, Poly};
 use crate::sample;
 use crate::secret::{SecretKey, error_poly, small_poly};
 use crate::seed::{SecretRng, Seed, uniform_limb};
-use crate::Result;
 use zeroize::Zeroizing;
 
 /// Encrypts under a secret key. Ciphertexts are seeded: half of each is 32 bytes on the wire.

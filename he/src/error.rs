@@ -68,7 +68,9 @@ pub enum Error {
         reason: String,
     },
     /// Less than 128-bit security.
-    #[error("log2(QP) is {log_qp:.2} bits at N = 2^{log_n}, above the {max} that 128-bit security allows: drop levels, use smaller primes, or a larger ring")]
+    #[error(
+        "log2(QP) is {log_qp:.2} bits at N = 2^{log_n}, above the {max} that 128-bit security allows: drop levels, use smaller primes, or a larger ring"
+    )]
     Insecure {
         /// log2 of the ring degree.
         log_n: u32,
@@ -78,7 +80,9 @@ pub enum Error {
         max: u32,
     },
     /// Special primes too small for the digits.
-    #[error("the special primes hold {special_bits:.1} bits, less than the largest digit of key switching ({digit_bits:.1}): use more digits or more special primes")]
+    #[error(
+        "the special primes hold {special_bits:.1} bits, less than the largest digit of key switching ({digit_bits:.1}): use more digits or more special primes"
+    )]
     KeySwitchNoise {
         /// log2(P).
         special_bits: f64,
@@ -124,7 +128,9 @@ pub enum Error {
         found: f64,
     },
     /// A product whose scale leaves no room for the message.
-    #[error("the product's scale would be 2^{log_scale:.1} where level {level} holds {log_q:.1} bits: rescale the factors first, or use parameters with more levels")]
+    #[error(
+        "the product's scale would be 2^{log_scale:.1} where level {level} holds {log_q:.1} bits: rescale the factors first, or use parameters with more levels"
+    )]
     ScaleTooLarge {
         /// log2 of the product's scale.
         log_scale: f64,
@@ -154,7 +160,9 @@ pub enum Error {
         index: usize,
     },
     /// Values too large for the modulus.
-    #[error("an encoded coefficient has {log_value:.1} bits where the level holds {log_max:.1}: scale the values down, or use a higher level")]
+    #[error(
+        "an encoded coefficient has {log_value:.1} bits where the level holds {log_max:.1}: scale the values down, or use a higher level"
+    )]
     ValueTooLarge {
         /// log2 of the largest coefficient.
         log_value: f64,
@@ -170,7 +178,10 @@ pub enum Error {
         n: usize,
     },
     /// No relinearisation key of that level.
-    #[error("a product at level {level} needs a relinearisation key of that level, {}: add with_relinearisation({level}) to the key specification", found_level(found))]
+    #[error(
+        "a product at level {level} needs a relinearisation key of that level, {}: add with_relinearisation({level}) to the key specification",
+        found_level(found)
+    )]
     MissingRelinearisationKey {
         /// Level of the product.
         level: usize,
@@ -178,7 +189,10 @@ pub enum Error {
         found: Option<usize>,
     },
     /// No Galois key of that element and level.
-    #[error("Galois element {element} at level {level} needs a key, {}: add its rotation at that level to the key specification", found_level(found))]
+    #[error(
+        "Galois element {element} at level {level} needs a key, {}: add its rotation at that level to the key specification",
+        found_level(found)
+    )]
     MissingGaloisKey {
         /// The Galois element.
         element: u32,
@@ -188,7 +202,9 @@ pub enum Error {
         found: Option<usize>,
     },
     /// A period that slots cannot have, or a linear map without diagonals.
-    #[error("a linear map of period {found} cannot act on {slots} slots: a power of two up to that and at least one diagonal are wanted")]
+    #[error(
+        "a linear map of period {found} cannot act on {slots} slots: a power of two up to that and at least one diagonal are wanted"
+    )]
     Period {
         /// The period found.
         found: usize,

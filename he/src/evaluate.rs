@@ -199,14 +199,14 @@ impl Evaluator {
     }
 
     /// Σ digits·key + P·(d0, d1), over QP.
-    fn relinearise_raised(&self, product: &Product, keys: &ExpandedKeys) -> Result<(Poly<Eval>, Poly<Eval>)> {
+    fn relinearise_raised(&self, product: Product, keys: &ExpandedKeys) -> Result<(Poly<Eval>, Poly<Eval>)> {
         self.params.check_same(&product.params)?;
         self.params.check_same(keys.params())?;
         let key = keys.relinearisation(product.level)?;
-        let [d0, d1, d2] = &product.d;
-        let (mut left, mut right) = Decomposed::new(&self.params, d2.clone())?.inner_product(key);
-        add_times_p(&self.params, &mut left, d0);
-        add_times_p(&self.params, &mut right, d1);
+        let [d0, d1, d2] = product.d;
+        let (mut left, mut right) = Decomposed::new(&self.params, d2)?.inner_product(key);
+        add_times_p(&self.params, &mut left, &d0);
+        add_times_p(&self.params, &mut right, &d1);
         Ok((left, right))
     }
 
@@ -214,24 +214,26 @@ impl Evaluator {
     ///
     /// # Errors
     /// Other parameters, or no relinearisation key of that level.
-    pub fn relinearise(&self, product: &Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
+    pub fn relinearise(&self, product: Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        let (level, scale) = (product.level, product.scale);
         let (mut left, mut right) = self.relinearise_raised(product, keys)?;
         let down = &self.params.tables()?.down;
         let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
-        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: product.level, scale: product.scale, seed: None })
+        Ok(Ciphertext { params: self.params.clone(), c0, c1, level, scale, seed: None })
     }
 
     /// [`Evaluator::relinearise`] and [`Evaluator::rescale`] in one division: faster than both, and one rounding less.
     ///
     /// # Errors
     /// As those two.
-    pub fn relinearise_rescale(&self, product: &Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
-        self.can_rescale(product.level)?;
+    pub fn relinearise_rescale(&self, product: Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        let level = product.level;
+        self.can_rescale(level)?;
+        let scale = product.scale / self.params.rescale_factor(level);
         let (mut left, mut right) = self.relinearise_raised(product, keys)?;
-        let down = self.params.tables()?.down_rescale(product.level);
+        let down = self.params.tables()?.down_rescale(level);
         let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
-        let scale = product.scale / self.params.rescale_factor(product.level);
-        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: product.level - 1, scale, seed: None })
+        Ok(Ciphertext { params: self.params.clone(), c0, c1, level: level - 1, scale, seed: None })
     }
 
     /// a · b slot by slot, relinearised, not rescaled.
@@ -239,7 +241,7 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::tensor`] and [`Evaluator::relinearise`].
     pub fn multiply(&self, a: &Ciphertext, b: &Ciphertext, keys: &ExpandedKeys) -> Result<Ciphertext> {
-        self.relinearise(&self.tensor(a, b)?, keys)
+        self.relinearise(self.tensor(a, b)?, keys)
     }
 
     /// a · b slot by slot, relinearised and rescaled: one level lower.
@@ -247,7 +249,7 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::tensor`] and [`Evaluator::relinearise_rescale`].
     pub fn multiply_rescale(&self, a: &Ciphertext, b: &Ciphertext, keys: &ExpandedKeys) -> Result<Ciphertext> {
-        self.relinearise_rescale(&self.tensor(a, b)?, keys)
+        self.relinearise_rescale(self.tensor(a, b)?, keys)
     }
 
     fn can_rescale(&self, level: usize) -> Result<()> {
@@ -334,7 +336,10 @@ impl Evaluator {
         let down = &self.params.tables()?.down;
         let (mut c0, c1) = (down.divide(&mut left), down.divide(&mut right));
         c0.add_assign(&a.c0);
-        let (c0, c1) = (c0.permuted(&key.permutation), c1.permuted(&key.permutation));
+        let (c0, c1) = match &key.permutation {
+            Some(p) => (c0.permuted(&p.index), c1.permuted(&p.index)),
+            None => (c0, c1),
+        };
         Ok(Ciphertext { params: self.params.clone(), c0, c1, level: a.level, scale: a.scale, seed: None })
     }
 }

@@ -1,13 +1,14 @@
 //! Keys for evaluation: which are needed ([`KeySpec`]), as they travel ([`EvaluationKeys`]) and as they are used ([`ExpandedKeys`]).
 
-use crate::galois;
+use crate::galois::{self, Permutation};
 use crate::params::Params;
+use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
 use crate::secret::{SecretKey, error_poly};
 use crate::seed::{SecretRng, Seed, uniform_limb};
+use crate::simd::RUN;
 use crate::{Error, Result, par};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The evaluation keys a circuit needs, each up to the highest level it is used at: a key for level ℓ has only the limbs of ℓ.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -176,8 +177,10 @@ fn generate_one(secret: &SecretKey, kind: KeyKind, level: usize, rng: &mut Secre
     let ring = params.ring()?;
     let (basis, width) = (params.key_basis(level), params.digit_width());
     let inverse = match kind {
-        KeyKind::Galois(g) if g % 2 == 0 || g as usize >= 2 * params.n() => return Err(Error::GaloisElement { found: g, n: params.n() }),
-        KeyKind::Galois(g) => Some(galois::permutation(params.log_n(), galois::inverse_element(params.n(), g))),
+        KeyKind::Galois(g) if g % 2 == 0 || g as usize >= 2 * params.n() => {
+            return Err(Error::GaloisElement { found: g, n: params.n() });
+        }
+        KeyKind::Galois(g) => Some(Permutation::new(params.log_n(), galois::inverse_element(params.n(), g))),
         KeyKind::Relinearisation => None,
     };
     let b = (0..params.digits(level)).map(|d| {
@@ -187,7 +190,7 @@ fn generate_one(secret: &SecretKey, kind: KeyKind, level: usize, rng: &mut Secre
             let mut work = zeroize::Zeroizing::new(vec![0; b.len()]);
             // −a·s′: the key that the result is under.
             match &inverse {
-                Some(index) => r.backend.permute(index, s, &mut work),
+                Some(p) => r.backend.permute(&p.index, s, &mut work),
                 None => work.copy_from_slice(s),
             }
             r.backend.to_montgomery(m, &mut work);
@@ -212,21 +215,62 @@ fn generate_one(secret: &SecretKey, kind: KeyKind, level: usize, rng: &mut Secre
     Ok(SwitchingKey { kind, level, seed, b: b.collect() })
 }
 
-/// One switching key ready for use, in Montgomery form, with the permutation of its automorphism.
+/// One switching key ready for use: in Montgomery form, packed as `Backend::dot_key` reads it, one stream through memory.
 #[derive(Debug)]
 pub(crate) struct ExpandedKey {
     pub level: usize,
-    /// (b, a) of every digit.
-    pub digits: Vec<(Poly<Eval>, Poly<Eval>)>,
-    /// Empty for relinearisation.
-    pub permutation: Vec<u32>,
+    /// Limb by limb.
+    packed: Buffer,
+    limb_len: usize,
+    /// That of its automorphism; `None` for relinearisation.
+    pub permutation: Option<Permutation>,
+}
+
+impl ExpandedKey {
+    #[allow(clippy::indexing_slicing, reason = "runs partition limbs, limbs partition the packed buffer")]
+    fn new(params: &Params, key: &SwitchingKey) -> Result<Self> {
+        let ring = params.ring()?;
+        let (n, basis) = (ring.n(), params.key_basis(key.level));
+        let limb_len = 2 * key.b.len() * n;
+        let mut packed = ring.pool.take(basis.len() * limb_len);
+        par::chunks(&mut packed, limb_len, |i, packed| {
+            let (id, mut work) = (ring.id(basis, i), ring.pool.take(n));
+            let m = ring.modulus(id);
+            for (d, b) in key.b.iter().enumerate() {
+                for half in 0..2 {
+                    if half == 0 {
+                        work.copy_from_slice(b.limb(i));
+                    } else {
+                        uniform_limb(&key.seed, stream(d, id), m.value(), &mut work);
+                    }
+                    ring.backend.to_montgomery(m, &mut work);
+                    let at = (2 * d + half) * RUN;
+                    for (row, run) in packed.chunks_exact_mut(2 * key.b.len() * RUN).zip(work.chunks_exact(RUN)) {
+                        row[at..at + RUN].copy_from_slice(run);
+                    }
+                }
+            }
+        });
+        let permutation = match key.kind {
+            KeyKind::Galois(g) => Some(Permutation::new(params.log_n(), g)),
+            KeyKind::Relinearisation => None,
+        };
+        Ok(Self { level: key.level, packed, limb_len, permutation })
+    }
+
+    /// Limb `i` of a basis of key level or below, whose chain part has `q` limbs.
+    #[allow(clippy::indexing_slicing, reason = "callers ask for limbs of a level up to the key's")]
+    pub fn limb(&self, params: &Params, q: usize, i: usize) -> &[u32] {
+        let at = if i < q { i } else { i - q + params.limbs(self.level) };
+        &self.packed[at * self.limb_len..(at + 1) * self.limb_len]
+    }
 }
 
 /// Evaluation keys as the server uses them: uniform halves expanded, limbs in the form the inner products want.
 #[derive(Debug)]
 pub struct ExpandedKeys {
     params: Params,
-    keys: BTreeMap<KeyKind, Arc<ExpandedKey>>,
+    keys: BTreeMap<KeyKind, ExpandedKey>,
 }
 
 impl ExpandedKeys {
@@ -236,25 +280,9 @@ impl ExpandedKeys {
     /// If the parameters' tables cannot be built.
     pub fn new(keys: &EvaluationKeys) -> Result<Self> {
         let params = &keys.params;
-        let ring = params.ring()?;
-        let expand = |key: &SwitchingKey| {
-            let digits = key.b.iter().enumerate().map(|(d, b)| {
-                let (mut a, mut b) = (Poly::uninit(ring, b.basis), b.clone());
-                a.for_each(|r, id, a| {
-                    uniform_limb(&key.seed, stream(d, id), r.modulus(id).value(), a);
-                    r.backend.to_montgomery(r.modulus(id), a);
-                });
-                b.to_montgomery();
-                (b, a)
-            });
-            let permutation = match key.kind {
-                KeyKind::Galois(g) => galois::permutation(params.log_n(), g),
-                KeyKind::Relinearisation => Vec::new(),
-            };
-            ExpandedKey { level: key.level, digits: digits.collect(), permutation }
-        };
-        let expanded = par::map(keys.keys.len(), |i| keys.keys.get(i).map(|k| (k.kind, Arc::new(expand(k)))));
-        Ok(Self { params: params.clone(), keys: expanded.into_iter().flatten().collect() })
+        params.ring()?;
+        let expanded = par::map(keys.keys.len(), |i| keys.keys.get(i).map(|k| Ok((k.kind, ExpandedKey::new(params, k)?))));
+        Ok(Self { params: params.clone(), keys: expanded.into_iter().flatten().collect::<Result<_>>()? })
     }
 
     /// The parameters they belong to.
@@ -264,11 +292,8 @@ impl ExpandedKeys {
 
     /// Bytes of memory the expanded keys take.
     pub fn memory_bytes(&self) -> usize {
-        let one = |k: &ExpandedKey| {
-            let limbs: usize = k.digits.iter().map(|(b, a)| b.data.len() + a.data.len()).sum();
-            4 * (limbs + k.permutation.len())
-        };
-        self.keys.values().map(|k| one(k)).sum()
+        let one = |k: &ExpandedKey| k.packed.len() + k.permutation.as_ref().map_or(0, |p| p.index.len() + p.runs.len());
+        4 * self.keys.values().map(one).sum::<usize>()
     }
 
     pub(crate) fn relinearisation(&self, level: usize) -> Result<&ExpandedKey> {

@@ -2,7 +2,9 @@
 //! raise each to the primes of QP, multiply with the key, divide by P.
 
 use crate::Result;
+use crate::galois::Permutation;
 use crate::keys::ExpandedKey;
+use crate::modulus::Shoup;
 use crate::par;
 use crate::params::Params;
 use crate::pool::Buffer;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 
 /// A polynomial cut into digits, each modulo all primes of QP, by evaluations. Made once, it serves any number of keys: that is hoisting.
 pub(crate) struct Decomposed {
+    params: Params,
     ring: Arc<Ring>,
     basis: Basis,
     width: usize,
@@ -51,7 +54,7 @@ impl Decomposed {
             extension.target(&ring, prepared, id, limb);
             ring.backend.ntt_forward(ring.table(id), limb);
         });
-        Ok(Self { ring, basis, width, own: x, raised })
+        Ok(Self { params: params.clone(), ring, basis, width, own: x, raised })
     }
 
     /// The basis QP of the digits.
@@ -76,24 +79,29 @@ impl Decomposed {
         }
     }
 
-    /// Limb `i` of Σ digit · key, both halves.
-    pub fn inner_product_limb(&self, key: &ExpandedKey, i: usize, left: &mut [u32], right: &mut [u32]) {
-        let id = self.ring.id(self.basis, i);
-        let digits = self.raised.len();
-        let digit: Vec<&[u32]> = (0..digits).map(|d| self.limb(d, i)).collect();
-        // The key may be of a higher level: its special limbs then lie further on.
-        let half = |pick: fn(&(Poly<Eval>, Poly<Eval>)) -> &Poly<Eval>| -> Vec<&[u32]> {
-            let at = |p: &Poly<Eval>| if i < self.basis.q { i } else { i - self.basis.q + p.basis.q };
-            key.digits.iter().take(digits).map(|pair| pick(pair)).map(|p| p.limb(at(p))).collect()
-        };
-        self.ring.backend.dot_pair(self.ring.modulus(id), &digit, &half(|k| &k.0), &half(|k| &k.1), left, right, true);
+    /// Limb `i` of φ(Σ digit · key), both halves, `plus` added to the left one before the automorphism φ; see `Backend::dot_key`.
+    pub fn limb_product(
+        &self,
+        key: &ExpandedKey,
+        i: usize,
+        (left, right): (&mut [u32], &mut [u32]),
+        plus: Option<(&[u32], Shoup)>,
+        permutation: Option<&Permutation>,
+        accumulate: bool,
+    ) {
+        let m = self.ring.modulus(self.ring.id(self.basis, i));
+        let digits: Vec<&[u32]> = (0..self.raised.len()).map(|d| self.limb(d, i)).collect();
+        let key = key.limb(&self.params, self.basis.q, i);
+        self.ring.backend.dot_key(m, &digits, key, left, right, plus, permutation, accumulate);
     }
 
-    /// Σ digit · key over QP, both halves.
+    /// Σ digit · key over QP, both halves, without the automorphism.
     pub fn inner_product(&self, key: &ExpandedKey) -> (Poly<Eval>, Poly<Eval>) {
         let mut left = Poly::uninit(&self.ring, self.basis);
         let mut right = Poly::uninit(&self.ring, self.basis);
-        par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| self.inner_product_limb(key, i, l, r));
+        par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| {
+            self.limb_product(key, i, (l, r), None, None, false);
+        });
         (left, right)
     }
 }

@@ -13,7 +13,9 @@ use crate::keys::{ExpandedKeys, KeySpec};
 use crate::keyswitch::{Decomposed, p_mod};
 use crate::par;
 use crate::params::Params;
+use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
+use crate::simd::RUN;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +35,11 @@ impl Diagonals {
     /// # Errors
     /// [`Error::Period`] if it is none.
     pub fn new(period: usize) -> Result<Self> {
-        if period.is_power_of_two() { Ok(Self { period, diagonals: BTreeMap::new() }) } else { Err(Error::Period { found: period, slots: 0 }) }
+        if period.is_power_of_two() {
+            Ok(Self { period, diagonals: BTreeMap::new() })
+        } else {
+            Err(Error::Period { found: period, slots: 0 })
+        }
     }
 
     /// The diagonals of a dense square matrix, row by row; zero ones are left out.
@@ -121,11 +127,32 @@ impl Split {
     }
 }
 
-/// One giant step: its rotation, and the diagonals it sums by their baby steps' places.
+/// One giant step: its rotation, the places of the baby steps it sums, ascending, and their diagonals.
 #[derive(Debug)]
 struct Giant {
     steps: usize,
-    terms: Vec<(usize, Poly<Eval>)>,
+    babies: Vec<usize>,
+    /// Limb by limb, as `Backend::dot_diagonals` reads them: half of each, in one stream through memory.
+    packed: Buffer,
+}
+
+impl Giant {
+    #[allow(clippy::indexing_slicing, reason = "runs partition limbs, limbs partition the packed buffer")]
+    fn new(steps: usize, mut terms: Vec<(usize, Poly<Eval>)>) -> Option<Self> {
+        terms.sort_unstable_by_key(|(baby, _)| *baby);
+        let first = &terms.first()?.1;
+        let (ring, limbs, n) = (Arc::clone(&first.ring), first.basis.len(), first.ring.n());
+        let limb_len = terms.len() * n / 2;
+        let mut packed = ring.pool.take(limbs * limb_len);
+        par::chunks(&mut packed, limb_len, |i, packed| {
+            for (t, (_, diagonal)) in terms.iter().enumerate() {
+                for (row, run) in packed.chunks_exact_mut(terms.len() * RUN).zip(diagonal.limb(i).chunks_exact(RUN)) {
+                    row[t * RUN..(t + 1) * RUN].copy_from_slice(run);
+                }
+            }
+        });
+        Some(Self { steps, babies: terms.iter().map(|(baby, _)| *baby).collect(), packed })
+    }
 }
 
 /// A linear map encoded for evaluation at one level.
@@ -166,7 +193,8 @@ impl LinearTransform {
             None => Split::cheapest(params, level, period, &indices),
             Some(width) => {
                 let width = width.clamp(1, period);
-                let count = |f: &dyn Fn(usize) -> usize| indices.iter().map(|d| f(*d)).filter(|x| *x != 0).collect::<BTreeSet<_>>().len();
+                let count =
+                    |f: &dyn Fn(usize) -> usize| indices.iter().map(|d| f(*d)).filter(|x| *x != 0).collect::<BTreeSet<_>>().len();
                 Split { width, baby_steps: count(&|d| d % width), giant_steps: count(&|d| d / width) }
             }
         };
@@ -182,17 +210,18 @@ impl LinearTransform {
             let turned = values.iter().cycle().skip((period - giant % period) % period);
             let mut re: Vec<f64> = turned.take(period).copied().collect::<Vec<_>>().repeat(slots / period);
             let mut im = vec![0.0; slots];
-            let mut poly = encoder.embed_in(&mut re, &mut im, params.key_basis(level), params.log_q(level), scale)?;
+            let mut poly = encoder.embed_in(&mut re, &mut im, true, params.key_basis(level), params.log_q(level), scale)?;
             poly.to_montgomery();
             Ok((giant, babies.binary_search(&baby).unwrap_or(0), poly))
         };
         let all: Vec<_> = diagonals.diagonals.iter().collect();
-        let mut giants: BTreeMap<usize, Giant> = BTreeMap::new();
+        let mut giants: BTreeMap<usize, Vec<(usize, Poly<Eval>)>> = BTreeMap::new();
         for encoded in par::map(all.len(), |i| all.get(i).map(|d| encode(*d))).into_iter().flatten() {
             let (steps, baby, poly) = encoded?;
-            giants.entry(steps).or_insert(Giant { steps, terms: Vec::new() }).terms.push((baby, poly));
+            giants.entry(steps).or_default().push((baby, poly));
         }
-        Ok(Self { params: params.clone(), level, scale, split, babies, giants: giants.into_values().collect() })
+        let giants = giants.into_iter().filter_map(|(steps, terms)| Giant::new(steps, terms)).collect();
+        Ok(Self { params: params.clone(), level, scale, split, babies, giants })
     }
 
     /// The level of its inputs; outputs are one lower.
@@ -218,12 +247,12 @@ impl LinearTransform {
 
     /// Bytes of memory its diagonals take.
     pub fn memory_bytes(&self) -> usize {
-        self.giants.iter().flat_map(|g| &g.terms).map(|(_, poly)| 4 * poly.data.len()).sum()
+        self.giants.iter().map(|g| 4 * g.packed.len()).sum()
     }
 }
 
-/// Coefficients per tile: the baby steps' share of a tile stays in the second-level cache while the giant steps pass over it.
-const TILE: usize = 4096;
+/// Evaluations per tile, and as many of its mirror image: the baby steps' share of a tile stays in the second-level cache while the giant steps pass over it.
+const TILE: usize = 2048;
 
 impl Evaluator {
     /// The linear map of a ciphertext, rescaled: one level lower, at scale a.scale · transform.scale / rescale factor.
@@ -253,7 +282,8 @@ impl Evaluator {
         {
             // One task per prime: it makes the baby steps of that limb and sums them into every giant step's.
             let n = ring.n();
-            let mut tasks: Vec<Vec<(&mut [u32], &mut [u32])>> = (0..basis.len()).map(|_| Vec::with_capacity(steps.len())).collect();
+            let mut tasks: Vec<Vec<(&mut [u32], &mut [u32])>> =
+                (0..basis.len()).map(|_| Vec::with_capacity(steps.len())).collect();
             for (left, right) in &mut sums {
                 let limbs = left.data.chunks_exact_mut(n).zip(right.data.chunks_exact_mut(n));
                 tasks.iter_mut().zip(limbs).for_each(|(task, limbs)| task.push(limbs));
@@ -262,25 +292,21 @@ impl Evaluator {
         }
         drop(digits);
 
-        let mut total: Option<(Poly<Eval>, Poly<Eval>)> = None;
-        for (g, (left, mut right)) in steps.iter().zip(sums) {
-            let (left, right) = if *g == 0 {
-                (left, right)
-            } else {
-                let key = keys.galois(galois::rotation_element(params, *g as i64), level)?;
-                let (mut low, high) = Decomposed::new(params, tables.down.divide(&mut right))?.inner_product(key);
-                low.add_assign(&left);
-                (low.permuted(&key.permutation), high.permuted(&key.permutation))
-            };
-            match &mut total {
-                None => total = Some((left, right)),
-                Some((l, r)) => {
-                    l.add_assign(&left);
-                    r.add_assign(&right);
-                }
-            }
+        let zero = match steps.first() {
+            Some(0) => Some(sums.remove(0)),
+            _ => None,
+        };
+        let mut fresh = zero.is_none();
+        let (mut left, mut right) = zero.unwrap_or_else(|| (Poly::uninit(ring, basis), Poly::uninit(ring, basis)));
+        for (g, (low, mut high)) in steps.iter().filter(|g| **g != 0).zip(sums) {
+            let key = keys.galois(galois::rotation_element(params, *g as i64), level)?;
+            let digits = Decomposed::new(params, tables.down.divide(&mut high))?;
+            par::chunk_pairs(&mut left.data, &mut right.data, ring.n(), |i, l, r| {
+                let one = ring.modulus(ring.id(basis, i)).shoup(1);
+                digits.limb_product(key, i, (l, r), Some((low.limb(i), one)), key.permutation.as_ref(), !fresh);
+            });
+            fresh = false;
         }
-        let Some((mut left, mut right)) = total else { return Err(Error::Period { found: 0, slots: params.slots() }) };
         let down = tables.down_rescale(level);
         let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
         Ok(Ciphertext { params: params.clone(), c0, c1, level: level - 1, scale, seed: None })
@@ -335,19 +361,14 @@ impl Evaluator {
         // Baby steps of all inputs one after the other; P·x has no special limbs, so the step 0 is absent there.
         let count: usize = inputs.iter().map(|(_, t)| t.babies.len()).sum();
         let (mut left, mut right) = (ring.pool.take(count * n), ring.pool.take(count * n));
-        let (mut l, mut r) = (ring.pool.take(n), ring.pool.take(n));
         let mut rows = left.chunks_exact_mut(n).zip(right.chunks_exact_mut(n));
         for ((a, t), digits) in inputs.iter().zip(digits) {
             for (b, (left, right)) in t.babies.iter().zip(&mut rows) {
                 let key = (*b != 0).then(|| keys.galois(galois::rotation_element(self.params(), *b as i64), t.level));
                 match key {
                     Some(Ok(key)) => {
-                        digits.inner_product_limb(key, i, &mut l, &mut r);
-                        if in_chain {
-                            ring.backend.add_mul_scalar_assign(m, &mut l, a.c0.limb(i), p);
-                        }
-                        ring.backend.permute(&key.permutation, &l, left);
-                        ring.backend.permute(&key.permutation, &r, right);
+                        let plus = in_chain.then(|| (a.c0.limb(i), p));
+                        digits.limb_product(key, i, (left, right), plus, key.permutation.as_ref(), false);
                     }
                     // A missing key was refused before any work began.
                     Some(Err(_)) => {}
@@ -362,24 +383,30 @@ impl Evaluator {
             }
         }
 
-        let tile = TILE.min(n);
-        for at in (0..n).step_by(tile) {
+        let half = n / 2;
+        let tile = TILE.min(half);
+        for at in (0..half).step_by(tile) {
             for (g, (out0, out1)) in steps.iter().zip(giants.iter_mut()) {
-                let (mut shared, mut x, mut y) = (Vec::new(), Vec::new(), Vec::new());
-                let mut base = 0;
+                let (mut base, mut accumulate) = (0, false);
                 for (_, t) in inputs {
-                    let giant = t.giants.iter().find(|giant| giant.steps == *g);
-                    for (baby, poly) in giant.iter().flat_map(|giant| &giant.terms) {
-                        if in_chain || t.babies[*baby] != 0 {
-                            let from = (base + baby) * n + at;
-                            shared.push(&poly.limb(i)[at..at + tile]);
-                            x.push(&left[from..from + tile]);
-                            y.push(&right[from..from + tile]);
-                        }
+                    if let Some(giant) = t.giants.iter().find(|giant| giant.steps == *g) {
+                        let skip = usize::from(!in_chain && giant.babies.first().is_some_and(|b| t.babies[*b] == 0));
+                        let row = |b: &usize| (base + b) * n..(base + b + 1) * n;
+                        let x: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &left[row(b)]).collect();
+                        let y: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &right[row(b)]).collect();
+                        let limb_len = giant.packed.len() / basis.len();
+                        let packed = &giant.packed[i * limb_len..(i + 1) * limb_len];
+                        ring.backend.dot_diagonals(m, packed, skip, &x, &y, at..at + tile, out0, out1, accumulate);
+                        accumulate |= !x.is_empty();
                     }
                     base += t.babies.len();
                 }
-                ring.backend.dot_pair(m, &shared, &x, &y, &mut out0[at..at + tile], &mut out1[at..at + tile], true);
+                if !accumulate {
+                    for out in [&mut **out0, &mut **out1] {
+                        out[at..at + tile].fill(0);
+                        out[n - at - tile..n - at].fill(0);
+                    }
+                }
             }
         }
     }

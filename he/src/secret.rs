@@ -1,10 +1,10 @@
 //! The secret key: a type of its own, in memory of its own.
 
+use crate::Result;
 use crate::params::Params;
 use crate::rns::{Basis, Eval, Poly, Ring};
 use crate::sample;
 use crate::seed::SecretRng;
-use crate::Result;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 

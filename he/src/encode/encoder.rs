@@ -88,7 +88,7 @@ impl Encoder {
     pub fn encode_at(&self, values: &[f64], level: usize, scale: f64) -> Result<Plaintext> {
         let mut re = self.slots(values.len(), values.iter().copied())?;
         let mut im = vec![0.0; re.len()];
-        self.embed(&mut re, &mut im, level, scale)
+        self.embed(&mut re, &mut im, true, level, scale)
     }
 
     /// Complex slots at a level and a scale; missing slots are zero.
@@ -98,7 +98,7 @@ impl Encoder {
     pub fn encode_complex(&self, values: &[Complex64], level: usize, scale: f64) -> Result<Plaintext> {
         let mut re = self.slots(values.len(), values.iter().map(|v| v.re))?;
         let mut im = self.slots(values.len(), values.iter().map(|v| v.im))?;
-        self.embed(&mut re, &mut im, level, scale)
+        self.embed(&mut re, &mut im, false, level, scale)
     }
 
     /// The real parts of the slots.
@@ -134,17 +134,19 @@ impl Encoder {
         Ok(out)
     }
 
-    fn embed(&self, re: &mut [f64], im: &mut [f64], level: usize, scale: f64) -> Result<Plaintext> {
+    fn embed(&self, re: &mut [f64], im: &mut [f64], real: bool, level: usize, scale: f64) -> Result<Plaintext> {
         self.params.check_level(level)?;
-        let poly = self.embed_in(re, im, self.params.basis(level), self.params.log_q(level), scale)?;
+        let poly = self.embed_in(re, im, real, self.params.basis(level), self.params.log_q(level), scale)?;
         Ok(Plaintext { params: self.params.clone(), poly, level, scale })
     }
 
-    /// The polynomial of those slots over a basis whose chain part has `log_q` bits.
+    /// The polynomial of those slots over a basis whose chain part has `log_q` bits. That of real slots is made exactly invariant under
+    /// X → X^−1 (coefficient N − j is minus coefficient j), so that its evaluations are palindromic.
     pub(crate) fn embed_in(
         &self,
         re: &mut [f64],
         im: &mut [f64],
+        real: bool,
         basis: crate::rns::Basis,
         log_q: f64,
         scale: f64,
@@ -154,6 +156,10 @@ impl Encoder {
         }
         let ring = self.params.ring()?;
         ring.embedding.slots_to_coeffs(ring.backend, re, im);
+        if real {
+            im.iter_mut().skip(1).zip(re.iter().rev()).for_each(|(high, low)| *high = -low);
+            im.iter_mut().take(1).for_each(|middle| *middle = 0.0);
+        }
         let mut rounded = vec![0i64; self.params.n()];
         let (low, high) = rounded.split_at_mut(re.len());
         let largest = round(ring.backend, re, scale, low).max(round(ring.backend, im, scale, high));

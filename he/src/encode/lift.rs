@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn reconstruction_finds_small_and_large_numbers_of_both_signs() {
-        let moduli: Vec<Modulus> = crate::prime::nearest(12, 29.5, 9, &[]).unwrap().into_iter().map(|q| Modulus::new(q).unwrap()).collect();
+        let moduli: Vec<Modulus> =
+            crate::prime::nearest(12, 29.5, 9, &[]).unwrap().into_iter().map(|q| Modulus::new(q).unwrap()).collect();
         let garner = Garner::new(&moduli);
         for x in [0.0, 1.0, -1.0, 123_456_789.0, -9.007_199_254_740_991e15, 2f64.powi(200) + 2f64.powi(160), -(2f64.powi(250))] {
             let mut digits = vec![0; moduli.len()];

@@ -1,9 +1,10 @@
 //! The tables of one prime's transform.
 
+use crate::modulus::{Modulus, Shoup};
+use crate::pool::Aligned;
+use crate::prime::primitive_root;
 use crate::simd::Backend;
 use crate::{Error, Result};
-use crate::modulus::{Modulus, Shoup};
-use crate::prime::primitive_root;
 
 /// Twiddles of the transform of 2^log_n coefficients modulo one prime q ≡ 1 mod 2^(log_n+1).
 ///
@@ -13,10 +14,10 @@ use crate::prime::primitive_root;
 pub struct NttTable {
     pub(crate) modulus: Modulus,
     pub(crate) log_n: u32,
-    pub(crate) forward: Vec<u32>,
-    pub(crate) forward_quotients: Vec<u32>,
-    pub(crate) inverse: Vec<u32>,
-    pub(crate) inverse_quotients: Vec<u32>,
+    pub(crate) forward: Aligned,
+    pub(crate) forward_quotients: Aligned,
+    pub(crate) inverse: Aligned,
+    pub(crate) inverse_quotients: Aligned,
     /// N^−1.
     pub(crate) n_inverse: Shoup,
     /// N^−1 times the twiddle of the last inverse stage.
@@ -36,7 +37,7 @@ impl NttTable {
         let psi = primitive_root(&modulus, log_n)?;
         let table = |root: u32| {
             let step = modulus.shoup(root);
-            let (mut values, mut quotients) = (vec![0; n], vec![0; n]);
+            let (mut values, mut quotients) = (Aligned::zeroed(n), Aligned::zeroed(n));
             let mut power = 1;
             for k in 0..n {
                 let at = k.reverse_bits() >> (usize::BITS - log_n);

@@ -62,13 +62,17 @@ fn refuse<T>(field: &'static str, found: impl ToString, wanted: impl Into<String
 impl Params {
     pub(super) fn new(literal: &ParamsLiteral, secure: bool) -> Result<Self> {
         let l = literal.clone();
-        let least = if secure { 12 } else { 3 };
+        let least = if secure { 12 } else { 5 };
         if !(least..=MAX_LOG_N).contains(&l.log_n) {
             return refuse("log_n", l.log_n, format!("{least} to {MAX_LOG_N}"));
         }
         let total = l.levels.saturating_mul(l.primes_per_level).saturating_add(l.base_limbs).saturating_add(l.special_limbs);
         if l.base_limbs == 0 || l.special_limbs == 0 || total > MAX_PRIMES {
-            return refuse("base_limbs, special_limbs", format!("{}, {}", l.base_limbs, l.special_limbs), "at least 1 each, at most 128 primes in all");
+            return refuse(
+                "base_limbs, special_limbs",
+                format!("{}, {}", l.base_limbs, l.special_limbs),
+                "at least 1 each, at most 128 primes in all",
+            );
         }
         if !(1..=2).contains(&l.primes_per_level) {
             return refuse("primes_per_level", l.primes_per_level, "1 or 2");
@@ -86,7 +90,11 @@ impl Params {
         let width = limbs.div_ceil(l.digits);
         let sources = width.max(l.special_limbs + l.primes_per_level);
         if sources >= MAX_TERMS {
-            return refuse("digits, special_limbs", format!("{}, {}", l.digits, l.special_limbs), format!("more digits: at most {} primes may be extended at once", MAX_TERMS - 1));
+            return refuse(
+                "digits, special_limbs",
+                format!("{}, {}", l.digits, l.special_limbs),
+                format!("more digits: at most {} primes may be extended at once", MAX_TERMS - 1),
+            );
         }
         let base_bits = l.base_bits * l.base_limbs as f64;
         if !(l.log_scale >= 10.0 && l.log_scale + 2.0 <= base_bits) {
@@ -296,7 +304,8 @@ impl std::fmt::Debug for Params {
 fn digest(l: &ParamsLiteral, secure: bool, chain: &[Modulus], special: &[Modulus]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"veilray-he params 1");
-    let numbers = [l.log_n as usize, l.base_limbs, l.levels, l.primes_per_level, l.digits, usize::from(secure), chain.len(), special.len()];
+    let numbers =
+        [l.log_n as usize, l.base_limbs, l.levels, l.primes_per_level, l.digits, usize::from(secure), chain.len(), special.len()];
     for v in numbers {
         hash.update((v as u64).to_le_bytes());
     }
@@ -317,7 +326,9 @@ impl Params {
         if self == other {
             return Ok(());
         }
-        let describe = |p: &Self| format!("N = 2^{}, {} levels, digest {:02x?}", p.log_n(), p.max_level(), p.digest().get(..4).unwrap_or(&[]));
+        let describe = |p: &Self| {
+            format!("N = 2^{}, {} levels, digest {:02x?}", p.log_n(), p.max_level(), p.digest().get(..4).unwrap_or(&[]))
+        };
         Err(Error::ParamsMismatch { wanted: describe(self), found: describe(other) })
     }
 }

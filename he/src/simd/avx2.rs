@@ -124,4 +124,8 @@ impl Vector for U32x8 {
     unsafe fn permute(self, index: Self) -> Self {
         unsafe { Self(_mm256_permutevar8x32_epi32(self.0, index.0)) }
     }
+    #[inline(always)]
+    unsafe fn reverse(self) -> Self {
+        unsafe { self.permute(Self(_mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0))) }
+    }
 }

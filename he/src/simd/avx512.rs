@@ -148,4 +148,8 @@ impl Vector for U32x16 {
     unsafe fn permute(self, index: Self) -> Self {
         unsafe { Self(_mm512_permutexvar_epi32(index.0, self.0)) }
     }
+    #[inline(always)]
+    unsafe fn reverse(self) -> Self {
+        unsafe { self.permute(Self(_mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0))) }
+    }
 }

@@ -13,6 +13,7 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
+use crate::galois::Permutation;
 use crate::modulus::{Modulus, Shoup};
 use crate::ntt::NttTable;
 use crate::{Error, Result};
@@ -120,6 +121,9 @@ impl Backend {
     }
 }
 
+/// Residues per run of the packed layouts: the widest vector's lanes.
+pub(crate) const RUN: usize = 16;
+
 /// One limb of the basis that an extension starts from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
@@ -204,15 +208,24 @@ dispatch! {
     fn sub_from_mul_scalar(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup);
     /// x + y · w mod q, for any 32-bit y.
     fn add_mul_scalar_assign(m: &Modulus, x: &mut [u32], y: &[u32], w: Shoup);
-    /// left (+)= Σ shared[i] · a[i], right (+)= Σ shared[i] · b[i]; one factor of each product in Montgomery form.
-    fn dot_pair(m: &Modulus, shared: &[&[u32]], a: &[&[u32]], b: &[&[u32]], left: &mut [u32], right: &mut [u32], assign: bool);
+    /// One limb of Σ digits[d] · key[d], both halves: left (+)= φ(Σ digits · b + plus.0 · plus.1), right (+)= φ(Σ digits · a).
+    ///
+    /// `key` is packed by runs of [`RUN`] evaluations, in Montgomery form: for every run b and a of digit 0, of digit 1, …; it may have more
+    /// digits than are given. φ is the permutation, or the identity.
+    fn dot_key(m: &Modulus, digits: &[&[u32]], key: &[u32], left: &mut [u32], right: &mut [u32], plus: Option<(&[u32], Shoup)>, permutation: Option<&Permutation>, accumulate: bool);
+    /// left (+)= Σ a[t] · diagonal[t], right (+)= Σ b[t] · diagonal[t], for the evaluations of `range`, within the first half, and those
+    /// of its mirror image.
+    ///
+    /// Diagonals are palindromic (real slots), so only their first half is there: packed by runs of [`RUN`], in Montgomery form, for every
+    /// run that of term 0, of term 1, …; the first `skip` terms are passed over.
+    fn dot_diagonals(m: &Modulus, packed: &[u32], skip: usize, a: &[&[u32]], b: &[&[u32]], range: std::ops::Range<usize>, left: &mut [u32], right: &mut [u32], accumulate: bool);
     /// (a0 + a1·s)(b0 + b1·s): a0 ← a0·b0, a1 ← a0·b1 + a1·b0, d2 ← a1·b1.
     fn tensor(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]);
     /// out[i] = x[index[i]], where every aligned run of 16 indices stays within one aligned run of 16.
     fn permute(index: &[u32], x: &[u32], out: &mut [u32]);
     /// First half of a basis extension: y_j = x_j · factor_j mod q_j, v = round(Σ y_j / q_j).
     fn extend_prepare(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], v: &mut [u32]);
-    /// Second half: Σ y_j · hats_j + v · hats_last mod t, hats in Montgomery form.
+    /// Second half: Σ y_j · hats_j + v · hats_last mod t, hats in Montgomery form; the result is in [0, 4t), as the transform takes it.
     fn extend_target(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]);
     /// x mod q for |x| < 2^62.
     fn reduce_i64(m: &Modulus, x: &[i64], out: &mut [u32]);

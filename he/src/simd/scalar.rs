@@ -1,6 +1,7 @@
 //! The portable kernels: the plain statement of what every backend computes, and the oracle of their tests.
 
-use super::Source;
+use super::{RUN, Source};
+use crate::galois::Permutation;
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};
 use crate::ntt::NttTable;
 
@@ -82,23 +83,60 @@ pub(super) fn add_mul_scalar_assign(m: &Modulus, x: &mut [u32], y: &[u32], w: Sh
     x.iter_mut().zip(y).for_each(|(x, y)| *x = m.add(*x, m.mul_shoup(*y, w)));
 }
 
-pub(super) fn dot_pair(
+#[allow(clippy::too_many_arguments)]
+pub(super) fn dot_key(
     m: &Modulus,
-    shared: &[&[u32]],
-    a: &[&[u32]],
-    b: &[&[u32]],
+    digits: &[&[u32]],
+    key: &[u32],
     left: &mut [u32],
     right: &mut [u32],
-    assign: bool,
+    plus: Option<(&[u32], Shoup)>,
+    permutation: Option<&Permutation>,
+    accumulate: bool,
 ) {
-    for (out, factors) in [(left, a), (right, b)] {
-        for (i, out) in out.iter_mut().enumerate() {
-            let mut sum = if assign { 0 } else { *out };
-            for (s, f) in shared.chunks(MAX_TERMS).zip(factors.chunks(MAX_TERMS)) {
-                let acc = s.iter().zip(f).map(|(s, f)| u64::from(s[i]) * u64::from(f[i])).sum();
-                sum = m.add(sum, m.montgomery_reduce(acc));
+    let stride = key.len() / left.len() * RUN;
+    for (to, (left, right)) in left.iter_mut().zip(right).enumerate() {
+        let i = permutation.map_or(to, |p| p.index[to] as usize);
+        let row = &key[i / RUN * stride + i % RUN..];
+        let sum = |half: usize| {
+            digits.chunks(MAX_TERMS).enumerate().fold(0, |sum, (c, digits)| {
+                let products = digits
+                    .iter()
+                    .enumerate()
+                    .map(|(t, d)| u64::from(d[i]) * u64::from(row[2 * RUN * (c * MAX_TERMS + t) + half * RUN]));
+                m.add(sum, m.montgomery_reduce(products.sum()))
+            })
+        };
+        let l = plus.map_or(sum(0), |(x, w)| m.add(sum(0), m.mul_shoup(x[i], w)));
+        (*left, *right) = if accumulate { (m.add(*left, l), m.add(*right, sum(1))) } else { (l, sum(1)) };
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn dot_diagonals(
+    m: &Modulus,
+    packed: &[u32],
+    skip: usize,
+    a: &[&[u32]],
+    b: &[&[u32]],
+    range: std::ops::Range<usize>,
+    left: &mut [u32],
+    right: &mut [u32],
+    accumulate: bool,
+) {
+    let n = left.len();
+    let stride = (a.len() + skip) * RUN;
+    for i in range {
+        let row = &packed[i / RUN * stride + i % RUN + skip * RUN..];
+        for at in [i, n - 1 - i] {
+            for (out, rows) in [(&mut left[at], a), (&mut right[at], b)] {
+                let start = if accumulate { *out } else { 0 };
+                *out = rows.chunks(MAX_TERMS).enumerate().fold(start, |sum, (c, rows)| {
+                    let products =
+                        rows.iter().enumerate().map(|(t, x)| u64::from(x[at]) * u64::from(row[(c * MAX_TERMS + t) * RUN]));
+                    m.add(sum, m.montgomery_reduce(products.sum()))
+                });
             }
-            *out = sum;
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) trait Vector: Copy {
     unsafe fn expand<const T: usize>(p: *const u32) -> Self;
     /// Lane i receives lane `index[i] mod LANES`.
     unsafe fn permute(self, index: Self) -> Self;
+    /// The lanes in reverse order.
+    unsafe fn reverse(self) -> Self;
 }
 
 /// The modulus and its multiples, spread over the lanes.
@@ -88,6 +90,16 @@ impl<V: Vector> Lanes<V> {
         unsafe {
             let h = V::high(x.mul_even(wq), x.odd().mul_even(wq));
             x.mul_low(w).sub(h.mul_low(self.q))
+        }
+    }
+
+    /// Montgomery reduction to [0, 4q) of two vectors of 64-bit sums below 2^32 · 3q (12 products), the even and the odd places' ones.
+    #[inline(always)]
+    pub unsafe fn montgomery_lazy(self, even: V, odd: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            let mq = V::high(even.mul_even(self.inv).mul_even(self.q), odd.mul_even(self.inv).mul_even(self.q));
+            V::high(even, odd).add(self.q.sub(mq))
         }
     }
 
