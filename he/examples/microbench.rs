@@ -1,6 +1,6 @@
 //! Times every primitive at the parameter sets the classifier uses, for machines to read.
 //!
-//! `cargo run --release -p veilray-he --example microbench -- --json [--sets n13,n14,n15] [--threads 1,2] [--only rotate] [--rounds 15]`
+//! `cargo run --release -p veilray-he --example microbench -- --json [--sets n13,n14,n15] [--threads 1,2] [--only rotate] [--rounds 15] [--level 8]`
 //!
 //! One JSON object per line: `{"op","n","limbs","levels","log_qp","threads","backend","median_us","min_us"}`; sizes and precision carry
 //! `"bytes"` or `"log2_error"` in place of times. Without `--json`, a table.
@@ -24,6 +24,7 @@ struct Options {
     threads: Vec<usize>,
     only: Option<String>,
     rounds: usize,
+    level: Option<usize>,
 }
 
 fn options() -> std::result::Result<Options, String> {
@@ -33,6 +34,7 @@ fn options() -> std::result::Result<Options, String> {
         threads: vec![1, 2],
         only: None,
         rounds: 15,
+        level: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
@@ -44,7 +46,8 @@ fn options() -> std::result::Result<Options, String> {
             "--threads" => o.threads = value()?.split(',').map(number).collect::<std::result::Result<_, _>>()?,
             "--only" => o.only = Some(value()?),
             "--rounds" => o.rounds = number(&value()?)?,
-            _ => return Err(format!("unknown flag {flag}; known: --json --sets --threads --only --rounds")),
+            "--level" => o.level = Some(number(&value()?)?),
+            _ => return Err(format!("unknown flag {flag}; known: --json --sets --threads --only --rounds --level")),
         }
     }
     Ok(o)
@@ -58,8 +61,13 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// The level everything is timed at: the top, unless the options say.
+    fn level(&self) -> usize {
+        self.options.level.unwrap_or(usize::MAX).min(self.params.max_level())
+    }
+
     fn wanted(&self, op: &str) -> bool {
-        self.options.only.as_ref().is_none_or(|only| op.contains(only.as_str()))
+        self.options.only.as_ref().is_none_or(|only| only.strip_prefix('=').map_or(op.contains(only.as_str()), |only| op == only))
     }
 
     fn line(&self, op: &str, backend: Backend, values: &[(&str, f64)]) {
@@ -69,8 +77,8 @@ impl Report<'_> {
             format!(
                 "{{\"op\":\"{op}\",\"n\":{},\"limbs\":{},\"levels\":{},\"log_qp\":{:.1},\"threads\":{},\"backend\":\"{}\"{values}}}",
                 p.n(),
-                p.limbs(p.max_level()),
-                p.max_level(),
+                p.limbs(self.level()),
+                self.level(),
                 p.log_qp(),
                 self.threads,
                 backend.name()
@@ -135,17 +143,17 @@ fn transforms(report: &Report) -> Result<()> {
 
 fn operations(report: &Report) -> Result<()> {
     let (params, backend) = (report.params, report.params.backend());
-    let top = params.max_level();
+    let level = report.level();
     let hoisted: Vec<i64> = (1..=8).collect();
     let secret = SecretKey::generate(params)?;
     let encoder = Encoder::new(params);
     let evaluator = Evaluator::new(params);
 
     let values = noise(params.slots(), 1);
-    let plain = encoder.encode(&values)?;
-    let other = encoder.encode(&noise(params.slots(), 2))?;
+    let plain = encoder.encode_at(&values, level, params.scale())?;
+    let other = encoder.encode_at(&noise(params.slots(), 2), level, params.scale())?;
     let (a, b) = (Encryptor::new(&secret).encrypt(&plain)?, Encryptor::new(&secret).encrypt(&other)?);
-    report.time("encode", backend, || encoder.encode(&values));
+    report.time("encode", backend, || encoder.encode_at(&values, level, params.scale()));
     report.time("encrypt_sk", backend, || Encryptor::new(&secret).encrypt(&plain));
     report.time("decrypt", backend, || Decryptor::new(&secret).decrypt_raw(&a));
     report.time("decode", backend, || encoder.decode(&plain));
@@ -157,12 +165,12 @@ fn operations(report: &Report) -> Result<()> {
     for d in 0..DIAGONALS {
         diagonals.add(d as i64, &noise(params.slots(), 100 + d as u64))?;
     }
-    let linear = report.wanted("linear_128_diagonals").then(|| LinearTransform::new(params, &diagonals, top)).transpose()?;
-    let mut spec = KeySpec::new().with_relinearisation(top).with_rotations(params, hoisted.iter().copied(), top);
+    let linear = report.wanted("linear_128_diagonals").then(|| LinearTransform::new(params, &diagonals, level)).transpose()?;
+    let mut spec = KeySpec::new().with_relinearisation(level).with_rotations(params, hoisted.iter().copied(), level);
     if let Some(linear) = &linear {
         spec = spec.union(&linear.key_spec());
     }
-    let one = KeySpec::new().with_rotations(params, [1], top);
+    let one = KeySpec::new().with_rotations(params, [1], level);
     report.time("keygen_one_galois", backend, || EvaluationKeys::generate(&secret, &one));
     let compressed = EvaluationKeys::generate(&secret, &spec)?;
     let keys = ExpandedKeys::new(&compressed)?;

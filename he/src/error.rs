@@ -229,6 +229,9 @@ pub enum Error {
         /// The length wanted.
         wanted: usize,
     },
+    /// Bytes that are no object of this library, or an object that does not travel.
+    #[error(transparent)]
+    Wire(#[from] crate::wire::WireError),
 }
 
 fn found_level(found: &Option<usize>) -> String {

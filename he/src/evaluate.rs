@@ -8,6 +8,7 @@ use crate::keyswitch::{Decomposed, add_times_p};
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Scales whose ratio is nearer to one than this count as equal: the error it admits is below every precision this library reaches.
@@ -173,14 +174,16 @@ impl Evaluator {
         self.pair(a, b)?;
         let scale = self.product_scale(a.scale * b.scale, a.level)?;
         let ring = self.params.ring()?;
-        let (mut d0, mut d1, mut d2) = (a.c0.clone(), a.c1.clone(), Poly::uninit(ring, a.c0.basis));
+        let mut d = [(); 3].map(|()| Poly::uninit(ring, a.c0.basis));
         let n = ring.n();
-        let mut tasks: Vec<_> =
-            d0.data.chunks_exact_mut(n).zip(d1.data.chunks_exact_mut(n)).zip(d2.data.chunks_exact_mut(n)).collect();
-        crate::par::each(&mut tasks, |i, ((x0, x1), x2)| {
-            ring.backend.tensor(ring.modulus(i), x0, x1, b.c0.limb(i), b.c1.limb(i), x2);
+        let [d0, d1, d2] = &mut d;
+        let limbs = d0.data.chunks_exact_mut(n).zip(d1.data.chunks_exact_mut(n)).zip(d2.data.chunks_exact_mut(n));
+        let mut tasks: Vec<_> = limbs.map(|((x0, x1), x2)| [x0, x1, x2]).collect();
+        crate::par::each(&mut tasks, |i, d| {
+            let (x, y) = ([a.c0.limb(i), a.c1.limb(i)], [b.c0.limb(i), b.c1.limb(i)]);
+            ring.backend.tensor(ring.modulus(i), x, y, d);
         });
-        Ok(Product { params: self.params.clone(), d: [d0, d1, d2], level: a.level, scale })
+        Ok(Product { params: self.params.clone(), d, level: a.level, scale })
     }
 
     /// a ← a + b for products.
@@ -204,7 +207,7 @@ impl Evaluator {
         self.params.check_same(keys.params())?;
         let key = keys.relinearisation(product.level)?;
         let [d0, d1, d2] = product.d;
-        let (mut left, mut right) = Decomposed::new(&self.params, d2)?.inner_product(key);
+        let (mut left, mut right) = Decomposed::new(&self.params, Cow::Owned(d2))?.inner_product(key);
         add_times_p(&self.params, &mut left, &d0);
         add_times_p(&self.params, &mut right, &d1);
         Ok((left, right))
@@ -312,7 +315,7 @@ impl Evaluator {
         }
         self.params.check_same(keys.params())?;
         keys.galois(element, a.level)?;
-        self.hoisted(a, &Decomposed::new(&self.params, a.c1.clone())?, element, keys)
+        self.hoisted(a, &Decomposed::new(&self.params, Cow::Borrowed(&a.c1))?, element, keys)
     }
 
     /// Rotates by each of `steps`, cutting the ciphertext into digits only once.
@@ -326,20 +329,16 @@ impl Evaluator {
         for g in elements.iter().filter(|g| **g != 1) {
             keys.galois(*g, a.level)?;
         }
-        let digits = Decomposed::new(&self.params, a.c1.clone())?;
+        let digits = Decomposed::new(&self.params, Cow::Borrowed(&a.c1))?;
         elements.iter().map(|g| if *g == 1 { Ok(a.clone()) } else { self.hoisted(a, &digits, *g, keys) }).collect()
     }
 
     fn hoisted(&self, a: &Ciphertext, digits: &Decomposed, element: u32, keys: &ExpandedKeys) -> Result<Ciphertext> {
         let key = keys.galois(element, a.level)?;
-        let (mut left, mut right) = digits.inner_product(key);
+        // c0 enters times P and the automorphism is applied before the division: both ride on the pass over the key.
+        let (mut left, mut right) = digits.switch(key, &a.c0);
         let down = &self.params.tables()?.down;
-        let (mut c0, c1) = (down.divide(&mut left), down.divide(&mut right));
-        c0.add_assign(&a.c0);
-        let (c0, c1) = match &key.permutation {
-            Some(p) => (c0.permuted(&p.index), c1.permuted(&p.index)),
-            None => (c0, c1),
-        };
+        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
         Ok(Ciphertext { params: self.params.clone(), c0, c1, level: a.level, scale: a.scale, seed: None })
     }
 }

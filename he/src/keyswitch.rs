@@ -8,31 +8,32 @@ use crate::modulus::Shoup;
 use crate::par;
 use crate::params::Params;
 use crate::pool::Buffer;
-use crate::rns::{Basis, Eval, Poly, Ring};
+use crate::rns::{Basis, Eval, GROUP, Poly, Ring};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A polynomial cut into digits, each modulo all primes of QP, by evaluations. Made once, it serves any number of keys: that is hoisting.
-pub(crate) struct Decomposed {
+pub(crate) struct Decomposed<'a> {
     params: Params,
     ring: Arc<Ring>,
     basis: Basis,
     width: usize,
     /// The polynomial itself: a digit's own limbs are its.
-    own: Poly<Eval>,
+    own: Cow<'a, Poly<Eval>>,
     /// Per digit, the limbs of all other primes in order.
     raised: Vec<Buffer>,
 }
 
-impl Decomposed {
+impl<'a> Decomposed<'a> {
     /// Cuts `x`, of some level's basis, into its digits.
     #[allow(clippy::indexing_slicing, reason = "digits partition the limbs of the basis")]
-    pub fn new(params: &Params, x: Poly<Eval>) -> Result<Self> {
+    pub fn new(params: &Params, x: Cow<'a, Poly<Eval>>) -> Result<Self> {
         let tables = params.tables()?;
         let (ring, n) = (Arc::clone(&x.ring), x.ring.n());
         let (limbs, width) = (x.basis.q, params.digit_width());
         let basis = Basis { q: limbs, p: params.special().len() };
         let digits = limbs.div_ceil(width);
-        let coefficients = x.clone().into_coeff();
+        let coefficients = Poly::clone(&x).into_coeff();
         let prepared = par::map(digits, |d| {
             let range = d * width..((d + 1) * width).min(limbs);
             let extension = tables.digit(d, range.len());
@@ -42,17 +43,17 @@ impl Decomposed {
         drop(coefficients);
         let mut raised: Vec<Buffer> = prepared.iter().map(|(e, _)| ring.pool.take((basis.len() - e.width()) * n)).collect();
         // Ordered by prime, so that a prime's tables serve all digits while they are near.
-        let mut tasks: Vec<(usize, usize, &mut [u32])> = Vec::new();
+        let mut tasks: Vec<(Vec<usize>, usize, &mut [u32])> = Vec::new();
         for (d, buffer) in raised.iter_mut().enumerate() {
-            let others = (0..basis.len()).filter(|i| i / width != d || *i >= limbs);
-            tasks.extend(others.zip(buffer.chunks_exact_mut(n)).map(|(i, limb)| (i, d, limb)));
+            let others: Vec<usize> =
+                (0..basis.len()).filter(|i| i / width != d || *i >= limbs).map(|i| ring.id(basis, i)).collect();
+            let groups = others.chunks(GROUP).map(<[usize]>::to_vec);
+            tasks.extend(groups.zip(buffer.chunks_mut(GROUP * n)).map(|(ids, limbs)| (ids, d, limbs)));
         }
-        tasks.sort_unstable_by_key(|(i, d, _)| (*i, *d));
-        par::each(&mut tasks, |_, (i, d, limb)| {
-            let id = ring.id(basis, *i);
+        tasks.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        par::each(&mut tasks, |_, (ids, d, limbs)| {
             let (extension, prepared) = &prepared[*d];
-            extension.target(&ring, prepared, id, limb);
-            ring.backend.ntt_forward(ring.table(id), limb);
+            extension.targets(&ring, prepared, ids, limbs);
         });
         Ok(Self { params: params.clone(), ring, basis, width, own: x, raised })
     }
@@ -101,6 +102,17 @@ impl Decomposed {
         let mut right = Poly::uninit(&self.ring, self.basis);
         par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| {
             self.limb_product(key, i, (l, r), None, None, false);
+        });
+        (left, right)
+    }
+
+    /// φ(Σ digit · key + P·x) over QP, both halves, φ the key's automorphism; x has no special limbs.
+    pub fn switch(&self, key: &ExpandedKey, x: &Poly<Eval>) -> (Poly<Eval>, Poly<Eval>) {
+        let mut left = Poly::uninit(&self.ring, self.basis);
+        let mut right = Poly::uninit(&self.ring, self.basis);
+        par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| {
+            let p = (i < self.basis.q).then(|| self.ring.modulus(i)).map(|m| (x.limb(i), m.shoup(p_mod(&self.params, m))));
+            self.limb_product(key, i, (l, r), p, key.permutation.as_ref(), false);
         });
         (left, right)
     }

@@ -17,6 +17,7 @@ use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
 use crate::simd::RUN;
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -275,7 +276,7 @@ impl Evaluator {
         let ring = &tables.ring;
         let basis = params.key_basis(level);
 
-        let digits = inputs.iter().map(|(a, _)| Decomposed::new(params, a.c1.clone())).collect::<Result<Vec<_>>>()?;
+        let digits = inputs.iter().map(|(a, _)| Decomposed::new(params, Cow::Borrowed(&a.c1))).collect::<Result<Vec<_>>>()?;
         let steps: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().map(|g| g.steps)).collect();
         let steps: Vec<usize> = steps.into_iter().collect();
         let mut sums: Vec<_> = steps.iter().map(|_| (Poly::uninit(ring, basis), Poly::uninit(ring, basis))).collect();
@@ -300,7 +301,7 @@ impl Evaluator {
         let (mut left, mut right) = zero.unwrap_or_else(|| (Poly::uninit(ring, basis), Poly::uninit(ring, basis)));
         for (g, (low, mut high)) in steps.iter().filter(|g| **g != 0).zip(sums) {
             let key = keys.galois(galois::rotation_element(params, *g as i64), level)?;
-            let digits = Decomposed::new(params, tables.down.divide(&mut high))?;
+            let digits = Decomposed::new(params, Cow::Owned(tables.down.divide(&mut high)))?;
             par::chunk_pairs(&mut left.data, &mut right.data, ring.n(), |i, l, r| {
                 let one = ring.modulus(ring.id(basis, i)).shoup(1);
                 digits.limb_product(key, i, (l, r), Some((low.limb(i), one)), key.permutation.as_ref(), !fresh);

@@ -15,3 +15,4 @@ pub fn gaussian(rng: &mut SecretRng, out: &mut [i32]) {
         *o = ((x & 0x1fffff).count_ones() as i32) - (((x >> 21) & 0x1fffff).count_ones() as i32);
     }
 }
+pub const SIGMA: f64 = 3.2;

@@ -21,6 +21,9 @@ pub(crate) struct Extension {
     inverse: Vec<Shoup>,
 }
 
+/// Limbs extended by one task: they share the reading of the source, and there are still tasks enough for every thread.
+pub(crate) const GROUP: usize = 4;
+
 /// The y_j and v of one polynomial.
 pub(crate) struct Prepared {
     ys: Buffer,
@@ -64,10 +67,14 @@ impl Extension {
         prepared
     }
 
-    /// Second half: the centred representative modulo prime `id`, by coefficients.
+    /// Second half: the centred representative modulo each prime of `ids`, by evaluations, one limb of `out` each.
     #[allow(clippy::indexing_slicing, reason = "one row of constants per prime of the ring")]
-    pub fn target(&self, ring: &Ring, prepared: &Prepared, id: usize, out: &mut [u32]) {
-        ring.backend.extend_target(ring.modulus(id), &self.hats[id], &prepared.ys, &prepared.v, out);
+    pub fn targets(&self, ring: &Ring, prepared: &Prepared, ids: &[usize], out: &mut [u32]) {
+        let targets: Vec<_> = ids.iter().map(|id| (ring.modulus(*id), self.hats[*id].as_slice())).collect();
+        ring.backend.extend_targets(&targets, &prepared.ys, &prepared.v, out);
+        for (id, limb) in ids.iter().zip(out.chunks_exact_mut(ring.n())) {
+            ring.backend.ntt_forward(ring.table(*id), limb);
+        }
     }
 
     /// round(x / D), where the source primes are the last limbs of `x` (which are consumed); their limbs fall away.
@@ -81,11 +88,14 @@ impl Extension {
         let limbs: Vec<&[u32]> = tail.chunks_exact(n).collect();
         let prepared = self.prepare(&ring, &limbs);
         let mut out = Poly::uninit(&ring, Basis { q: kept.min(basis.q), p: kept.saturating_sub(basis.q) });
-        par::chunks(&mut out.data, n, |i, limb| {
-            let id = ring.id(basis, i);
-            self.target(&ring, &prepared, id, limb);
-            ring.backend.ntt_forward(ring.table(id), limb);
-            ring.backend.sub_from_mul_scalar(ring.modulus(id), limb, &head[i * n..(i + 1) * n], self.inverse[id]);
+        let ids: Vec<usize> = (0..kept).map(|i| ring.id(basis, i)).collect();
+        par::chunks(&mut out.data, GROUP * n, |g, limbs| {
+            let ids = &ids[g * GROUP..kept.min((g + 1) * GROUP)];
+            self.targets(&ring, &prepared, ids, limbs);
+            for (i, (id, limb)) in (g * GROUP..).zip(ids.iter().zip(limbs.chunks_exact_mut(n))) {
+                let minuend = &head[i * n..(i + 1) * n];
+                ring.backend.sub_from_mul_scalar(ring.modulus(*id), limb, minuend, self.inverse[*id]);
+            }
         });
         out
     }

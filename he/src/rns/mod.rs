@@ -5,6 +5,6 @@ mod extend;
 mod poly;
 
 pub(crate) use basis::{Basis, Ring};
-pub(crate) use extend::Extension;
+pub(crate) use extend::{Extension, GROUP};
 pub(crate) use poly::Poly;
 pub use poly::{Coeff, Domain, Eval};

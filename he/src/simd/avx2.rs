@@ -128,4 +128,8 @@ impl Vector for U32x8 {
     unsafe fn reverse(self) -> Self {
         unsafe { self.permute(Self(_mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0))) }
     }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const u32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
 }

@@ -8,6 +8,9 @@ use super::{RUN, Source};
 use crate::galois::Permutation;
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};
 
+/// How far ahead, in residues, the streams of keys and diagonals are asked for: hardware prefetching stops at every page.
+const AHEAD: usize = 4096;
+
 /// Checks that all lengths agree and fill whole vectors; the pointer arithmetic below relies on it.
 #[inline(always)]
 fn checked<V: Vector>(n: usize, others: &[usize]) -> usize {
@@ -140,6 +143,8 @@ pub(super) unsafe fn dot_key<V: Vector>(
                 for t in first..last {
                     let s = V::load(digits.get_unchecked(t).as_ptr().add(i));
                     let (x, y) = (V::load(row.add(2 * RUN * t)), V::load(row.add(2 * RUN * t + RUN)));
+                    V::prefetch(row.wrapping_add(2 * RUN * t + AHEAD));
+                    V::prefetch(row.wrapping_add(2 * RUN * t + RUN + AHEAD));
                     let so = s.odd();
                     le = le.add64(s.mul_even(x));
                     lo = lo.add64(so.mul_even(x.odd()));
@@ -206,6 +211,7 @@ pub(super) unsafe fn dot_diagonals<V: Vector>(
                 let mut sums = [zero; 8];
                 for t in first..last {
                     let d = V::load(row.add(t * RUN));
+                    V::prefetch(row.wrapping_add(t * RUN + AHEAD));
                     let (pa, pb) = (a.get_unchecked(t).as_ptr(), b.get_unchecked(t).as_ptr());
                     let (d_odd, back) = (d.odd(), d.reverse());
                     let back_odd = back.odd();
@@ -234,23 +240,25 @@ pub(super) unsafe fn dot_diagonals<V: Vector>(
     }
 }
 
-/// (a0 + a1·s)(b0 + b1·s) = d0 + d1·s + d2·s²: writes d0 over a0, d1 over a1, and d2.
+/// (a0 + a1·s)(b0 + b1·s) = d0 + d1·s + d2·s².
 #[inline(always)]
-pub(super) unsafe fn tensor<V: Vector>(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]) {
-    let n = checked::<V>(a0.len(), &[a1.len(), b0.len(), b1.len(), d2.len()]);
-    let (pa0, pa1, pb0, pb1, pd2) = (a0.as_mut_ptr(), a1.as_mut_ptr(), b0.as_ptr(), b1.as_ptr(), d2.as_mut_ptr());
+pub(super) unsafe fn tensor<V: Vector>(m: &Modulus, a: [&[u32]; 2], b: [&[u32]; 2], d: &mut [&mut [u32]; 3]) {
+    let [d0, d1, d2] = d;
+    let n = checked::<V>(d0.len(), &[d1.len(), d2.len(), a[0].len(), a[1].len(), b[0].len(), b[1].len()]);
+    let (pa, pb, pd) = (a.map(<[u32]>::as_ptr), b.map(<[u32]>::as_ptr), [d0.as_mut_ptr(), d1.as_mut_ptr(), d2.as_mut_ptr()]);
     // SAFETY: as the module says.
     unsafe {
         let (k, r2) = (Lanes::<V>::new(m), V::splat(m.r2()));
         for i in (0..n).step_by(V::LANES) {
-            let (x0, x1) = (V::load(pa0.add(i)), V::load(pa1.add(i)));
-            let (y0, y1) = (V::load(pb0.add(i)), V::load(pb1.add(i)));
+            let (x0, x1) = (V::load(pa[0].add(i)), V::load(pa[1].add(i)));
+            let (y0, y1) = (V::load(pb[0].add(i)), V::load(pb[1].add(i)));
             let y0 = k.montgomery(y0.mul_even(r2), y0.odd().mul_even(r2));
             let y1 = k.montgomery(y1.mul_even(r2), y1.odd().mul_even(r2));
             let (x0o, x1o, y0o, y1o) = (x0.odd(), x1.odd(), y0.odd(), y1.odd());
-            k.montgomery(x0.mul_even(y0), x0o.mul_even(y0o)).store(pa0.add(i));
-            k.montgomery(x0.mul_even(y1).add64(x1.mul_even(y0)), x0o.mul_even(y1o).add64(x1o.mul_even(y0o))).store(pa1.add(i));
-            k.montgomery(x1.mul_even(y1), x1o.mul_even(y1o)).store(pd2.add(i));
+            k.montgomery(x0.mul_even(y0), x0o.mul_even(y0o)).store(pd[0].add(i));
+            let cross = (x0.mul_even(y1).add64(x1.mul_even(y0)), x0o.mul_even(y1o).add64(x1o.mul_even(y0o)));
+            k.montgomery(cross.0, cross.1).store(pd[1].add(i));
+            k.montgomery(x1.mul_even(y1), x1o.mul_even(y1o)).store(pd[2].add(i));
         }
     }
 }
@@ -311,25 +319,52 @@ pub(super) unsafe fn extend_prepare<V: Vector>(sources: &[Source], xs: &[&[u32]]
 }
 
 /// Second half: Σ y_j · hat_j + v · hat_last mod t in [0, 4t), the constants in Montgomery form modulo t; at most [`MAX_TERMS`].
+/// Targets are taken up to four at a time: the y_j then come through the caches once for all four.
 #[inline(always)]
-pub(super) unsafe fn extend_target<V: Vector>(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]) {
-    let n = checked::<V>(out.len(), &[v.len()]);
-    assert!(hats.len() <= MAX_TERMS && !hats.is_empty() && ys.len() == n * (hats.len() - 1), "wrong extension");
-    let (py, pv, po) = (ys.as_ptr(), v.as_ptr(), out.as_mut_ptr());
-    // SAFETY: as the module says.
-    unsafe {
-        let k = Lanes::<V>::new(t);
-        let last = V::splat(*hats.get_unchecked(hats.len() - 1));
-        for i in (0..n).step_by(V::LANES) {
-            let x = V::load(pv.add(i));
-            let (mut even, mut odd) = (x.mul_even(last), x.odd().mul_even(last));
-            for j in 0..hats.len() - 1 {
-                let (y, c) = (V::load(py.add(j * n + i)), V::splat(*hats.get_unchecked(j)));
-                even = even.add64(y.mul_even(c));
-                odd = odd.add64(y.odd().mul_even(c));
+pub(super) unsafe fn extend_targets<V: Vector>(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u32], out: &mut [u32]) {
+    let n = checked::<V>(v.len(), &[]);
+    assert!(out.len() == n * targets.len(), "wrong extension");
+    for (targets, out) in targets.chunks(4).zip(out.chunks_mut(4 * n)) {
+        // SAFETY: as the module says; `extend_some` checks lengths.
+        unsafe {
+            match targets.len() {
+                4 => extend_some::<V, 4>(targets, ys, v, out),
+                3 => extend_some::<V, 3>(targets, ys, v, out),
+                2 => extend_some::<V, 2>(targets, ys, v, out),
+                _ => extend_some::<V, 1>(targets, ys, v, out),
             }
-            let lazy = if hats.len() <= 12 { k.montgomery_lazy(even, odd) } else { k.montgomery(even, odd) };
-            lazy.store(po.add(i));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn extend_some<V: Vector, const T: usize>(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u32], out: &mut [u32]) {
+    let n = v.len();
+    let terms = ys.len() / n;
+    assert!(targets.len() == T && terms < MAX_TERMS && ys.len() == terms * n, "wrong extension");
+    assert!(targets.iter().all(|(_, hats)| hats.len() == terms + 1) && out.len() == T * n, "wrong extension");
+    let (py, pv, po) = (ys.as_ptr(), v.as_ptr(), out.as_mut_ptr());
+    // SAFETY: as the module says; T constants tables of terms + 1 entries, T limbs of output.
+    unsafe {
+        let lanes: [Lanes<V>; T] = std::array::from_fn(|t| Lanes::new(targets.get_unchecked(t).0));
+        let hats: [*const u32; T] = std::array::from_fn(|t| targets.get_unchecked(t).1.as_ptr());
+        for i in (0..n).step_by(V::LANES) {
+            let zero = V::splat(0);
+            let (mut even, mut odd) = ([zero; T], [zero; T]);
+            for j in 0..=terms {
+                let y = V::load(if j < terms { py.add(j * n + i) } else { pv.add(i) });
+                let y_odd = y.odd();
+                for t in 0..T {
+                    let c = V::splat(*hats[t].add(j));
+                    even[t] = even[t].add64(y.mul_even(c));
+                    odd[t] = odd[t].add64(y_odd.mul_even(c));
+                }
+            }
+            for t in 0..T {
+                let k = lanes[t];
+                let lazy = if terms < 12 { k.montgomery_lazy(even[t], odd[t]) } else { k.montgomery(even[t], odd[t]) };
+                lazy.store(po.add(t * n + i));
+            }
         }
     }
 }

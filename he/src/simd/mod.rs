@@ -219,14 +219,15 @@ dispatch! {
     /// Diagonals are palindromic (real slots), so only their first half is there: packed by runs of [`RUN`], in Montgomery form, for every
     /// run that of term 0, of term 1, …; the first `skip` terms are passed over.
     fn dot_diagonals(m: &Modulus, packed: &[u32], skip: usize, a: &[&[u32]], b: &[&[u32]], range: std::ops::Range<usize>, left: &mut [u32], right: &mut [u32], accumulate: bool);
-    /// (a0 + a1·s)(b0 + b1·s): a0 ← a0·b0, a1 ← a0·b1 + a1·b0, d2 ← a1·b1.
-    fn tensor(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]);
+    /// (a0 + a1·s)(b0 + b1·s) = d0 + d1·s + d2·s².
+    fn tensor(m: &Modulus, a: [&[u32]; 2], b: [&[u32]; 2], d: &mut [&mut [u32]; 3]);
     /// out[i] = x[index[i]], where every aligned run of 16 indices stays within one aligned run of 16.
     fn permute(index: &[u32], x: &[u32], out: &mut [u32]);
     /// First half of a basis extension: y_j = x_j · factor_j mod q_j, v = round(Σ y_j / q_j).
     fn extend_prepare(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], v: &mut [u32]);
-    /// Second half: Σ y_j · hats_j + v · hats_last mod t, hats in Montgomery form; the result is in [0, 4t), as the transform takes it.
-    fn extend_target(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]);
+    /// Second half, for several targets t with their constants, one limb of `out` each: Σ y_j · hats_j + v · hats_last mod t, hats in
+    /// Montgomery form; the result is congruent and in [0, 4t), as the transform takes it.
+    fn extend_targets(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u32], out: &mut [u32]);
     /// x mod q for |x| < 2^62.
     fn reduce_i64(m: &Modulus, x: &[i64], out: &mut [u32]);
 }

@@ -141,13 +141,14 @@ pub(super) fn dot_diagonals(
     }
 }
 
-pub(super) fn tensor(m: &Modulus, a0: &mut [u32], a1: &mut [u32], b0: &[u32], b1: &[u32], d2: &mut [u32]) {
-    for ((((x0, x1), y0), y1), d2) in a0.iter_mut().zip(a1).zip(b0).zip(b1).zip(d2) {
+pub(super) fn tensor(m: &Modulus, a: [&[u32]; 2], b: [&[u32]; 2], d: &mut [&mut [u32]; 3]) {
+    for i in 0..d[0].len() {
+        let (x0, x1) = (u64::from(a[0][i]), u64::from(a[1][i]));
         let enter = |y: u32| u64::from(m.montgomery_reduce(u64::from(y) * u64::from(m.r2())));
-        let (y0, y1, u0, u1) = (enter(*y0), enter(*y1), u64::from(*x0), u64::from(*x1));
-        *x0 = m.montgomery_reduce(u0 * y0);
-        *x1 = m.montgomery_reduce(u0 * y1 + u1 * y0);
-        *d2 = m.montgomery_reduce(u1 * y1);
+        let (y0, y1) = (enter(b[0][i]), enter(b[1][i]));
+        d[0][i] = m.montgomery_reduce(x0 * y0);
+        d[1][i] = m.montgomery_reduce(x0 * y1 + x1 * y0);
+        d[2][i] = m.montgomery_reduce(x1 * y1);
     }
 }
 
@@ -168,12 +169,13 @@ pub(super) fn extend_prepare(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], 
     }
 }
 
-pub(super) fn extend_target(t: &Modulus, hats: &[u32], ys: &[u32], v: &[u32], out: &mut [u32]) {
-    let n = out.len();
-    let last = u64::from(hats[hats.len() - 1]);
-    for (i, out) in out.iter_mut().enumerate() {
-        let products = hats[..hats.len() - 1].iter().enumerate().map(|(j, c)| u64::from(ys[j * n + i]) * u64::from(*c));
-        *out = t.montgomery_reduce(u64::from(v[i]) * last + products.sum::<u64>());
+pub(super) fn extend_targets(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u32], out: &mut [u32]) {
+    let n = v.len();
+    for ((t, hats), out) in targets.iter().zip(out.chunks_exact_mut(n)) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let terms = ys.iter().skip(i).step_by(n).chain([&v[i]]).zip(*hats);
+            *out = t.montgomery_reduce(terms.map(|(y, c)| u64::from(*y) * u64::from(*c)).sum());
+        }
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) trait Vector: Copy {
     unsafe fn splat(v: u32) -> Self;
     unsafe fn splat64(v: u64) -> Self;
 
+    /// Asks for the cache line at `p`, which need not be mapped.
+    unsafe fn prefetch(p: *const u32);
+
     /// Lane-wise wrapping sum.
     unsafe fn add(self, o: Self) -> Self;
     /// Lane-wise wrapping difference.
