@@ -122,7 +122,7 @@ impl PublicKey {
         let mut u = Zeroizing::new(vec![0i8; params.n()]);
         sample::ternary(&mut rng, &mut u);
         let mut u = small_poly(ring, basis, &u);
-        u.to_montgomery();
+        u.enter_montgomery();
         let divide = Extension::new(ring, &[ring.id(basis, basis.q)]);
         let mut half = |key: &Poly<Eval>| {
             let mut c = u.clone();

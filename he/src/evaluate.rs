@@ -146,7 +146,7 @@ impl Evaluator {
         self.with_plain(a, p)?;
         let scale = self.product_scale(a.scale * p.scale, a.level)?;
         let mut factor = p.poly.restrict(a.c0.basis.q);
-        factor.to_montgomery();
+        factor.enter_montgomery();
         let mut out = Ciphertext { seed: None, scale, ..a.clone() };
         out.c0.mul_montgomery_assign(&factor);
         out.c1.mul_montgomery_assign(&factor);

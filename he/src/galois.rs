@@ -56,14 +56,3 @@ impl Permutation {
         Self { index, runs }
     }
 }
-
-/// The same automorphism on coefficients: coefficient i goes to place i·g mod 2N, negated past N.
-pub(crate) fn permute_coefficients<T: Copy + std::ops::Neg<Output = T>>(x: &[T], g: u32, out: &mut [T]) {
-    let n = x.len();
-    for (i, v) in x.iter().enumerate() {
-        let at = (i * g as usize) & (2 * n - 1);
-        if let Some(out) = out.get_mut(at & (n - 1)) {
-            *out = if at < n { *v } else { -*v };
-        }
-    }
-}

@@ -36,5 +36,6 @@ pub use ntt::NttTable;
 pub use num_complex::Complex64;
 pub use params::{Params, ParamsLiteral, max_log_qp};
 pub use precision::PrecisionStats;
+pub use sample::SIGMA;
 pub use secret::SecretKey;
 pub use seed::Seed;

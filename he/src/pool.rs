@@ -61,13 +61,6 @@ impl Pool {
         buffer.secret = true;
         buffer
     }
-
-    /// A buffer of `len` zeros.
-    pub fn zeroed(self: &Arc<Self>, len: usize) -> Buffer {
-        let mut buffer = self.take(len);
-        buffer.fill(0);
-        buffer
-    }
 }
 
 /// A pooled slice of residues.
@@ -146,6 +139,5 @@ mod tests {
         assert_eq!(at.align_offset(64), 0);
         drop(first);
         assert_eq!(pool.take(1000).as_ptr(), at);
-        assert!(pool.zeroed(1000).iter().all(|x| *x == 0));
     }
 }

@@ -6,5 +6,4 @@ mod poly;
 
 pub(crate) use basis::{Basis, Ring};
 pub(crate) use extend::{Extension, GROUP};
-pub(crate) use poly::Poly;
-pub use poly::{Coeff, Domain, Eval};
+pub(crate) use poly::{Coeff, Eval, Poly};

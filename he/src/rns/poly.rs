@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 /// Held by its N coefficients.
 #[derive(Debug, Clone, Copy)]
-pub struct Coeff;
+pub(crate) struct Coeff;
 /// Held by its N evaluations, in bit-reversed order.
 #[derive(Debug, Clone, Copy)]
-pub struct Eval;
+pub(crate) struct Eval;
 
 /// [`Coeff`] or [`Eval`].
-pub trait Domain: Copy + Send + Sync + 'static {}
+pub(crate) trait Domain: Copy + Send + Sync + 'static {}
 impl Domain for Coeff {}
 impl Domain for Eval {}
 
@@ -46,11 +46,6 @@ impl<D: Domain> Poly<D> {
         let mut copy = Self::uninit_secret(&self.ring, self.basis);
         copy.data.copy_from_slice(&self.data);
         copy
-    }
-
-    pub fn zero(ring: &Arc<Ring>, basis: Basis) -> Self {
-        let data = ring.pool.zeroed(basis.len() * ring.n());
-        Self { ring: Arc::clone(ring), basis, data, domain: PhantomData }
     }
 
     fn into_domain<E: Domain>(self) -> Poly<E> {
@@ -138,18 +133,7 @@ impl Poly<Eval> {
     }
 
     /// Enters Montgomery form: every residue times 2^32.
-    pub fn to_montgomery(&mut self) {
+    pub fn enter_montgomery(&mut self) {
         self.for_each(|r, id, x| r.backend.to_montgomery(r.modulus(id), x));
-    }
-
-    /// The polynomial under the automorphism whose permutation of evaluations this is.
-    pub fn permuted(&self, index: &[u32]) -> Self {
-        let mut out = Self::uninit(&self.ring, self.basis);
-        let n = self.ring.n();
-        let backend = self.ring.backend;
-        for (x, out) in self.data.chunks_exact(n).zip(out.data.chunks_exact_mut(n)) {
-            backend.permute(index, x, out);
-        }
-        out
     }
 }

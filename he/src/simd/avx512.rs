@@ -1,5 +1,7 @@
 //! AVX-512 (F, DQ, BW, VL): sixteen lanes.
 
+#![allow(clippy::indexing_slicing, reason = "const tables of 16 entries")]
+
 use super::vector::Vector;
 use std::arch::x86_64::*;
 

@@ -3,6 +3,8 @@
 //! # Safety
 //! Every function requires the implementor's instruction set; lengths are checked by each function itself.
 
+#![allow(clippy::indexing_slicing, reason = "registers and checked slices are indexed below constants")]
+
 use super::vector::{Lanes, Vector};
 use super::{RUN, Source};
 use crate::galois::Permutation;

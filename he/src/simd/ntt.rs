@@ -3,6 +3,8 @@
 //!
 //! Order: Cooley–Tukey forward from natural to bit-reversed, Gentleman–Sande back (Longa and Naehrig 2016, §3).
 
+#![allow(clippy::indexing_slicing, reason = "registers are indexed below R, a constant")]
+
 use super::vector::{Lanes, Vector};
 use crate::ntt::NttTable;
 

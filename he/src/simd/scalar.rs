@@ -1,5 +1,10 @@
 //! The portable kernels: the plain statement of what every backend computes, and the oracle of their tests.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "slices have equal lengths, which the dispatcher's callers and the vector kernels' checks see to"
+)]
+
 use super::{RUN, Source};
 use crate::galois::Permutation;
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};

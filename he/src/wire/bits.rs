@@ -2,44 +2,56 @@
 
 /// Residues per step.
 const STEP: usize = 8;
+/// Bytes of the two words that a step moves: more than it packs, so that no copy has a variable length.
+const WINDOW: usize = 32;
 
 /// Bytes of `count` residues of `bits` bits each; `count` is a multiple of 8.
 pub(super) fn packed_bytes(count: usize, bits: u32) -> usize {
     count / STEP * bits as usize
 }
 
-/// Packs residues below 2^`bits`, 1 ≤ `bits` ≤ 31; `out` has [`packed_bytes`] bytes.
-pub(super) fn pack(residues: &[u32], bits: u32, out: &mut [u8]) {
-    let four = |r: &[u32; 4]| {
+/// Replaces `out` by residues below 2^`bits`, 1 ≤ `bits` ≤ 31, packed.
+pub(super) fn pack(residues: &[u32], bits: u32, out: &mut Vec<u8>) {
+    let four = |r: [u32; 4]| {
         let two = |low: u32, high: u32| u64::from(low) | u64::from(high) << bits;
-        let [a, b, c, d] = *r;
-        u128::from(two(a, b)) | u128::from(two(c, d)) << (2 * bits)
+        u128::from(two(r[0], r[1])) | u128::from(two(r[2], r[3])) << (2 * bits)
     };
-    let (steps, _) = residues.as_chunks::<STEP>();
-    for (step, out) in steps.iter().zip(out.chunks_exact_mut(bits as usize)) {
-        let [a, b, c, d, e, f, g, h] = *step;
-        let (low, high) = (four(&[a, b, c, d]), four(&[e, f, g, h]));
+    let packed = packed_bytes(residues.len(), bits);
+    out.resize(packed + WINDOW, 0);
+    let mut at = 0;
+    for [a, b, c, d, e, f, g, h] in residues.as_chunks::<STEP>().0 {
+        let (low, high) = (four([*a, *b, *c, *d]), four([*e, *f, *g, *h]));
         let words = [low | high << (4 * bits), high >> (128 - 4 * bits)];
-        for (out, byte) in out.iter_mut().zip(words.iter().flat_map(|w| w.to_le_bytes())) {
-            *out = byte;
+        // What the window has beyond the step is zero, and the next step's to write.
+        if let Some(window) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<WINDOW>) {
+            *window = bytemuck::cast(words.map(u128::to_le_bytes));
         }
+        at += bits as usize;
     }
+    out.truncate(packed);
 }
 
-/// Inverse of [`pack`]: numbers below 2^`bits`, which may still exceed a modulus.
-pub(super) fn unpack(packed: &[u8], bits: u32, out: &mut [u32]) {
+/// The buffer from which [`unpack`] takes `count` residues: its first part is for the packed bytes.
+pub(super) fn window(count: usize, bits: u32, buffer: &mut Vec<u8>) -> &mut [u8] {
+    let packed = packed_bytes(count, bits);
+    buffer.resize(packed + WINDOW, 0);
+    buffer.get_mut(..packed).unwrap_or_default()
+}
+
+/// Inverse of [`pack`], from the buffer of [`window`]: numbers below 2^`bits`, which may still exceed a modulus.
+pub(super) fn unpack(buffer: &[u8], bits: u32, out: &mut [u32]) {
     let mask = u32::MAX >> (u32::BITS - bits);
-    let (steps, _) = out.as_chunks_mut::<STEP>();
-    for (step, packed) in steps.iter_mut().zip(packed.chunks_exact(bits as usize)) {
-        let mut bytes = [0; 32];
-        bytes.iter_mut().zip(packed).for_each(|(to, from)| *to = *from);
-        let [low, high] = bytemuck::cast::<_, [[u8; 16]; 2]>(bytes).map(u128::from_le_bytes);
-        let halves = [low, low >> (4 * bits) | high << (128 - 4 * bits)];
-        for (out, half) in step.as_chunks_mut::<4>().0.iter_mut().zip(halves) {
-            let pairs = [half as u64, (half >> (2 * bits)) as u64];
-            let [[a, b], [c, d]] = pairs.map(|pair| [pair as u32 & mask, (pair >> bits) as u32 & mask]);
-            *out = [a, b, c, d];
+    let mut at = 0;
+    for step in out.as_chunks_mut::<STEP>().0 {
+        if let Some(window) = buffer.get(at..).and_then(<[u8]>::first_chunk::<WINDOW>) {
+            let [low, high] = bytemuck::cast::<_, [[u8; 16]; 2]>(*window).map(u128::from_le_bytes);
+            let [[a, b, c, d], [e, f, g, h]] = [low, low >> (4 * bits) | high << (128 - 4 * bits)].map(|half| {
+                let (first, second) = (half as u64, (half >> (2 * bits)) as u64);
+                [first, first >> bits, second, second >> bits].map(|r| r as u32 & mask)
+            });
+            *step = [a, b, c, d, e, f, g, h];
         }
+        at += bits as usize;
     }
 }
 
@@ -71,11 +83,13 @@ mod tests {
             for residues in
                 [vec![mask; 64], vec![0; 64], (0..64).map(|i| mask * (i % 2)).collect(), (0..64).map(|_| random()).collect()]
             {
-                let mut packed = vec![0xAA; packed_bytes(64, bits)];
+                let mut packed = vec![0xAA; 3];
                 pack(&residues, bits, &mut packed);
                 assert_eq!(packed, naive(&residues, bits), "{bits} bits");
                 let mut back = vec![u32::MAX; 64];
-                unpack(&packed, bits, &mut back);
+                let mut buffer = vec![0xAA; 1000];
+                window(64, bits, &mut buffer).copy_from_slice(&packed);
+                unpack(&buffer, bits, &mut back);
                 assert_eq!(back, residues, "{bits} bits");
             }
         }
@@ -87,7 +101,8 @@ mod tests {
         let (limbs, n) = (11, 1 << 14);
         for bits in [22, 23, 30] {
             let residues: Vec<u32> = (0..n).map(|i: u32| i.wrapping_mul(2_654_435_761) >> (32 - bits)).collect();
-            let mut packed = vec![0; packed_bytes(residues.len(), bits)];
+            let mut packed = vec![];
+            window(residues.len(), bits, &mut packed).fill(0);
             let mut back = vec![0; residues.len()];
             let mut time = |name: &str, f: &mut dyn FnMut(&mut Vec<u8>, &mut Vec<u32>)| {
                 let best = (0..50).map(|_| {
@@ -99,8 +114,8 @@ mod tests {
                 let rate = f64::from(limbs * n * 4) / best / 1e9;
                 println!("{name} {bits} bits, {limbs} limbs of {n}: {:.1} µs, {rate:.2} GB/s of limbs", best * 1e6);
             };
-            time("pack", &mut |packed, _| pack(&residues, bits, packed));
             time("unpack", &mut |packed, back| unpack(packed, bits, back));
+            time("pack", &mut |packed, _| pack(&residues, bits, packed));
         }
     }
 }

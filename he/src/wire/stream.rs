@@ -29,7 +29,6 @@ impl<'w, W: Write> Sink<'w, W> {
     pub fn poly(&mut self, poly: &Poly<Eval>) -> Result<(), WireError> {
         for i in 0..poly.basis.len() {
             let (limb, width) = (poly.limb(i), poly.ring.modulus(poly.ring.id(poly.basis, i)).bits());
-            self.packed.resize(bits::packed_bytes(limb.len(), width), 0);
             bits::pack(limb, width, &mut self.packed);
             self.out.write_all(&self.packed)?;
         }
@@ -136,8 +135,7 @@ impl<R: Read> Source<R> {
         let mut packed = std::mem::take(&mut self.packed);
         for i in 0..basis.len() {
             let (limb, modulus) = (poly.limb_mut(i), ring.modulus(ring.id(basis, i)));
-            packed.resize(bits::packed_bytes(limb.len(), modulus.bits()), 0);
-            self.fill(&mut packed)?;
+            self.fill(bits::window(limb.len(), modulus.bits(), &mut packed))?;
             bits::unpack(&packed, modulus.bits(), limb);
             check_residues(limb, i, modulus.value())?;
         }

@@ -1,0 +1,175 @@
+//! Linear maps of ciphertexts.
+
+use super::LinearTransform;
+use crate::ciphertext::Ciphertext;
+use crate::evaluate::{Evaluator, SCALE_TOLERANCE};
+use crate::galois;
+use crate::keys::ExpandedKeys;
+use crate::keyswitch::{Decomposed, p_mod};
+use crate::par;
+use crate::rns::Poly;
+use crate::{Error, Result};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Evaluations per tile, and as many of its mirror image: the baby steps' share of a tile stays in the second-level cache while the giant steps pass over it.
+const TILE: usize = 2048;
+
+impl Evaluator {
+    /// The linear map of a ciphertext, rescaled: one level lower, at scale a.scale · transform.scale / rescale factor.
+    ///
+    /// # Errors
+    /// Other parameters, another level than the transform's, or a missing Galois key.
+    pub fn linear(&self, a: &Ciphertext, transform: &LinearTransform, keys: &ExpandedKeys) -> Result<Ciphertext> {
+        self.linear_sum(&[(a, transform)], keys)
+    }
+
+    /// Σ transform(a) over several inputs, one row of a block matrix, for little more than the price of its products: giant steps of
+    /// the same rotation are shared.
+    ///
+    /// # Errors
+    /// As [`Evaluator::linear`]; also no inputs, or inputs whose levels or resulting scales differ.
+    pub fn linear_sum(&self, inputs: &[(&Ciphertext, &LinearTransform)], keys: &ExpandedKeys) -> Result<Ciphertext> {
+        let (level, scale) = self.check_linear(inputs, keys)?;
+        let params = self.params();
+        let tables = params.tables()?;
+        let ring = &tables.ring;
+        let basis = params.key_basis(level);
+
+        let digits = inputs.iter().map(|(a, _)| Decomposed::new(params, Cow::Borrowed(&a.c1))).collect::<Result<Vec<_>>>()?;
+        let steps: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().map(|g| g.steps)).collect();
+        let steps: Vec<usize> = steps.into_iter().collect();
+        let mut sums: Vec<_> = steps.iter().map(|_| (Poly::uninit(ring, basis), Poly::uninit(ring, basis))).collect();
+        {
+            // One task per prime: it makes the baby steps of that limb and sums them into every giant step's.
+            let n = ring.n();
+            let mut tasks: Vec<Vec<(&mut [u32], &mut [u32])>> =
+                (0..basis.len()).map(|_| Vec::with_capacity(steps.len())).collect();
+            for (left, right) in &mut sums {
+                let limbs = left.data.chunks_exact_mut(n).zip(right.data.chunks_exact_mut(n));
+                tasks.iter_mut().zip(limbs).for_each(|(task, limbs)| task.push(limbs));
+            }
+            par::each(&mut tasks, |i, giants| self.sum_limb(inputs, &digits, keys, &steps, i, giants));
+        }
+        drop(digits);
+
+        let zero = match steps.first() {
+            Some(0) => Some(sums.remove(0)),
+            _ => None,
+        };
+        let mut fresh = zero.is_none();
+        let (mut left, mut right) = zero.unwrap_or_else(|| (Poly::uninit(ring, basis), Poly::uninit(ring, basis)));
+        for (g, (low, mut high)) in steps.iter().filter(|g| **g != 0).zip(sums) {
+            let key = keys.galois(galois::rotation_element(params, *g as i64), level)?;
+            let digits = Decomposed::new(params, Cow::Owned(tables.down.divide(&mut high)))?;
+            par::chunk_pairs(&mut left.data, &mut right.data, ring.n(), |i, l, r| {
+                let one = ring.modulus(ring.id(basis, i)).shoup(1);
+                digits.limb_product(key, i, (l, r), Some((low.limb(i), one)), key.permutation.as_ref(), !fresh);
+            });
+            fresh = false;
+        }
+        let down = tables.down_rescale(level);
+        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        Ok(Ciphertext { params: params.clone(), c0, c1, level: level - 1, scale, seed: None })
+    }
+
+    /// Level of the inputs and scale of the output, if all agree and every key is there.
+    fn check_linear(&self, inputs: &[(&Ciphertext, &LinearTransform)], keys: &ExpandedKeys) -> Result<(usize, f64)> {
+        let params = self.params();
+        let Some((first, transform)) = inputs.first() else { return Err(Error::Period { found: 0, slots: params.slots() }) };
+        params.check_same(keys.params())?;
+        let (level, scale) = (transform.level, first.scale * transform.scale);
+        for (a, t) in inputs {
+            params.check_same(&a.params)?;
+            params.check_same(&t.params)?;
+            for other in [a.level, t.level] {
+                if other != level {
+                    return Err(Error::LevelMismatch { left: level, right: other });
+                }
+            }
+            if (a.scale * t.scale / scale - 1.0).abs() > SCALE_TOLERANCE {
+                return Err(Error::ScaleMismatch { left: scale, right: a.scale * t.scale });
+            }
+            for element in t.key_spec().galois().keys() {
+                keys.galois(*element, level)?;
+            }
+        }
+        let log_q = params.log_q(level);
+        if scale.log2() + 1.0 >= log_q {
+            return Err(Error::ScaleTooLarge { log_scale: scale.log2(), log_q, level });
+        }
+        Ok((level, scale / params.rescale_factor(level)))
+    }
+
+    /// Limb `i` of every giant step's sum over QP.
+    #[allow(clippy::indexing_slicing, reason = "tiles and places run below the lengths they are taken from")]
+    fn sum_limb(
+        &self,
+        inputs: &[(&Ciphertext, &LinearTransform)],
+        digits: &[Decomposed],
+        keys: &ExpandedKeys,
+        steps: &[usize],
+        i: usize,
+        giants: &mut [(&mut [u32], &mut [u32])],
+    ) {
+        let Some(first) = digits.first() else { return };
+        let (ring, basis) = (Arc::clone(first.ring()), first.basis());
+        let (id, n) = (ring.id(basis, i), ring.n());
+        let m = ring.modulus(id);
+        let in_chain = i < basis.q;
+        let p = m.shoup(p_mod(self.params(), m));
+
+        // Baby steps of all inputs one after the other; P·x has no special limbs, so the step 0 is absent there.
+        let count: usize = inputs.iter().map(|(_, t)| t.babies.len()).sum();
+        let (mut left, mut right) = (ring.pool.take(count * n), ring.pool.take(count * n));
+        let mut rows = left.chunks_exact_mut(n).zip(right.chunks_exact_mut(n));
+        for ((a, t), digits) in inputs.iter().zip(digits) {
+            for (b, (left, right)) in t.babies.iter().zip(&mut rows) {
+                let key = (*b != 0).then(|| keys.galois(galois::rotation_element(self.params(), *b as i64), t.level));
+                match key {
+                    Some(Ok(key)) => {
+                        let plus = in_chain.then(|| (a.c0.limb(i), p));
+                        digits.limb_product(key, i, (left, right), plus, key.permutation.as_ref(), false);
+                    }
+                    // A missing key was refused before any work began.
+                    Some(Err(_)) => {}
+                    None if in_chain => {
+                        left.copy_from_slice(a.c0.limb(i));
+                        right.copy_from_slice(a.c1.limb(i));
+                        ring.backend.mul_scalar_assign(m, left, p);
+                        ring.backend.mul_scalar_assign(m, right, p);
+                    }
+                    None => {}
+                }
+            }
+        }
+
+        let half = n / 2;
+        let tile = TILE.min(half);
+        for at in (0..half).step_by(tile) {
+            for (g, (out0, out1)) in steps.iter().zip(giants.iter_mut()) {
+                let (mut base, mut accumulate) = (0, false);
+                for (_, t) in inputs {
+                    if let Some(giant) = t.giants.iter().find(|giant| giant.steps == *g) {
+                        let skip = usize::from(!in_chain && giant.babies.first().is_some_and(|b| t.babies[*b] == 0));
+                        let row = |b: &usize| (base + b) * n..(base + b + 1) * n;
+                        let x: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &left[row(b)]).collect();
+                        let y: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &right[row(b)]).collect();
+                        let limb_len = giant.packed.len() / basis.len();
+                        let packed = &giant.packed[i * limb_len..(i + 1) * limb_len];
+                        ring.backend.dot_diagonals(m, packed, skip, &x, &y, at..at + tile, out0, out1, accumulate);
+                        accumulate |= !x.is_empty();
+                    }
+                    base += t.babies.len();
+                }
+                if !accumulate {
+                    for out in [&mut **out0, &mut **out1] {
+                        out[at..at + tile].fill(0);
+                        out[n - at - tile..n - at].fill(0);
+                    }
+                }
+            }
+        }
+    }
+}

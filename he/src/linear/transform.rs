@@ -1,0 +1,167 @@
+//! Diagonals split into baby and giant steps, and encoded for one level.
+
+use super::Diagonals;
+use crate::encode::Encoder;
+use crate::keys::KeySpec;
+use crate::par;
+use crate::params::Params;
+use crate::pool::Buffer;
+use crate::rns::{Eval, Poly};
+use crate::simd::RUN;
+use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How diagonals are split: index = giant + baby, baby below `width`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Split {
+    /// Giant steps are multiples of this.
+    pub width: usize,
+    /// Rotations that share one decomposition.
+    pub baby_steps: usize,
+    /// Rotations that cost a key switch each.
+    pub giant_steps: usize,
+}
+
+impl Split {
+    /// The split of those diagonals that costs least at a level, counting in transforms of one limb.
+    pub fn cheapest(params: &Params, level: usize, period: usize, indices: &[usize]) -> Self {
+        let (l, k, d) = (params.limbs(level) as f64, params.special().len() as f64, params.digits(level) as f64);
+        // Measured beside the transform on the reference machine: a multiply-accumulate of one limb takes 0.25 of it.
+        let baby = 0.25 * 2.0 * (l + k) * (d + 1.0);
+        let giant = k + l + (d + 1.0) * (l + k) + baby;
+        let splits = (0..=period.trailing_zeros()).map(|j| 1usize << j).flat_map(|w| [w, 3 * w / 2]).filter(|w| *w > 0);
+        let split = |width: usize| {
+            let babies: BTreeSet<usize> = indices.iter().map(|d| d % width).filter(|b| *b != 0).collect();
+            let giants: BTreeSet<usize> = indices.iter().map(|d| d / width).filter(|g| *g != 0).collect();
+            Self { width, baby_steps: babies.len(), giant_steps: giants.len() }
+        };
+        let cost = |s: &Self| baby * s.baby_steps as f64 + giant * s.giant_steps as f64;
+        splits.map(split).min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(Self { width: 1, baby_steps: 0, giant_steps: 0 })
+    }
+}
+
+/// One giant step: its rotation, the places of the baby steps it sums, ascending, and their diagonals.
+#[derive(Debug)]
+pub(super) struct Giant {
+    pub steps: usize,
+    pub babies: Vec<usize>,
+    /// Limb by limb, as `Backend::dot_diagonals` reads them: half of each, in one stream through memory.
+    pub packed: Buffer,
+}
+
+impl Giant {
+    #[allow(clippy::indexing_slicing, reason = "runs partition limbs, limbs partition the packed buffer")]
+    fn new(steps: usize, mut terms: Vec<(usize, Poly<Eval>)>) -> Option<Self> {
+        terms.sort_unstable_by_key(|(baby, _)| *baby);
+        let first = &terms.first()?.1;
+        let (ring, limbs, n) = (Arc::clone(&first.ring), first.basis.len(), first.ring.n());
+        let limb_len = terms.len() * n / 2;
+        let mut packed = ring.pool.take(limbs * limb_len);
+        par::chunks(&mut packed, limb_len, |i, packed| {
+            for (t, (_, diagonal)) in terms.iter().enumerate() {
+                for (row, run) in packed.chunks_exact_mut(terms.len() * RUN).zip(diagonal.limb(i).chunks_exact(RUN)) {
+                    row[t * RUN..(t + 1) * RUN].copy_from_slice(run);
+                }
+            }
+        });
+        Some(Self { steps, babies: terms.iter().map(|(baby, _)| *baby).collect(), packed })
+    }
+}
+
+/// A linear map encoded for evaluation at one level.
+#[derive(Debug)]
+pub struct LinearTransform {
+    pub(super) params: Params,
+    pub(super) level: usize,
+    pub(super) scale: f64,
+    split: Split,
+    /// The baby steps, ascending.
+    pub(super) babies: Vec<usize>,
+    pub(super) giants: Vec<Giant>,
+}
+
+impl LinearTransform {
+    /// Encodes the diagonals for inputs at `level`, at the scale that rescaling divides away again: the output has its input's scale.
+    ///
+    /// # Errors
+    /// As [`LinearTransform::with_scale`].
+    pub fn new(params: &Params, diagonals: &Diagonals, level: usize) -> Result<Self> {
+        Self::with_scale(params, diagonals, level, params.rescale_factor(level), None)
+    }
+
+    /// Encodes the diagonals at a scale of the caller's choice, split at a width of the caller's choice or the cheapest one.
+    ///
+    /// # Errors
+    /// A level that is not there or is 0, a period above the number of slots, no diagonals, or values that cannot be encoded.
+    pub fn with_scale(params: &Params, diagonals: &Diagonals, level: usize, scale: f64, width: Option<usize>) -> Result<Self> {
+        params.check_level(level)?;
+        if level == 0 {
+            return Err(Error::NoLevelsLeft { max_level: params.max_level() });
+        }
+        let (slots, period) = (params.slots(), diagonals.period);
+        if period > slots || diagonals.diagonals.is_empty() {
+            return Err(Error::Period { found: period, slots });
+        }
+        let indices: Vec<usize> = diagonals.indices().collect();
+        let split = match width {
+            None => Split::cheapest(params, level, period, &indices),
+            Some(width) => {
+                let width = width.clamp(1, period);
+                let count =
+                    |f: &dyn Fn(usize) -> usize| indices.iter().map(|d| f(*d)).filter(|x| *x != 0).collect::<BTreeSet<_>>().len();
+                Split { width, baby_steps: count(&|d| d % width), giant_steps: count(&|d| d / width) }
+            }
+        };
+        let babies: BTreeSet<usize> = indices.iter().map(|d| d % split.width).collect();
+        let babies: Vec<usize> = babies.into_iter().collect();
+        let encoder = Encoder::new(params);
+        let encode = |(index, values): (&usize, &Vec<f64>)| -> Result<(usize, usize, Poly<Eval>)> {
+            if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+                return Err(Error::NotFinite { index: bad });
+            }
+            let (baby, giant) = (index % split.width, index / split.width * split.width);
+            // The giant step rotates afterwards, so the diagonal is rotated back beforehand.
+            let turned = values.iter().cycle().skip((period - giant % period) % period);
+            let mut re: Vec<f64> = turned.take(period).copied().collect::<Vec<_>>().repeat(slots / period);
+            let mut im = vec![0.0; slots];
+            let mut poly = encoder.embed_in(&mut re, &mut im, true, params.key_basis(level), params.log_q(level), scale)?;
+            poly.enter_montgomery();
+            Ok((giant, babies.binary_search(&baby).unwrap_or(0), poly))
+        };
+        let all: Vec<_> = diagonals.diagonals.iter().collect();
+        let mut giants: BTreeMap<usize, Vec<(usize, Poly<Eval>)>> = BTreeMap::new();
+        for encoded in par::map(all.len(), |i| all.get(i).map(|d| encode(*d))).into_iter().flatten() {
+            let (steps, baby, poly) = encoded?;
+            giants.entry(steps).or_default().push((baby, poly));
+        }
+        let giants = giants.into_iter().filter_map(|(steps, terms)| Giant::new(steps, terms)).collect();
+        Ok(Self { params: params.clone(), level, scale, split, babies, giants })
+    }
+
+    /// The level of its inputs; outputs are one lower.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// The scale of its diagonals.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// How its diagonals are split.
+    pub fn split(&self) -> Split {
+        self.split
+    }
+
+    /// The keys it needs.
+    pub fn key_spec(&self) -> KeySpec {
+        let steps = self.babies.iter().copied().chain(self.giants.iter().map(|g| g.steps));
+        KeySpec::new().with_rotations(&self.params, steps.map(|s| s as i64), self.level)
+    }
+
+    /// Bytes of memory its diagonals take.
+    pub fn memory_bytes(&self) -> usize {
+        self.giants.iter().map(|g| 4 * g.packed.len()).sum()
+    }
+}

@@ -1,0 +1,488 @@
+//! Measured error against predicted: every operation within one bit, whole circuits within two; and the bars the product is held to.
+//!
+//! `cargo test --release -p veilray-he --test precision -- --nocapture` prints the tables.
+
+use veilray_he::noise::{LinearShape, Message, Noise, NoiseModel};
+use veilray_he::{
+    Ciphertext, Complex64, Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec,
+    LinearTransform, Params, ParamsLiteral, PrecisionStats, PublicKey, Result, SecretKey,
+};
+
+/// Bits that one operation may be off by, and a whole circuit.
+const OPERATION: f64 = 1.0;
+const CIRCUIT: f64 = 2.0;
+
+/// Numbers from [−1, 1] that a seed determines (SplitMix64).
+fn uniform(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0xd1b5_4a32_d192_ed03);
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (0..count).map(|_| (next() >> 11) as f64 / (1u64 << 52) as f64 - 1.0).collect()
+}
+
+fn rotated(x: &[f64], steps: i64) -> Vec<f64> {
+    let n = x.len();
+    x.iter().cycle().skip(steps.rem_euclid(n as i64) as usize).take(n).copied().collect()
+}
+
+fn zip(x: &[f64], y: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    x.iter().zip(y).map(|(x, y)| f(*x, *y)).collect()
+}
+
+fn seed(a: u8, b: u64) -> [u8; 32] {
+    let mut out = [a; 32];
+    out[..8].copy_from_slice(&b.to_le_bytes());
+    out
+}
+
+/// A linear map in the clear, encoded, and as the model sees it.
+struct Map {
+    clear: Diagonals,
+    encoded: LinearTransform,
+    shape: LinearShape,
+}
+
+impl Map {
+    /// Random diagonals of those indices with entries in [−bound, bound], each of one period.
+    fn new(params: &Params, indices: &[usize], bound: f64, level: usize, width: Option<usize>, scale: Option<f64>) -> Self {
+        let slots = params.slots();
+        let diagonals: Vec<(usize, Vec<f64>)> =
+            indices.iter().map(|d| (*d, uniform(slots, 7000 + *d as u64).into_iter().map(|x| x * bound).collect())).collect();
+        let mut clear = Diagonals::new(slots).unwrap();
+        diagonals.iter().for_each(|(d, v)| clear.add(*d as i64, v).unwrap());
+        let scale = scale.unwrap_or(params.rescale_factor(level));
+        let encoded = LinearTransform::with_scale(params, &clear, level, scale, width).unwrap();
+        let views = diagonals.iter().map(|(d, v)| (*d, v.as_slice()));
+        let shape = LinearShape::new(views, encoded.scale(), encoded.split().width);
+        Self { clear, encoded, shape }
+    }
+}
+
+/// One parameter set with keys for everything the tests of it do.
+struct Setup {
+    name: &'static str,
+    params: Params,
+    secret: SecretKey,
+    public: PublicKey,
+    keys: ExpandedKeys,
+    encoder: Encoder,
+    evaluator: Evaluator,
+    model: NoiseModel,
+    trials: u64,
+    failures: Vec<String>,
+}
+
+impl Setup {
+    fn new(name: &'static str, trials: u64, maps: impl Fn(&Params) -> KeySpec) -> Self {
+        let params = ParamsLiteral::named(name).unwrap().check().unwrap();
+        let secret = SecretKey::from_seed(&params, seed(1, 1)).unwrap();
+        let spec = maps(&params);
+        let keys = EvaluationKeys::from_seeds(&secret, &spec, seed(2, 2), seed(3, 3)).unwrap();
+        Self {
+            name,
+            public: PublicKey::generate(&secret).unwrap(),
+            keys: ExpandedKeys::new(&keys).unwrap(),
+            secret,
+            encoder: Encoder::new(&params),
+            evaluator: Evaluator::new(&params),
+            model: NoiseModel::new(&params),
+            params,
+            trials,
+            failures: Vec::new(),
+        }
+    }
+
+    fn top(&self) -> usize {
+        self.params.max_level()
+    }
+
+    fn uniform(&self, seed: u64) -> Vec<f64> {
+        uniform(self.params.slots(), seed)
+    }
+
+    fn encrypt(&self, values: &[f64], level: usize, scale: f64, k: u64) -> Ciphertext {
+        let plain = self.encoder.encode_at(values, level, scale).unwrap();
+        Encryptor::new(&self.secret).encrypt_from_seeds(&plain, seed(4, k), seed(5, k)).unwrap()
+    }
+
+    /// A fresh ciphertext of random values, at the top and the default scale.
+    fn fresh(&self, k: u64) -> (Vec<f64>, Ciphertext) {
+        let x = self.uniform(k);
+        let c = self.encrypt(&x, self.top(), self.params.scale(), k);
+        (x, c)
+    }
+
+    /// What the model makes of that.
+    fn modelled(&self) -> Noise {
+        self.model.encrypt(Message::uniform(1.0), self.top(), self.params.scale()).unwrap()
+    }
+
+    fn decrypt(&self, c: &Ciphertext) -> Vec<f64> {
+        self.encoder.decode(&Decryptor::new(&self.secret).decrypt_raw(c).unwrap()).unwrap()
+    }
+
+    /// Compares a prediction with the error over `trials` seeds.
+    fn check(
+        &mut self,
+        name: &str,
+        tolerance: f64,
+        predicted: Result<Noise>,
+        run: impl Fn(&Self, u64) -> (Vec<f64>, Ciphertext),
+    ) {
+        let predicted = predicted.unwrap();
+        let stats = (0..self.trials).map(|k| {
+            let (wanted, c) = run(self, 100 * k + 100);
+            assert_eq!(c.level(), predicted.level(), "{name}: level");
+            assert!((c.scale() / predicted.scale() - 1.0).abs() < 1e-12, "{name}: scale {} for {}", c.scale(), predicted.scale());
+            PrecisionStats::real(&wanted, &self.decrypt(&c)).unwrap()
+        });
+        let stats = stats.collect();
+        self.compare(name, tolerance, (predicted.log2_rms(), predicted.log2_max()), stats);
+    }
+
+    fn compare(&mut self, name: &str, tolerance: f64, predicted: (f64, f64), stats: Vec<PrecisionStats>) {
+        let count = stats.len() as f64;
+        let rms = (stats.iter().map(|s| s.rms * s.rms).sum::<f64>() / count).sqrt().log2();
+        let max = (stats.iter().map(|s| s.max).sum::<f64>() / count).log2();
+        let line = format!(
+            "{:<10} {name:<34} rms {:>7.2} predicted {rms:>7.2} measured {:>5.2} off   max {:>7.2} predicted {max:>7.2} measured {:>5.2} off",
+            self.name,
+            predicted.0,
+            rms - predicted.0,
+            predicted.1,
+            max - predicted.1
+        );
+        println!("{line}");
+        if (rms - predicted.0).abs() > tolerance || (max - predicted.1).abs() > tolerance {
+            self.failures.push(line);
+        }
+    }
+
+    fn finish(self) {
+        assert!(self.failures.is_empty(), "error far from its prediction:\n{}", self.failures.join("\n"));
+    }
+}
+
+/// Diagonals on both sides of the giant step, the 0th among them.
+fn indices(slots: usize) -> Vec<usize> {
+    vec![0, 1, 2, 3, 4, 5, 8, 9, 11, slots - 1]
+}
+
+fn small_map(params: &Params, bound: f64, level: usize) -> Map {
+    Map::new(params, &indices(params.slots()), bound, level, Some(4), None)
+}
+
+fn operation_keys(params: &Params) -> KeySpec {
+    let top = params.max_level();
+    KeySpec::new()
+        .with_relinearisation(top)
+        .with_rotations(params, [1, 5, -3], top)
+        .with_conjugation(params, top)
+        .union(&small_map(params, 1.0, top).encoded.key_spec())
+}
+
+fn every_operation(name: &'static str, trials: u64) {
+    let mut s = Setup::new(name, trials, operation_keys);
+    let (top, scale) = (s.top(), s.params.scale());
+    let m = s.model.clone();
+    let unit = Message::uniform(1.0);
+    let fresh = s.modelled();
+
+    let plain = m.encode(unit, top, scale).unwrap();
+    let stats = (0..trials).map(|k| {
+        let x = s.uniform(k);
+        let p = s.encoder.encode_at(&x, top, scale).unwrap();
+        PrecisionStats::real(&x, &s.encoder.decode(&p).unwrap()).unwrap()
+    });
+    let stats = stats.collect();
+    s.compare("encode", OPERATION, (plain.log2_rms(), plain.log2_max()), stats);
+    s.check("encrypt", OPERATION, Ok(fresh), Setup::fresh);
+    s.check("encrypt_public", OPERATION, m.encrypt_public(unit, top, scale), |s, k| {
+        let x = s.uniform(k);
+        let c = s.public.encrypt(&s.encoder.encode(&x).unwrap()).unwrap();
+        (x, c)
+    });
+    s.check("encrypt low", OPERATION, m.encrypt(unit, 0, scale / 8.0), |s, k| {
+        let x = s.uniform(k);
+        let c = s.encrypt(&x, 0, scale / 8.0, k);
+        (x, c)
+    });
+    s.check("add", OPERATION, m.add(&fresh, &fresh), |s, k| {
+        let ((x, a), (y, b)) = (s.fresh(k), s.fresh(k + 1));
+        (zip(&x, &y, |x, y| x + y), s.evaluator.add(&a, &b).unwrap())
+    });
+    s.check("sub, neg", OPERATION, m.sub(&m.neg(&fresh), &fresh), |s, k| {
+        let ((x, a), (y, b)) = (s.fresh(k), s.fresh(k + 1));
+        (zip(&x, &y, |x, y| -x - y), s.evaluator.sub(&s.evaluator.neg(&a).unwrap(), &b).unwrap())
+    });
+    s.check("add_plain", OPERATION, Ok(m.add_plain(&fresh, unit)), |s, k| {
+        let ((x, a), y) = (s.fresh(k), s.uniform(k + 1));
+        let p = s.encoder.encode(&y).unwrap();
+        (zip(&x, &y, |x, y| x + y), s.evaluator.add_plain(&a, &p).unwrap())
+    });
+    s.check("mul_integer -7", OPERATION, Ok(m.mul_integer(&fresh, -7)), |s, k| {
+        let (x, a) = s.fresh(k);
+        (x.iter().map(|x| -7.0 * x).collect(), s.evaluator.mul_integer(&a, -7).unwrap())
+    });
+    let q = s.params.rescale_factor(top);
+    // The second scale is so small that the plaintext's own rounding decides.
+    for (name, plain_scale) in [("mul_plain", q), ("mul_plain, scale 2^8", 256.0)] {
+        s.check(name, OPERATION, m.mul_plain(&fresh, unit, plain_scale), |s, k| {
+            let ((x, a), y) = (s.fresh(k), s.uniform(k + 1));
+            let p = s.encoder.encode_at(&y, top, plain_scale).unwrap();
+            (zip(&x, &y, |x, y| x * y), s.evaluator.mul_plain(&a, &p).unwrap())
+        });
+    }
+    s.check("mul_plain, rescale", OPERATION, m.rescale(&m.mul_plain(&fresh, unit, q).unwrap()), |s, k| {
+        let ((x, a), y) = (s.fresh(k), s.uniform(k + 1));
+        let p = s.encoder.encode_at(&y, top, q).unwrap();
+        (zip(&x, &y, |x, y| x * y), s.evaluator.rescale(&s.evaluator.mul_plain(&a, &p).unwrap()).unwrap())
+    });
+    let product = |s: &Setup, k: u64| {
+        let ((x, a), (y, b)) = (s.fresh(k), s.fresh(k + 1));
+        (zip(&x, &y, |x, y| x * y), a, b)
+    };
+    s.check("multiply", OPERATION, m.multiply(&fresh, &fresh), |s, k| {
+        let (z, a, b) = product(s, k);
+        (z, s.evaluator.multiply(&a, &b, &s.keys).unwrap())
+    });
+    s.check("multiply, rescale", OPERATION, m.rescale(&m.multiply(&fresh, &fresh).unwrap()), |s, k| {
+        let (z, a, b) = product(s, k);
+        (z, s.evaluator.rescale(&s.evaluator.multiply(&a, &b, &s.keys).unwrap()).unwrap())
+    });
+    s.check("multiply_rescale", OPERATION, m.multiply_rescale(&fresh, &fresh), |s, k| {
+        let (z, a, b) = product(s, k);
+        (z, s.evaluator.multiply_rescale(&a, &b, &s.keys).unwrap())
+    });
+    s.check("square", OPERATION, m.square(&fresh), |s, k| {
+        let (x, a) = s.fresh(k);
+        (zip(&x, &x, |x, y| x * y), s.evaluator.multiply(&a, &a, &s.keys).unwrap())
+    });
+    s.check("square_rescale", OPERATION, m.square_rescale(&fresh), |s, k| {
+        let (x, a) = s.fresh(k);
+        (zip(&x, &x, |x, y| x * y), s.evaluator.multiply_rescale(&a, &a, &s.keys).unwrap())
+    });
+    let one = m.tensor(&fresh, &fresh).unwrap();
+    s.check("add_product, relinearise", OPERATION, m.add_product(&one, &one).map(|p| m.relinearise(&p)), |s, k| {
+        let ((x, a, b), (y, c, d)) = (product(s, k), product(s, k + 2));
+        let mut sum = s.evaluator.tensor(&a, &b).unwrap();
+        s.evaluator.add_product(&mut sum, &s.evaluator.tensor(&c, &d).unwrap()).unwrap();
+        (zip(&x, &y, |x, y| x + y), s.evaluator.relinearise(sum, &s.keys).unwrap())
+    });
+    s.check("rotate", OPERATION, Ok(m.rotate(&fresh)), |s, k| {
+        let (x, a) = s.fresh(k);
+        (rotated(&x, 1), s.evaluator.rotate(&a, 1, &s.keys).unwrap())
+    });
+    s.check("conjugate", OPERATION, Ok(m.conjugate(&fresh)), |s, k| {
+        let (x, a) = s.fresh(k);
+        let c = s.evaluator.conjugate(&a, &s.keys).unwrap();
+        (x, c)
+    });
+    s.check("rotate_hoisted", OPERATION, Ok(m.rotate(&fresh)), |s, k| {
+        let (x, a) = s.fresh(k);
+        let all = s.evaluator.rotate_hoisted(&a, &[5, 0, -3], &s.keys).unwrap();
+        (rotated(&x, -3), all[2].clone())
+    });
+    // Fewer limbs: the last digit is cut short.
+    for level in [0, 1, top - 1] {
+        let dropped = m.drop_to(&fresh, level).map(|x| m.rotate(&x));
+        s.check(&format!("drop_to {level}, rotate"), OPERATION, dropped, |s, k| {
+            let (x, a) = s.fresh(k);
+            let a = s.evaluator.drop_to(&a, level).unwrap();
+            (rotated(&x, 5), s.evaluator.rotate(&a, 5, &s.keys).unwrap())
+        });
+    }
+    // Large entries: the key noise of baby steps decides. A small scale: the diagonals' rounding does.
+    let map = |bound: f64, scale: Option<f64>| Map::new(&s.params, &indices(s.params.slots()), bound, top, Some(4), scale);
+    let maps =
+        [("linear", map(1.0, None)), ("linear, entries to 30", map(30.0, None)), ("linear, scale 2^8", map(1.0, Some(256.0)))];
+    for (name, map) in &maps {
+        s.check(name, OPERATION, m.linear(&fresh, &map.shape), |s, k| {
+            let (x, a) = s.fresh(k);
+            (map.clear.apply(&x), s.evaluator.linear(&a, &map.encoded, &s.keys).unwrap())
+        });
+    }
+    let map = &maps[1].1;
+    s.check("linear_sum of two", OPERATION, m.linear_sum(&[(&fresh, &map.shape), (&fresh, &map.shape)]), |s, k| {
+        let ((x, a), (y, b)) = (s.fresh(k), s.fresh(k + 1));
+        let wanted = zip(&map.clear.apply(&x), &map.clear.apply(&y), |x, y| x + y);
+        (wanted, s.evaluator.linear_sum(&[(&a, &map.encoded), (&b, &map.encoded)], &s.keys).unwrap())
+    });
+    s.finish();
+}
+
+#[test]
+fn every_operation_errs_as_predicted_at_n12() {
+    every_operation("n12", 8);
+}
+
+#[test]
+fn every_operation_errs_as_predicted_at_n13() {
+    every_operation("n13", 4);
+}
+
+#[test]
+fn every_operation_errs_as_predicted_at_n14() {
+    every_operation("n14", 2);
+}
+
+#[test]
+fn every_operation_errs_as_predicted_at_n15_double() {
+    every_operation("n15-double", 1);
+}
+
+fn complex(s: &Setup, k: u64) -> (Vec<Complex64>, Ciphertext) {
+    let x: Vec<Complex64> = s.uniform(k).into_iter().zip(s.uniform(k + 50)).map(|(re, im)| Complex64 { re, im }).collect();
+    let plain = s.encoder.encode_complex(&x, s.top(), s.params.scale()).unwrap();
+    (x, Encryptor::new(&s.secret).encrypt_from_seeds(&plain, seed(4, k), seed(5, k)).unwrap())
+}
+
+#[test]
+fn complex_messages_err_as_predicted() {
+    let mut s = Setup::new("n12", 8, |p| KeySpec::new().with_relinearisation(2).with_conjugation(p, 2));
+    let m = s.model.clone();
+    let fresh = m.encrypt(Message::complex((2f64 / 3.0).sqrt(), 2f64.sqrt()), s.top(), s.params.scale()).unwrap();
+    let mut check = |name: &str, noise: Noise, run: &dyn Fn(&Setup, u64) -> (Vec<Complex64>, Ciphertext)| {
+        let stats = (0..s.trials).map(|k| {
+            let (wanted, c) = run(&s, 100 * k);
+            let found = s.encoder.decode_complex(&Decryptor::new(&s.secret).decrypt_raw(&c).unwrap()).unwrap();
+            PrecisionStats::complex(&wanted, &found).unwrap()
+        });
+        let stats = stats.collect();
+        s.compare(name, OPERATION, (noise.complex_rms().log2(), noise.complex_max().log2()), stats);
+    };
+    check("complex encrypt", fresh, &complex);
+    check("complex conjugate", m.conjugate(&fresh), &|s, k| {
+        let (x, a) = complex(s, k);
+        (x.iter().map(Complex64::conj).collect(), s.evaluator.conjugate(&a, &s.keys).unwrap())
+    });
+    check("complex multiply", m.multiply(&fresh, &fresh).unwrap(), &|s, k| {
+        let ((x, a), (y, b)) = (complex(s, k), complex(s, k + 1));
+        (x.iter().zip(&y).map(|(x, y)| x * y).collect(), s.evaluator.multiply(&a, &b, &s.keys).unwrap())
+    });
+    check("complex square", m.square(&fresh).unwrap(), &|s, k| {
+        let (x, a) = complex(s, k);
+        (x.iter().map(|x| x * x).collect(), s.evaluator.multiply(&a, &a, &s.keys).unwrap())
+    });
+    s.finish();
+}
+
+/// linear → square → linear → square → rotate.
+fn two_layers(name: &'static str, trials: u64) {
+    let map = |p: &Params, layer: usize| {
+        let level = p.max_level() - 2 * layer;
+        Map::new(p, &(0..16).chain([32, 48]).collect::<Vec<_>>(), 0.4, level, Some(8), None)
+    };
+    let mut s = Setup::new(name, trials, |p| {
+        let maps = map(p, 0).encoded.key_spec().union(&map(p, 1).encoded.key_spec());
+        maps.with_relinearisation(p.max_level()).with_rotations(p, [1], p.max_level() - 4)
+    });
+    let (first, second) = (map(&s.params, 0), map(&s.params, 1));
+    let m = s.model.clone();
+    let predicted = || {
+        let x = m.square_rescale(&m.linear(&s.modelled(), &first.shape)?)?;
+        let x = m.square_rescale(&m.linear(&x, &second.shape)?)?;
+        Ok(m.rotate(&x))
+    };
+    s.check("linear, square, twice; rotate", CIRCUIT, predicted(), |s, k| {
+        let (x, a) = s.fresh(k);
+        let square = |x: Vec<f64>| x.into_iter().map(|x| x * x).collect::<Vec<_>>();
+        let wanted = square(second.clear.apply(&square(first.clear.apply(&x))));
+        let e = &s.evaluator;
+        let mut c = a;
+        for map in [&first, &second] {
+            c = e.linear(&c, &map.encoded, &s.keys).unwrap();
+            c = e.multiply_rescale(&c, &c, &s.keys).unwrap();
+        }
+        (rotated(&wanted, 1), e.rotate(&c, 1, &s.keys).unwrap())
+    });
+    s.finish();
+}
+
+/// A chain of squarings, and one of products with fresh factors about one, down to the last level.
+fn chains(name: &'static str, trials: u64, squarings: usize) {
+    let mut s = Setup::new(name, trials, |p| KeySpec::new().with_relinearisation(p.max_level()));
+    let (m, top, scale) = (s.model.clone(), s.top(), s.params.scale());
+    let squared = (0..squarings).try_fold(s.modelled(), |x, _| m.square_rescale(&x));
+    s.check(&format!("{squarings} squarings"), CIRCUIT, squared, |s, k| {
+        let (mut x, mut c) = s.fresh(k);
+        for _ in 0..squarings {
+            x.iter_mut().for_each(|x| *x *= *x);
+            c = s.evaluator.multiply_rescale(&c, &c, &s.keys).unwrap();
+        }
+        (x, c)
+    });
+    // Factors ±1 ± 0.1.
+    let about_one = |s: &Setup, k: u64| s.uniform(k).iter().map(|u| u.signum() + (u.abs() - 0.5) / 5.0).collect::<Vec<_>>();
+    let factor = Message::real((1.0f64 + 0.01 / 3.0).sqrt(), 1.1);
+    let predicted = (0..top).try_fold(s.modelled(), |x, done| {
+        let y = m.encrypt(factor, top - done, scale)?;
+        m.multiply_rescale(&x, &y)
+    });
+    s.check(&format!("{top} products to level 0"), CIRCUIT, predicted, |s, k| {
+        let (mut x, mut c) = s.fresh(k);
+        for done in 0..top {
+            let y = about_one(s, k + 1 + done as u64);
+            x = zip(&x, &y, |x, y| x * y);
+            let y = s.encrypt(&y, top - done, scale, k + 1 + done as u64);
+            c = s.evaluator.multiply_rescale(&c, &y, &s.keys).unwrap();
+        }
+        (x, c)
+    });
+    s.finish();
+}
+
+#[test]
+fn circuits_err_as_predicted_at_n13() {
+    two_layers("n13", 2);
+    chains("n13", 2, 5);
+}
+
+#[test]
+fn circuits_err_as_predicted_at_n14() {
+    two_layers("n14", 1);
+    chains("n14", 1, 5);
+}
+
+#[test]
+fn chains_err_as_predicted_at_n12() {
+    chains("n12", 4, 2);
+}
+
+#[test]
+#[ignore = "half a minute; cargo test --release -p veilray-he --test precision -- --ignored"]
+fn circuits_err_as_predicted_at_n15_double() {
+    two_layers("n15-double", 1);
+    chains("n15-double", 1, 5);
+}
+
+#[test]
+#[ignore = "half a minute; cargo test --release -p veilray-he --test precision -- --ignored"]
+fn circuits_err_as_predicted_at_n15() {
+    two_layers("n15", 1);
+    chains("n15", 1, 9);
+}
+
+/// Largest error of a product of values in [−1, 1], rescaled and rotated: the precision the product promises.
+fn multiply_then_rotate(name: &'static str) -> f64 {
+    let s = Setup::new(name, 1, |p| KeySpec::new().with_relinearisation(p.max_level()).with_rotations(p, [1], p.max_level()));
+    let ((x, a), (y, b)) = (s.fresh(1), s.fresh(2));
+    let c = s.evaluator.rotate(&s.evaluator.multiply_rescale(&a, &b, &s.keys).unwrap(), 1, &s.keys).unwrap();
+    let stats = PrecisionStats::real(&rotated(&zip(&x, &y, |x, y| x * y), 1), &s.decrypt(&c)).unwrap();
+    println!("{name}: multiply_rescale, rotate\n{stats}");
+    stats.log2_max()
+}
+
+#[test]
+fn a_product_rotated_keeps_14_bits_at_n14() {
+    assert!(multiply_then_rotate("n14") < -14.0);
+}
+
+#[test]
+fn a_product_rotated_keeps_28_bits_at_n15_double() {
+    assert!(multiply_then_rotate("n15-double") < -28.0);
+}
