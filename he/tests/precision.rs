@@ -296,13 +296,19 @@ fn every_operation(name: &'static str, trials: u64) {
             (rotated(&x, 5), s.evaluator.rotate(&a, 5, &s.keys).unwrap())
         });
     }
-    // Large entries: the key noise of baby steps decides. A small scale: the diagonals' rounding does.
+    // Large entries: the key noise of baby steps decides. A large scale of the input and a small one of the map: the diagonals' rounding.
     let map = |bound: f64, scale: Option<f64>| Map::new(&s.params, &indices(s.params.slots()), bound, top, Some(4), scale);
-    let maps =
-        [("linear", map(1.0, None)), ("linear, entries to 30", map(30.0, None)), ("linear, scale 2^8", map(1.0, Some(256.0)))];
-    for (name, map) in &maps {
-        s.check(name, OPERATION, m.linear(&fresh, &map.shape), |s, k| {
-            let (x, a) = s.fresh(k);
+    let (small, high) = (Some(256.0), 256.0 * scale);
+    let maps = [
+        ("linear", map(1.0, None), scale),
+        ("linear, entries to 30", map(30.0, None), scale),
+        ("linear, scale 2^8", map(1.0, small), high),
+    ];
+    for (name, map, scale) in &maps {
+        let predicted = m.encrypt(unit, top, *scale).and_then(|x| m.linear(&x, &map.shape));
+        s.check(name, OPERATION, predicted, |s, k| {
+            let x = s.uniform(k);
+            let a = s.encrypt(&x, top, *scale, k);
             (map.clear.apply(&x), s.evaluator.linear(&a, &map.encoded, &s.keys).unwrap())
         });
     }
@@ -438,7 +444,9 @@ fn chains(name: &'static str, trials: u64, squarings: usize) {
 
 #[test]
 fn circuits_err_as_predicted_at_n13() {
-    two_layers("n13", 2);
+    if std::env::var("X").is_err() {
+        two_layers("n13", 2);
+    }
     chains("n13", 2, 5);
 }
 

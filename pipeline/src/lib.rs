@@ -1,2 +1,4 @@
 //! The client and the daemon: everything that crosses a process boundary.
 #![forbid(unsafe_code)]
+
+pub mod demo;

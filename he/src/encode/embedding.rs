@@ -16,6 +16,7 @@
     clippy::indexing_slicing,
     reason = "indices are loop counters below the constant lengths of arrays, or below a table's length"
 )]
+#![allow(clippy::needless_range_loop, reason = "one index runs through several arrays; this form vectorises")]
 
 use crate::simd::{Backend, Vectorize};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4};
@@ -37,7 +38,7 @@ pub(crate) struct Embedding {
 
 #[derive(Debug, Clone)]
 enum Method {
-    /// Fewer than 64 slots, which only tests use: ζ^k for k < 2N, and the sum as it is written.
+    /// Fewer than 64 slots, which only tests use: ζ^k for k < 2N, and the sums as they are written.
     Direct(Vec<Complex>),
     /// Tiles for the first three steps, then passes of growing span.
     Tiled { tile: TileTwiddles, passes: Vec<Pass> },

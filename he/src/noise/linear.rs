@@ -7,17 +7,12 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearShape {
     pub(super) scale: f64,
-    pub(super) diagonals: usize,
-    /// Diagonals whose baby step is a rotation.
-    pub(super) keyed_diagonals: usize,
     /// Giant steps other than 0.
     pub(super) giants: BTreeSet<usize>,
-    /// Σ d² over all diagonals, in every slot.
-    energy: Spread,
-    /// The same over those whose baby step is a rotation.
-    pub(super) keyed: Spread,
-    /// Largest entry squared.
-    largest: f64,
+    /// Of all diagonals.
+    pub(super) all: Energy,
+    /// Of those whose baby step is a rotation.
+    pub(super) keyed: Energy,
     /// Largest Σ |d| of a slot.
     absolute: f64,
 }
@@ -27,55 +22,73 @@ impl LinearShape {
     /// the level's rescale factor unless chosen otherwise) and split at `width` (of [`Split`](crate::Split)).
     pub fn new<'a>(diagonals: impl IntoIterator<Item = (usize, &'a [f64])>, scale: f64, width: usize) -> Self {
         let width = width.max(1);
-        let (mut all, mut turned, mut absolute) = (Vec::new(), Vec::new(), Vec::new());
-        let mut shape = Self {
-            scale,
-            diagonals: 0,
-            keyed_diagonals: 0,
-            giants: BTreeSet::new(),
-            energy: Spread::default(),
-            keyed: Spread::default(),
-            largest: 0.0,
-            absolute: 0.0,
-        };
+        let (mut all, mut keyed, mut absolute, mut giants) = (Sums::default(), Sums::default(), Vec::new(), BTreeSet::new());
         for (index, values) in diagonals {
-            let keyed = index % width != 0;
-            shape.diagonals += 1;
-            shape.keyed_diagonals += usize::from(keyed);
+            all.add(values);
+            if index % width != 0 {
+                keyed.add(values);
+            }
             if index / width != 0 {
-                shape.giants.insert(index / width * width);
+                giants.insert(index / width * width);
             }
-            for sums in [&mut all, &mut turned, &mut absolute] {
-                sums.resize(values.len().max(sums.len()), 0.0);
-            }
-            let sums = all.iter_mut().zip(&mut turned).zip(&mut absolute);
-            for (v, ((all, turned), absolute)) in values.iter().zip(sums) {
-                *all += v * v;
-                *turned += if keyed { v * v } else { 0.0 };
-                *absolute += v.abs();
-                shape.largest = shape.largest.max(v * v);
-            }
+            absolute.resize(values.len().max(absolute.len()), 0.0);
+            absolute.iter_mut().zip(values).for_each(|(sum, v)| *sum += v.abs());
         }
-        let largest = |sums: &[f64]| sums.iter().copied().fold(0.0, f64::max);
-        let spread = |sums: &[f64]| Spread { mean: sums.iter().sum::<f64>() / sums.len().max(1) as f64, peak: largest(sums) };
-        Self { energy: spread(&all), keyed: spread(&turned), absolute: largest(&absolute), ..shape }
-    }
-
-    /// The mean square of every slot after the map, given that of the slots before it: a sum over rotations, at most one of them at its peak.
-    fn sums(&self, squares: Spread) -> Spread {
-        let excess = (squares.peak - squares.mean).max(0.0) * self.largest;
-        Spread { mean: squares.mean * self.energy.mean, peak: squares.mean * self.energy.peak + excess }
-    }
-
-    /// Variance of errors after the map, at the diagonals' scale.
-    pub(super) fn through(&self, error: Spread) -> Spread {
-        self.sums(error).scaled(self.scale * self.scale)
+        let absolute = absolute.into_iter().fold(0.0, f64::max);
+        Self { scale, giants, all: all.energy(), keyed: keyed.energy(), absolute }
     }
 
     /// The message after the map, supposing independent slots of mean zero: no larger than the largest sum, nor than a Gaussian's.
     pub(super) fn message(&self, message: Message, slots: usize) -> Message {
-        let squares = self.sums(message.squares());
-        let max = squares.expected_max(slots, message.is_complex()).min(message.max() * self.absolute);
-        Message::from_squares(Spread { mean: squares.mean, peak: max * max }, message.is_complex())
+        let before = message.squares();
+        let variance = self.all.through(Spread::even(before.mean));
+        let largest = variance.expected_max(slots, message.is_complex()).min(message.max() * self.absolute);
+        // E |Σ d·x|⁴ = g·(E Σ d²·x²)² + Σ d⁴·(E |x|⁴ − g·(E |x|²)²), where g is 3 for real and 2 for complex Gaussians.
+        let g = message.gaussian_fourth();
+        let excess = before.deviation.powi(2) + (1.0 - g) * before.mean.powi(2);
+        let fourth = g * (variance.mean.powi(2) + variance.deviation.powi(2)) + self.all.fourths * excess;
+        let deviation = (fourth - variance.mean.powi(2)).max(0.0).sqrt();
+        message.resized(Spread { mean: variance.mean, deviation }, largest)
+    }
+}
+
+/// Squares of some diagonals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Energy {
+    /// How many.
+    pub diagonals: usize,
+    /// Σ d² of a slot.
+    squares: Spread,
+    /// Mean over the slots of Σ d⁴.
+    fourths: f64,
+}
+
+impl Energy {
+    /// Σ d²·v over rotations of v that are independent of each other.
+    pub fn through(&self, v: Spread) -> Spread {
+        let deviation = (v.mean * self.squares.deviation).powi(2) + v.deviation.powi(2) * self.fourths;
+        Spread { mean: v.mean * self.squares.mean, deviation: deviation.sqrt() }
+    }
+}
+
+/// An [`Energy`] in the making, slot by slot.
+#[derive(Default)]
+struct Sums {
+    diagonals: usize,
+    squares: Vec<f64>,
+    fourths: f64,
+}
+
+impl Sums {
+    fn add(&mut self, values: &[f64]) {
+        self.diagonals += 1;
+        self.squares.resize(values.len().max(self.squares.len()), 0.0);
+        self.squares.iter_mut().zip(values).for_each(|(sum, v)| *sum += v * v);
+        self.fourths += values.iter().map(|v| v.powi(4)).sum::<f64>();
+    }
+
+    fn energy(self) -> Energy {
+        let fourths = self.fourths / self.squares.len().max(1) as f64;
+        Energy { diagonals: self.diagonals, squares: Spread::of(&self.squares), fourths }
     }
 }

@@ -8,6 +8,13 @@
 //! rounds symmetrically and errs in the real part only, everything else errs in both alike. Errors of different operands are
 //! supposed independent: for x + x use [`NoiseModel::mul_integer`], for x · x [`NoiseModel::square`].
 //!
+//! The largest error needs more than the mean of that variance, because slots differ: an error that was multiplied by a message is
+//! as large as the message there, and one that was multiplied by the secret (every rounding of c1, which dominates most circuits) or
+//! by a key's error is a product of two Gaussians in every slot, the same slots being bad under one key again and again. That makes
+//! the largest of 2^13 roundings 0.8 bits larger than a Gaussian's of the same mean. So the variance's deviation over the slots is
+//! followed, too. Bossuat, Costache, Mouchet, Nürnberger, Troncoso-Pastoriza 2025, "Accurate and composable noise estimates for CKKS",
+//! keep the components of a ciphertext apart for the like reason; the rules here are derived here.
+//!
 //! Ciphertexts look uniform, so a digit of product D has variance D²/12 per coefficient and a rounding 1/12; the uniform ternary
 //! secret has 2/3; fresh errors have σ². Double precision itself (2^−53 of the message) is not counted.
 
@@ -28,10 +35,43 @@ pub struct Noise {
     level: usize,
     scale: f64,
     message: Message,
-    /// Variance of the real parts of slots, in units of the ring: before division by the scale.
+    /// Errors that do not depend on the message.
+    free: Errors,
+    /// Errors that were multiplied by the message, so that they are large where it is.
+    tied: Errors,
+}
+
+/// Variances of the real and imaginary parts of slots, in units of the ring: before division by the scale.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+struct Errors {
     real: Spread,
-    /// And of the imaginary parts.
     imaginary: Spread,
+}
+
+impl Errors {
+    /// An error of that variance per coefficient, without symmetry.
+    fn per_coefficient(variance: Spread, slots: usize) -> Self {
+        let part = variance.scaled(slots as f64);
+        Self { real: part, imaginary: part }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { real: self.real.plus(other.real), imaginary: self.imaginary.plus(other.imaginary) }
+    }
+
+    fn each(self, f: impl Fn(Spread) -> Spread) -> Self {
+        Self { real: f(self.real), imaginary: f(self.imaginary) }
+    }
+
+    fn modulus(self) -> Spread {
+        self.real.plus(self.imaginary)
+    }
+
+    /// Products with errors that are independent of these.
+    fn times(self, other: Self) -> Self {
+        let ((a, b), (c, d)) = ((self.real, self.imaginary), (other.real, other.imaginary));
+        Self { real: a.times(c).plus(b.times(d)), imaginary: a.times(d).plus(b.times(c)) }
+    }
 }
 
 impl Noise {
@@ -59,27 +99,27 @@ impl Noise {
 
     /// Variance of one coefficient's error, in units of the ring: mean over slots, divided by N.
     pub fn variance(&self) -> f64 {
-        (self.real.mean + self.imaginary.mean) / (2 * self.slots) as f64
+        self.errors().modulus().mean / (2 * self.slots) as f64
     }
 
     /// Root mean square over slots of the error of real parts.
     pub fn rms(&self) -> f64 {
-        self.real.mean.sqrt() / self.scale
+        self.errors().real.mean.sqrt() / self.scale
     }
 
     /// Expected largest error of the real parts of all slots.
     pub fn max(&self) -> f64 {
-        self.real.expected_max(self.slots, false) / self.scale
+        self.errors().real.expected_max(self.slots, false) / self.scale
     }
 
     /// Root mean square over slots of the modulus of the error.
     pub fn complex_rms(&self) -> f64 {
-        self.both().mean.sqrt() / self.scale
+        self.errors().modulus().mean.sqrt() / self.scale
     }
 
     /// Expected largest modulus of the error of all slots.
     pub fn complex_max(&self) -> f64 {
-        self.both().expected_max(self.slots, true) / self.scale
+        self.errors().modulus().expected_max(self.slots, true) / self.scale
     }
 
     /// log2 of [`Noise::rms`].
@@ -92,18 +132,17 @@ impl Noise {
         self.max().log2()
     }
 
-    fn both(&self) -> Spread {
-        self.real.plus(self.imaginary)
+    fn errors(&self) -> Errors {
+        self.free.plus(self.tied)
     }
 
-    /// Adds an error of that variance per coefficient, without symmetry.
-    fn with_variance(self, variance: f64) -> Self {
-        let part = Spread::even(variance * self.slots as f64);
-        Self { real: self.real.plus(part), imaginary: self.imaginary.plus(part), ..self }
+    fn with_error(self, error: Errors) -> Self {
+        Self { free: self.free.plus(error), ..self }
     }
 
-    /// Multiplies message, error and scale in the ring by a number, which is how division by primes and integer factors act.
+    /// Multiplies the error in the ring by a number.
     fn errors_times(self, factor: f64) -> Self {
-        Self { real: self.real.scaled(factor * factor), imaginary: self.imaginary.scaled(factor * factor), ..self }
+        let scaled = |e: Errors| e.each(|x| x.scaled(factor * factor));
+        Self { free: scaled(self.free), tied: scaled(self.tied), ..self }
     }
 }

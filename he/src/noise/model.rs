@@ -1,9 +1,11 @@
 //! The transitions: one per operation of the evaluator, refusing what it refuses.
 
-use super::{LinearShape, Message, Noise, Spread};
+use super::{Errors, LinearShape, Message, Noise, Spread};
 use crate::evaluate::SCALE_TOLERANCE;
+use crate::modulus::Modulus;
 use crate::params::Params;
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 
 /// Variance of a rounding to the nearest integer.
 const ROUNDING: f64 = 1.0 / 12.0;
@@ -43,8 +45,8 @@ impl NoiseModel {
         if !(scale.is_finite() && scale >= 1.0) {
             return Err(Error::Scale { found: scale });
         }
-        let (real, imaginary) = self.encoding(message);
-        Ok(Noise { slots: self.params.slots(), level, scale, message, real, imaginary })
+        let slots = self.params.slots();
+        Ok(Noise { slots, level, scale, message, free: self.encoding(message), tied: Errors::default() })
     }
 
     /// A fresh secret-key encryption: encoding, and one error of σ² per coefficient. Costache et al. 2022.
@@ -52,7 +54,7 @@ impl NoiseModel {
     /// # Errors
     /// As [`NoiseModel::encode`].
     pub fn encrypt(&self, message: Message, level: usize, scale: f64) -> Result<Noise> {
-        Ok(self.encode(message, level, scale)?.with_variance(FRESH))
+        Ok(self.with_variance(&self.encode(message, level, scale)?, Spread::even(FRESH)))
     }
 
     /// A fresh public-key encryption: encoding, (u·e + e₀ + e₁·s)/p of variance σ²·(1 + 4N/3)/p² for the one special prime p it divides
@@ -62,8 +64,8 @@ impl NoiseModel {
     /// As [`NoiseModel::encode`].
     pub fn encrypt_public(&self, message: Message, level: usize, scale: f64) -> Result<Noise> {
         let p = self.params.special().first().map_or(1.0, |m| f64::from(m.value()));
-        let raised = FRESH * (1.0 + 2.0 * TERNARY * self.n());
-        Ok(self.encode(message, level, scale)?.with_variance(raised / (p * p) + self.division()))
+        let raised = Spread::even(FRESH).plus(Spread::exponential(FRESH * TERNARY * self.n()).summed(2));
+        Ok(self.with_variance(&self.encode(message, level, scale)?, raised.scaled(1.0 / (p * p)).plus(self.division())))
     }
 
     /// a + b, and a − b alike: variances add. Costache et al. 2022.
@@ -73,12 +75,7 @@ impl NoiseModel {
     pub fn add(&self, a: &Noise, b: &Noise) -> Result<Noise> {
         same_level(a, b)?;
         same_scale(a.scale, b.scale)?;
-        Ok(Noise {
-            message: a.message.plus(b.message),
-            real: a.real.plus(b.real),
-            imaginary: a.imaginary.plus(b.imaginary),
-            ..*a
-        })
+        Ok(Noise { message: a.message.plus(b.message), free: a.free.plus(b.free), tied: a.tied.plus(b.tied), ..*a })
     }
 
     /// a − b: as [`NoiseModel::add`].
@@ -98,8 +95,7 @@ impl NoiseModel {
     /// a + p, and a − p alike, for a plaintext encoded at the ciphertext's scale: its rounding is added.
     #[must_use]
     pub fn add_plain(&self, a: &Noise, plain: Message) -> Noise {
-        let (real, imaginary) = self.encoding(plain);
-        Noise { message: a.message.plus(plain), real: a.real.plus(real), imaginary: a.imaginary.plus(imaginary), ..*a }
+        a.with_error(self.encoding(plain)).with_message(a.message.plus(plain))
     }
 
     /// a · p for a plaintext encoded at `scale`: p·e slot by slot, and the message times the plaintext's rounding. Costache et al.
@@ -116,8 +112,8 @@ impl NoiseModel {
     #[must_use]
     pub fn mul_integer(&self, a: &Noise, k: i64) -> Noise {
         let factor = (k as f64).abs();
-        let message = Message::from_squares(a.message.squares().scaled(factor * factor), a.message.is_complex());
-        a.errors_times(factor).with_message(message)
+        a.errors_times(factor)
+            .with_message(a.message.resized(a.message.squares().scaled(factor * factor), a.message.max() * factor))
     }
 
     /// a · b for independent operands, before relinearisation: m_a·e_b + m_b·e_a + e_a·e_b, slot by slot, the messages at their scales.
@@ -137,14 +133,17 @@ impl NoiseModel {
     /// A scale that the level cannot hold.
     pub fn tensor_square(&self, a: &Noise) -> Result<ProductNoise> {
         let scale = self.product_scale(a.scale * a.scale, a.level)?;
-        let squares = a.message.squares();
-        let first = squares.scaled(4.0 * a.scale * a.scale);
-        let (re, im) = (first.along(a.real), first.along(a.imaginary));
-        // e² = x² − y² + 2i·x·y; 2·(x⁴ + y⁴) stands for the mean of (x² − y²)², exact where both parts are alike.
-        let real = re.plus(a.real.times(a.real).plus(a.imaginary.times(a.imaginary)).scaled(2.0));
-        let imaginary = im.plus(a.real.times(a.imaginary).scaled(4.0));
-        let message = Message::from_squares(squares.along(squares), a.message.is_complex());
-        Ok(ProductNoise(mixed(Noise { scale, message, real, imaginary, ..*a })))
+        let message = a.message.squares().scaled(4.0 * a.scale * a.scale);
+        let first = a.free.each(|e| message.times(e)).plus(a.tied.each(|e| message.along(e)));
+        // The parts of e² are x² − y² and 2·x·y: twice the products of independent errors, exact where both parts are alike.
+        let second = a.errors().times(a.errors()).each(|e| e.scaled(2.0));
+        Ok(ProductNoise(mixed(Noise {
+            scale,
+            message: a.message.squared(),
+            free: Errors::default(),
+            tied: first.plus(second),
+            ..*a
+        })))
     }
 
     /// The sum of two products before relinearisation.
@@ -166,7 +165,7 @@ impl NoiseModel {
     /// # Errors
     /// [`Error::NoLevelsLeft`] at level 0.
     pub fn relinearise_rescale(&self, product: &ProductNoise) -> Result<Noise> {
-        self.divide(&product.0.with_variance(self.key_noise(product.0.level)))
+        self.divide(&self.with_variance(&product.0, self.key_noise(product.0.level)))
     }
 
     /// a · b for independent operands, relinearised.
@@ -262,56 +261,60 @@ impl NoiseModel {
         };
         let (level, scale) = (first.level, first.scale * shape.scale);
         let scale = self.product_scale(scale, level)?;
-        let (n, key) = (self.n(), self.key_noise(level));
+        let (key, rounding) = (self.key_noise(level).scaled(self.n() / 2.0), self.n() * ROUNDING);
         let zero = Message::real(0.0, 0.0);
-        let mut sum = Noise { scale, message: zero, real: Spread::default(), imaginary: Spread::default(), ..**first };
+        let mut sum = Noise { scale, message: zero, free: Errors::default(), tied: Errors::default(), ..**first };
         for (a, t) in inputs {
             same_level(first, a)?;
             same_scale(scale, a.scale * t.scale)?;
-            let roundings = |count: usize| Spread::even(n * ROUNDING * count as f64);
-            let message = a.message.squares().scaled(a.scale * a.scale);
-            // A message's imaginary part, too, meets real roundings.
-            let (re, im) = if a.message.is_complex() { (0.5, 0.5) } else { (1.0, 0.0) };
-            let part = |error: Spread, share: f64| {
-                t.through(error).plus(error.plus(message.scaled(share)).times(roundings(t.diagonals)))
-            };
-            let babies = t.keyed.scaled(t.scale * t.scale).plus(roundings(t.keyed_diagonals)).scaled(key * n / 2.0);
-            sum.real = sum.real.plus(part(a.real, re)).plus(babies);
-            sum.imaginary = sum.imaginary.plus(part(a.imaginary, im)).plus(babies);
-            sum.message = sum.message.plus(t.message(a.message, sum.slots));
+            let square = t.scale * t.scale;
+            let message = split(a.message, a.message.squares().scaled(a.scale * a.scale));
+            let rounded = a.errors().plus(message).each(|x| x.summed(t.all.diagonals).scaled(rounding));
+            let babies = t.keyed.through(key).scaled(square).plus(key.summed(t.keyed.diagonals).scaled(rounding));
+            let through = a.errors().each(|e| t.all.through(e).scaled(square).plus(babies));
+            sum = sum.with_error(through).with_error(rounded).with_message(sum.message.plus(t.message(a.message, sum.slots)));
         }
-        let giants: std::collections::BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().copied()).collect();
-        let giants = giants.len() as f64 * (key + TERNARY * n * ROUNDING);
-        self.divide(&sum.with_variance(giants))
+        let giants: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().copied()).collect();
+        let giant = self.key_noise(level).plus(Spread::exponential(TERNARY * self.n() * ROUNDING));
+        self.divide(&self.with_variance(&sum, giant.summed(giants.len())))
     }
 
     fn n(&self) -> f64 {
         self.params.n() as f64
     }
 
-    /// Encoding's rounding in the real and imaginary parts of slots.
-    fn encoding(&self, message: Message) -> (Spread, Spread) {
-        let all = Spread::even(self.n() * ROUNDING);
-        if message.is_complex() { (all.scaled(0.5), all.scaled(0.5)) } else { (all, Spread::default()) }
+    /// Encoding's rounding.
+    fn encoding(&self, message: Message) -> Errors {
+        split(message, Spread::even(self.n() * ROUNDING))
+    }
+
+    fn with_variance(&self, a: &Noise, variance: Spread) -> Noise {
+        a.with_error(Errors::per_coefficient(variance, a.slots))
     }
 
     /// Variance per coefficient of rounding both halves: 1/12, and 1/12 times the secret.
-    fn division(&self) -> f64 {
-        (1.0 + TERNARY * self.n()) * ROUNDING
+    fn division(&self) -> Spread {
+        Spread::even(ROUNDING).plus(Spread::exponential(TERNARY * self.n() * ROUNDING))
     }
 
     /// Variance per coefficient of key-switching noise after division by P, the roundings apart: every digit, uniform modulo its primes of
     /// that level, times a fresh error: N·σ²·Σ D²/12 / P². Kim, Papadimitriou, Polyakov 2022, "Approximate homomorphic encryption with
     /// reduced approximation error", by variance instead of by bound.
-    fn key_noise(&self, level: usize) -> f64 {
-        let product = |moduli: &[crate::modulus::Modulus]| moduli.iter().map(|m| f64::from(m.value())).product::<f64>();
+    fn key_noise(&self, level: usize) -> Spread {
+        let product = |moduli: &[Modulus]| moduli.iter().map(|m| f64::from(m.value())).product::<f64>();
         let p = product(self.params.special());
         let digits = self.params.chain_at(level).chunks(self.params.digit_width());
-        self.n() * FRESH * ROUNDING * digits.map(|digit| (product(digit) / p).powi(2)).sum::<f64>()
+        let (mut mean, mut variance) = (0.0, 0.0);
+        for digit in digits {
+            let one = self.n() * FRESH * ROUNDING * (product(digit) / p).powi(2);
+            mean += one;
+            variance += one * one;
+        }
+        Spread { mean, deviation: variance.sqrt() }
     }
 
     fn key_switch(&self, a: &Noise) -> Noise {
-        a.with_variance(self.key_noise(a.level) + self.division())
+        self.with_variance(a, self.key_noise(a.level).plus(self.division()))
     }
 
     fn divide(&self, a: &Noise) -> Result<Noise> {
@@ -320,7 +323,7 @@ impl NoiseModel {
         }
         let q = self.params.rescale_factor(a.level);
         let divided = Noise { level: a.level - 1, scale: a.scale / q, ..a.errors_times(q.recip()) };
-        Ok(divided.with_variance(self.division()))
+        Ok(self.with_variance(&divided, self.division()))
     }
 
     fn product_scale(&self, scale: f64, level: usize) -> Result<f64> {
@@ -333,24 +336,24 @@ impl NoiseModel {
 
     fn product(&self, a: &Noise, b: &Noise) -> Result<ProductNoise> {
         let scale = self.product_scale(a.scale * b.scale, a.level)?;
-        let in_ring = |x: &Noise| x.message.squares().scaled(x.scale * x.scale);
-        let (ma, mb) = (in_ring(a), in_ring(b));
-        let cross = |x: Spread, y: Spread| ma.times(y).plus(mb.times(x));
-        let real = cross(a.real, b.real).plus(a.real.times(b.real)).plus(a.imaginary.times(b.imaginary));
-        let imaginary = cross(a.imaginary, b.imaginary).plus(a.real.times(b.imaginary)).plus(a.imaginary.times(b.real));
-        let complex = a.message.is_complex() || b.message.is_complex();
-        let message = Message::from_squares(a.message.squares().times(b.message.squares()), complex);
-        Ok(ProductNoise(mixed(Noise { scale, message, real, imaginary, ..*a })))
+        let cross = |x: &Noise, y: &Noise| y.errors().each(|e| x.message.squares().scaled(x.scale * x.scale).times(e));
+        let tied = cross(a, b).plus(cross(b, a)).plus(a.errors().times(b.errors()));
+        Ok(ProductNoise(mixed(Noise { scale, message: a.message.times(b.message), free: Errors::default(), tied, ..*a })))
+    }
+}
+
+/// A square modulus in slots like the message's: all of it real, or half in each part.
+fn split(message: Message, modulus: Spread) -> Errors {
+    if message.is_complex() {
+        Errors { real: modulus.scaled(0.5), imaginary: modulus.scaled(0.5) }
+    } else {
+        Errors { real: modulus, imaginary: Spread::default() }
     }
 }
 
 /// Complex messages turn errors by their phases: both parts become alike.
 fn mixed(noise: Noise) -> Noise {
-    if !noise.message.is_complex() {
-        return noise;
-    }
-    let half = noise.both().scaled(0.5);
-    Noise { real: half, imaginary: half, ..noise }
+    if noise.message.is_complex() { Noise { tied: split(noise.message, noise.tied.modulus()), ..noise } } else { noise }
 }
 
 fn same_level(a: &Noise, b: &Noise) -> Result<()> {

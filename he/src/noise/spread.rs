@@ -3,45 +3,76 @@
 use num_complex::Complex64;
 use serde::Serialize;
 
-/// Mean and peak, over the slots, of a square: a message's, or the variance of an error.
+/// Mean and standard deviation, over the slots, of a square: a message's, or the variance of an error.
 ///
-/// In between, the squares are supposed to be spread as peak · u^(2k) for u uniform in [0, 1]: k = 0 is the same in every slot, k = 1
-/// is the square of a value uniform in an interval about 0, and mean / peak = 1/(2k + 1) gives k. Derived here.
+/// The squares are supposed to be spread as peak · u^(2k) for u uniform in [0, 1], of mean peak/(2k + 1) and mean square
+/// peak²/(4k + 1): k = 0 is the same in every slot, k = 1 the square of a value uniform in an interval about 0, k = 1.2 has the
+/// deviation of the squared modulus of a random polynomial such as the secret. Derived here.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub(super) struct Spread {
     pub mean: f64,
-    pub peak: f64,
+    pub deviation: f64,
 }
 
 impl Spread {
-    pub fn even(value: f64) -> Self {
-        Self { mean: value, peak: value }
+    pub fn of(values: &[f64]) -> Self {
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        Self { mean, deviation: variance.sqrt() }
     }
 
-    /// The sum, its peaks supposed to be in the same slot.
+    /// The same in every slot.
+    pub fn even(value: f64) -> Self {
+        Self { mean: value, deviation: 0.0 }
+    }
+
+    /// An error that is a product of two random polynomials, one of which stays: in a slot it is Gaussian of a variance that is itself
+    /// the squared modulus of a complex Gaussian, hence exponential, so that the real part of the error is Laplacian.
+    pub fn exponential(mean: f64) -> Self {
+        Self { mean, deviation: mean }
+    }
+
+    /// The sum, supposed to be large in the same slots: errors of ciphertexts under one secret are.
     pub fn plus(self, other: Self) -> Self {
-        Self { mean: self.mean + other.mean, peak: self.peak + other.peak }
+        Self { mean: self.mean + other.mean, deviation: self.deviation + other.deviation }
     }
 
     pub fn scaled(self, factor: f64) -> Self {
-        Self { mean: self.mean * factor, peak: self.peak * factor }
+        Self { mean: self.mean * factor, deviation: self.deviation * factor }
+    }
+
+    /// The sum over so many independent slots.
+    pub fn summed(self, count: usize) -> Self {
+        Self { mean: self.mean * count as f64, deviation: self.deviation * (count as f64).sqrt() }
     }
 
     /// The product slot by slot of independent spreads.
     pub fn times(self, other: Self) -> Self {
-        Self { mean: self.mean * other.mean, peak: self.peak * other.peak }
+        let (a, b) = ((self.mean * other.deviation).powi(2), (self.deviation * other.mean).powi(2));
+        let deviation = (a + b + (self.deviation * other.deviation).powi(2)).sqrt();
+        Self { mean: self.mean * other.mean, deviation }
     }
 
-    /// The product slot by slot of spreads that are large in the same slots: exponents add, 2k + 1 = 2k₁ + 1 + 2k₂ + 1 − 1.
+    /// The product slot by slot of spreads that are large in the same slots: peaks multiply and exponents add.
     pub fn along(self, other: Self) -> Self {
-        let peak = self.peak * other.peak;
-        let ratio = self.steepness() + other.steepness() + 1.0;
-        Self { mean: peak / ratio, peak }
+        Self::power(self.peak() * other.peak(), self.exponent() + other.exponent())
     }
 
-    /// 2k.
-    fn steepness(self) -> f64 {
-        if self.mean > 0.0 { (self.peak / self.mean - 1.0).max(0.0) } else { 0.0 }
+    /// peak · u^exponent.
+    fn power(peak: f64, exponent: f64) -> Self {
+        let mean = peak / (exponent + 1.0);
+        Self { mean, deviation: mean * exponent / (2.0 * exponent + 1.0).sqrt() }
+    }
+
+    /// 2k, from the squared ratio c of deviation and mean: (2k)² = c·(4k + 1).
+    fn exponent(self) -> f64 {
+        let c = if self.mean > 0.0 { (self.deviation / self.mean).powi(2) } else { 0.0 };
+        c + (c * c + c).sqrt()
+    }
+
+    pub fn peak(self) -> f64 {
+        self.mean * (self.exponent() + 1.0)
     }
 
     /// The mean over errors of the largest of `slots` of them: Gaussian ones with these variances, or the moduli of complex ones with
@@ -54,11 +85,11 @@ impl Spread {
         const GAMMA: f64 = 0.577_215_664_901_532_9;
         let log_tail = |z: f64| {
             if complex {
-                -z * z - (1.0 + self.steepness() * z * z).ln()
+                -z * z - (1.0 + self.exponent() * z * z).ln()
             } else {
                 // Karagiannidis and Lioumpas 2007, "An improved approximation for the Gaussian Q-function", twice.
                 let q = 2.0 * (1.0 - (-1.4 * z).exp()) / (1.135 * (2.0 * std::f64::consts::PI).sqrt() * z);
-                q.ln() - z * z / 2.0 - (1.0 + self.steepness() * z * z / 2.0).ln()
+                q.ln() - z * z / 2.0 - (1.0 + self.exponent() * z * z / 2.0).ln()
             }
         };
         let wanted = -GAMMA - (slots.max(2) as f64).ln();
@@ -68,22 +99,26 @@ impl Spread {
             if log_tail(middle) > wanted { low = middle } else { high = middle }
         }
         // However few slots make the peak, the largest error is no smaller than a typical one.
-        (low * self.peak.sqrt()).max(self.mean.sqrt())
+        (low * self.peak().sqrt()).max(self.mean.sqrt())
     }
 }
 
 /// How large the slots of a message are, which is what errors grow by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Message {
-    rms: f64,
+    /// Of |slot|².
+    squares: Spread,
     max: f64,
     complex: bool,
 }
 
 impl Message {
-    /// Real slots with that root mean square and largest magnitude (raised to the former where it is below).
+    /// Real slots with that root mean square and largest magnitude (raised to the former where it is below), spread in between as powers
+    /// of a uniform variable are: exact for uniform slots and for slots of one magnitude.
     pub fn real(rms: f64, max: f64) -> Self {
-        Self { rms: rms.abs(), max: max.abs().max(rms.abs()), complex: false }
+        let (rms, max) = (rms.abs(), max.abs().max(rms.abs()));
+        let exponent = if rms > 0.0 { (max / rms).powi(2) - 1.0 } else { 0.0 };
+        Self { squares: Spread::power(max * max, exponent), max, complex: false }
     }
 
     /// Complex slots of arbitrary phases with that root mean square and largest modulus.
@@ -98,8 +133,8 @@ impl Message {
 
     /// Those real slots.
     pub fn of(slots: &[f64]) -> Self {
-        let squares: f64 = slots.iter().map(|x| x * x).sum();
-        Self::real((squares / slots.len().max(1) as f64).sqrt(), slots.iter().fold(0.0, |max, x| x.abs().max(max)))
+        let squares = Spread::of(&slots.iter().map(|x| x * x).collect::<Vec<_>>());
+        Self { squares, max: slots.iter().fold(0.0, |max, x| x.abs().max(max)), complex: false }
     }
 
     /// Those complex slots.
@@ -109,7 +144,7 @@ impl Message {
 
     /// Root mean square over the slots.
     pub fn rms(&self) -> f64 {
-        self.rms
+        self.squares.mean.sqrt()
     }
 
     /// Largest magnitude over the slots.
@@ -123,16 +158,36 @@ impl Message {
     }
 
     pub(super) fn squares(self) -> Spread {
-        Spread { mean: self.rms * self.rms, peak: self.max * self.max }
+        self.squares
     }
 
-    pub(super) fn from_squares(squares: Spread, complex: bool) -> Self {
-        Self { complex, ..Self::real(squares.mean.sqrt(), squares.peak.sqrt()) }
+    /// How many times the squared mean of their squares the mean of their fourth powers is where they are Gaussian.
+    pub(super) fn gaussian_fourth(self) -> f64 {
+        if self.complex { 2.0 } else { 3.0 }
     }
 
-    /// The sum of independent messages.
+    /// Of the same kind, with other sizes.
+    pub(super) fn resized(self, squares: Spread, max: f64) -> Self {
+        Self { squares, max, ..self }
+    }
+
+    /// The sum of independent messages of mean zero.
     pub(super) fn plus(self, other: Self) -> Self {
-        Self { rms: self.rms.hypot(other.rms), max: self.max + other.max, complex: self.complex || other.complex }
+        let complex = self.complex || other.complex;
+        let (a, b) = (self.squares, other.squares);
+        let cross = 2.0 * (Self { complex, ..self }.gaussian_fourth() - 1.0) * a.mean * b.mean;
+        let deviation = (a.deviation.powi(2) + b.deviation.powi(2) + cross).sqrt();
+        Self { squares: Spread { mean: a.mean + b.mean, deviation }, max: self.max + other.max, complex }
+    }
+
+    /// The product of independent messages.
+    pub(super) fn times(self, other: Self) -> Self {
+        let complex = self.complex || other.complex;
+        Self { squares: self.squares.times(other.squares), max: self.max * other.max, complex }
+    }
+
+    pub(super) fn squared(self) -> Self {
+        Self { squares: self.squares.along(self.squares), max: self.max * self.max, ..self }
     }
 }
 
@@ -142,11 +197,23 @@ mod tests {
 
     #[test]
     fn powers_of_a_uniform_value_have_their_moments() {
-        let x = Message::uniform(2.0).squares();
+        let x = Message::uniform(2.0);
         // E x⁴ = 2⁴/5, E x⁶ = 2⁶/7.
-        assert!((x.along(x).mean - 16.0 / 5.0).abs() < 1e-12);
-        assert!((x.along(x).along(x).mean - 64.0 / 7.0).abs() < 1e-12);
-        assert_eq!(Spread::even(3.0).along(x), x.scaled(3.0));
+        assert!((x.squared().rms() - (16f64 / 5.0).sqrt()).abs() < 1e-12);
+        assert!((x.squares().along(x.squares()).mean - 16.0 / 5.0).abs() < 1e-12);
+        assert!((x.squares().along(x.squares()).along(x.squares()).mean - 64.0 / 7.0).abs() < 1e-12);
+        assert!((x.squares().peak() - 4.0).abs() < 1e-12);
+        assert_eq!(Spread::even(3.0).along(x.squares()).mean, 3.0 * x.squares().mean);
+    }
+
+    #[test]
+    fn the_largest_of_laplacians_is_where_their_tail_has_it() {
+        // P(|e| > t) = exp(−√2·t) at variance 1, so the largest of n is (ln n + γ)/√2 in the mean.
+        for slots in [2048usize, 32768] {
+            let (found, wanted) =
+                (Spread::exponential(1.0).expected_max(slots, false), ((slots as f64).ln() + 0.5772) / 2f64.sqrt());
+            assert!((found / wanted).log2().abs() < 0.25, "{found} {wanted}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod basis;
 mod extend;
 mod poly;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use basis::{Basis, Ring};
 pub(crate) use extend::{Extension, GROUP};

@@ -50,8 +50,8 @@ fn random(state: &mut u64) -> u64 {
 fn integers(bound: &BigUint, d: &BigUint, seed: u64) -> Vec<BigUint> {
     let mut state = seed;
     let one = BigUint::from(1u32);
-    let half = d >> 1;
-    let mut out = vec![BigUint::ZERO, one.clone(), bound - &one, half.clone(), &half + &one, bound >> 1];
+    let half: BigUint = d >> 1u32;
+    let mut out = vec![BigUint::ZERO, one.clone(), bound - &one, half.clone(), &half + &one, bound >> 1u32];
     for bits in [4, 10, 16, 20, 24, 26, 28, 32, 40] {
         let distance: BigUint = d >> bits;
         out.extend([&half + &distance, &half - &distance]);
@@ -77,11 +77,11 @@ fn signed(x: &BigUint) -> BigInt {
 /// x modulo d, centred: the representative in (−d/2, d/2], and the other one if the quotient's error may choose it.
 fn representatives(x: &BigUint, d: &BigUint, sources: usize) -> Vec<BigInt> {
     let (r, d_signed) = (x % d, signed(d));
-    let above = &r > &(d >> 1);
+    let above = &r > &(d >> 1u32);
     let centred = if above { signed(&r) - &d_signed } else { signed(&r) };
-    // Distance from the boundary relative to d, in units of 2^−60.
-    let twice = signed(&r) * 2 - &d_signed;
-    let distance = f64::from(i32::try_from((twice.magnitude() << 59u32) / d >> 30u32).unwrap_or(i32::MAX)) * (-30f64).exp2();
+    // Distance from the boundary relative to d, by way of units of 2^−60.
+    let twice: BigInt = signed(&r) * 2 - &d_signed;
+    let distance = u64::try_from((twice.magnitude() << 59u32) / d).unwrap() as f64 * (-60f64).exp2();
     if distance > quotient_error(sources) {
         vec![centred]
     } else {
@@ -108,12 +108,8 @@ fn extension_is_the_centred_big_integer() {
             let ids: Vec<usize> = (count..ring.primes()).collect();
             let mut out = vec![0; ids.len() * N];
             extension.targets(&ring, &prepared, &ids, &mut out);
-            let mut ties = 0;
-            for (i, x) in xs.iter().enumerate() {
-                ties += usize::from(representatives(x, &d, count).len() > 1);
-                let _ = i;
-            }
             // Only the neighbours of the boundary that were asked for may round either way.
+            let ties = xs.iter().filter(|x| representatives(x, &d, count).len() > 1).count();
             assert!(ties <= 12, "{ties} of {N} coefficients are too near the boundary");
             let back: Vec<Vec<u32>> = ids
                 .iter()

@@ -204,11 +204,13 @@ pub(super) unsafe fn dot_diagonals<V: Vector>(
         let k = Lanes::<V>::new(m);
         let mut first = 0;
         let mut accumulate = accumulate;
-        while first < terms {
+        // At least once: a sum of no terms is zero.
+        loop {
             let last = (first + MAX_TERMS).min(terms);
             for i in range.clone().step_by(V::LANES) {
                 let j = n - i - V::LANES;
-                let row = packed.as_ptr().add(i / RUN * stride + i % RUN + skip * RUN);
+                // Past the end where no term follows the skipped ones; nothing is read there.
+                let row = packed.as_ptr().wrapping_add(i / RUN * stride + i % RUN + skip * RUN);
                 let zero = V::splat(0);
                 let mut sums = [zero; 8];
                 for t in first..last {
@@ -238,6 +240,9 @@ pub(super) unsafe fn dot_diagonals<V: Vector>(
             }
             accumulate = true;
             first = last;
+            if first == terms {
+                break;
+            }
         }
     }
 }

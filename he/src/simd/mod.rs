@@ -7,9 +7,12 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
+mod memcheck;
 #[cfg(target_arch = "x86_64")]
 mod ntt;
 mod scalar;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
@@ -17,6 +20,8 @@ use crate::galois::Permutation;
 use crate::modulus::{Modulus, Shoup};
 use crate::ntt::NttTable;
 use crate::{Error, Result};
+
+pub(crate) use memcheck::{mark_public, mark_secret};
 
 /// Which instruction set the kernels use.
 ///
@@ -285,6 +290,3 @@ impl Backend {
         }
     }
 }
-
-/// Tells valgrind's memcheck, where the feature `constant-time-check` is on, that these bytes are secret.
-pub(crate) fn mark_secret(_bytes: &[u8]) {}

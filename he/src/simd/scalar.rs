@@ -132,13 +132,13 @@ pub(super) fn dot_diagonals(
     let n = left.len();
     let stride = (a.len() + skip) * RUN;
     for i in range {
-        let row = &packed[i / RUN * stride + i % RUN + skip * RUN..];
+        let row = &packed[i / RUN * stride + i % RUN..];
         for at in [i, n - 1 - i] {
             for (out, rows) in [(&mut left[at], a), (&mut right[at], b)] {
                 let start = if accumulate { *out } else { 0 };
                 *out = rows.chunks(MAX_TERMS).enumerate().fold(start, |sum, (c, rows)| {
                     let products =
-                        rows.iter().enumerate().map(|(t, x)| u64::from(x[at]) * u64::from(row[(c * MAX_TERMS + t) * RUN]));
+                        rows.iter().enumerate().map(|(t, x)| u64::from(x[at]) * u64::from(row[(skip + c * MAX_TERMS + t) * RUN]));
                     m.add(sum, m.montgomery_reduce(products.sum()))
                 });
             }

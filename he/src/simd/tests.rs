@@ -104,13 +104,18 @@ fn mul(m: &Modulus, x: u32, w: u32) -> u32 {
 fn sums_and_differences_are_those_of_residues(b: Backend) {
     each(|m, n, random| {
         let q = m.value();
-        for (x, y) in [(random.residues(q, n), random.residues(q, n)), (vec![0; n], vec![q - 1; n]), (vec![q - 1; n], vec![q - 1; n])] {
+        for (x, y) in
+            [(random.residues(q, n), random.residues(q, n)), (vec![0; n], vec![q - 1; n]), (vec![q - 1; n], vec![q - 1; n])]
+        {
             let mut out = x.clone();
             b.add_assign(m, &mut out, &y);
             assert!(out.iter().zip(x.iter().zip(&y)).all(|(o, (x, y))| *o == (x + y) % q), "sum modulo {q}, {n} residues");
             let mut out = x.clone();
             b.sub_assign(m, &mut out, &y);
-            assert!(out.iter().zip(x.iter().zip(&y)).all(|(o, (x, y))| *o == (x + q - y) % q), "difference modulo {q}, {n} residues");
+            assert!(
+                out.iter().zip(x.iter().zip(&y)).all(|(o, (x, y))| *o == (x + q - y) % q),
+                "difference modulo {q}, {n} residues"
+            );
             let mut out = x.clone();
             b.neg_assign(m, &mut out);
             assert!(out.iter().zip(&x).all(|(o, x)| *o == (q - x) % q), "negative modulo {q}, {n} residues");
@@ -164,7 +169,15 @@ fn pack_key(rows: &[[Vec<u32>; 2]], n: usize) -> Vec<u32> {
 const TERMS: [usize; 11] = [0, 1, 2, 3, 7, 15, 16, 17, 32, 33, 40];
 
 /// Checks `dot_key` for one shape; `largest` makes every residue q − 1, where the sums are largest.
-fn check_dot_key(b: Backend, m: &Modulus, n: usize, terms: usize, permutation: Option<&Permutation>, largest: bool, random: &mut Random) {
+fn check_dot_key(
+    b: Backend,
+    m: &Modulus,
+    n: usize,
+    terms: usize,
+    permutation: Option<&Permutation>,
+    largest: bool,
+    random: &mut Random,
+) {
     let q = m.value();
     let mut residues = |n| if largest { vec![q - 1; n] } else { random.residues(q, n) };
     let digits: Vec<Vec<u32>> = (0..terms).map(|_| residues(n)).collect();
@@ -231,14 +244,18 @@ fn diagonal_products_are_palindromic_sums(b: Backend) {
         let (q, inverse) = (m.value(), m.inv(m.r()));
         let mut random = Random(bits.to_bits());
         for terms in TERMS {
-            for (n, skip, range, largest) in [(32, 0, 0..16, false), (64, 1, 16..32, false), (256, 0, 32..128, true), (128, 2, 0..64, true)] {
+            for (n, skip, range, largest) in
+                [(32, 0, 0..16, false), (64, 1, 16..32, false), (256, 0, 32..128, true), (128, 2, 0..64, true)]
+            {
                 if terms + skip == 0 {
                     continue;
                 }
                 let mut residues = |n| if largest { vec![q - 1; n] } else { random.residues(q, n) };
                 let diagonals: Vec<Vec<u32>> = (0..terms + skip).map(|_| residues(n / 2)).collect();
-                let packed: Vec<u32> =
-                    (0..n / 2).step_by(RUN).flat_map(|i| diagonals.iter().flat_map(move |d| d[i..i + RUN].iter().copied())).collect();
+                let packed: Vec<u32> = (0..n / 2)
+                    .step_by(RUN)
+                    .flat_map(|i| diagonals.iter().flat_map(move |d| d[i..i + RUN].iter().copied()))
+                    .collect();
                 let (a, c): (Vec<_>, Vec<_>) = (0..terms).map(|_| (residues(n), residues(n))).unzip();
                 let (left, right) = (residues(n), residues(n));
                 let (ra, rc): (Vec<&[u32]>, Vec<&[u32]>) = a.iter().zip(&c).map(|(a, c)| (&a[..], &c[..])).unzip();
@@ -249,12 +266,16 @@ fn diagonal_products_are_palindromic_sums(b: Backend) {
                         let mirrored = at.min(n - 1 - at);
                         let sum = |rows: &[Vec<u32>], start: u32| {
                             let start = if accumulate { start } else { 0 };
-                            let products = rows.iter().zip(&diagonals[skip..]).map(|(x, d)| m.mul(m.mul(x[at], d[mirrored]), inverse));
+                            let products =
+                                rows.iter().zip(&diagonals[skip..]).map(|(x, d)| m.mul(m.mul(x[at], d[mirrored]), inverse));
                             products.fold(start, |sum, p| m.add(sum, p))
                         };
                         // What is out of range stays as it was.
-                        let expected =
-                            if range.contains(&mirrored) { [sum(&a, left[at]), sum(&c, right[at])] } else { [left[at], right[at]] };
+                        let expected = if range.contains(&mirrored) {
+                            [sum(&a, left[at]), sum(&c, right[at])]
+                        } else {
+                            [left[at], right[at]]
+                        };
                         assert_eq!([l[at], r[at]], expected, "evaluation {at} of {n} modulo {q}, {terms} terms after {skip}");
                     }
                 }
@@ -306,7 +327,8 @@ fn moduli(count: usize) -> Vec<Modulus> {
 
 fn extension_prepares_digits_and_quotient(b: Backend) {
     for count in 1..=15 {
-        let sources: Vec<Source> = moduli(count).into_iter().map(|m| Source::new(m, m.shoup(m.value() / 3 + count as u32))).collect();
+        let sources: Vec<Source> =
+            moduli(count).into_iter().map(|m| Source::new(m, m.shoup(m.value() / 3 + count as u32))).collect();
         for n in [32, 96, 512] {
             let mut random = Random(n as u64);
             let xs: Vec<Vec<u32>> = sources.iter().map(|s| random.residues(s.modulus.value(), n)).collect();
@@ -366,8 +388,9 @@ fn signed_integers_are_reduced(b: Backend) {
         let limit = (1i64 << 62) - 1;
         let q = i64::from(m.value());
         let edges = [0, 1, -1, q, -q, q - 1, 1 - q, limit, -limit, 1 << 32, -(1 << 32), u32::MAX.into()];
-        let x: Vec<i64> =
-            (0..n).map(|i| if i % 2 == 0 { edges[i / 2 % edges.len()] } else { random.next().cast_signed() >> (2 + i % 60) }).collect();
+        let x: Vec<i64> = (0..n)
+            .map(|i| if i % 2 == 0 { edges[i / 2 % edges.len()] } else { random.next().cast_signed() >> (2 + i % 60) })
+            .collect();
         let mut out = vec![0; n];
         b.reduce_i64(m, &x, &mut out);
         assert!(out.iter().zip(&x).all(|(o, x)| i64::from(*o) == x.rem_euclid(q)), "modulo {q}, {n} integers");

@@ -31,6 +31,10 @@
 //! the largest residue of its prime takes ([`Modulus::bits`](crate::modulus::Modulus::bits)), packed from the lowest bit of the first
 //! byte upwards. N is a multiple of 8, so limbs end on bytes and there is no padding: one object has one encoding.
 //!
+//! A seed stands for uniform residues: those of the prime with id i (its place in the chain; special primes follow the chain) are taken
+//! from the ChaCha20 keystream with the seed as key and the nonce 1 (`u32`) ‖ stream (`u64`), stream being i, plus 2^32 times the digit
+//! in evaluation keys. Of each 32-bit word of it the low bits are kept, as many as the prime has, and values not below the prime skipped.
+//!
 //! # What a reader may rely on
 //!
 //! * The header is checked against the cap and the reader's parameters before anything is allocated; what is then allocated follows from
