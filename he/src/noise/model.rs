@@ -12,7 +12,7 @@ const ROUNDING: f64 = 1.0 / 12.0;
 /// Variance of a coefficient of a uniform ternary polynomial: the secret, and the mask of public-key encryption.
 const TERNARY: f64 = 2.0 / 3.0;
 /// Variance of a coefficient of a fresh error.
-const FRESH: f64 = 3.2 * 3.2;
+const FRESH: f64 = crate::sample::SIGMA * crate::sample::SIGMA;
 
 /// Predicts errors under given parameters. It holds them and nothing else.
 #[derive(Debug, Clone)]

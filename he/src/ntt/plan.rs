@@ -3,7 +3,7 @@
 use crate::modulus::{Modulus, Shoup};
 use crate::pool::Aligned;
 use crate::prime::primitive_root;
-use crate::simd::Backend;
+use crate::simd::{Backend, WideTwiddles, wide_twiddles};
 use crate::{Error, Result};
 
 /// Twiddles of the transform of 2^log_n coefficients modulo one prime q ≡ 1 mod 2^(log_n+1).
@@ -22,6 +22,8 @@ pub struct NttTable {
     pub(crate) n_inverse: Shoup,
     /// N^−1 times the twiddle of the last inverse stage.
     pub(crate) n_inverse_last: Shoup,
+    /// For the transform that uses IFMA.
+    pub(crate) wide: Option<WideTwiddles>,
 }
 
 impl NttTable {
@@ -53,6 +55,7 @@ impl NttTable {
         let (inverse, inverse_quotients) = table(modulus.inv(psi));
         let n_inv = modulus.inv(modulus.reduce_u64(n as u64));
         let last = inverse.get(1).copied().unwrap_or(1);
+        let wide = wide_twiddles(&modulus, log_n, &forward);
         Ok(Self {
             modulus,
             log_n,
@@ -62,6 +65,7 @@ impl NttTable {
             inverse_quotients,
             n_inverse: modulus.shoup(n_inv),
             n_inverse_last: modulus.shoup(modulus.mul(n_inv, last)),
+            wide,
         })
     }
 

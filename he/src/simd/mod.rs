@@ -6,6 +6,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod ifma;
+#[cfg(target_arch = "x86_64")]
 mod kernels;
 mod memcheck;
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +17,9 @@ mod scalar;
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vector;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ifma::WideTwiddles;
 
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, Shoup};
@@ -36,6 +41,9 @@ enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512 with a forward transform that uses IFMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Ifma,
 }
 
 /// A piece of safe code to be compiled once per instruction set; mark [`Vectorize::run`] `#[inline(always)]`.
@@ -64,12 +72,15 @@ impl Backend {
                 && is_x86_feature_detected!("avx512vl")
             {
                 all.push(Self(Kind::Avx512));
+                if ifma::is_available() {
+                    all.push(Self(Kind::Avx512Ifma));
+                }
             }
         }
         all
     }
 
-    /// The fastest backend, or the one that the environment variable `VEILRAY_SIMD` (`scalar`, `avx2`, `avx512`) forces.
+    /// The fastest backend, or the one that the environment variable `VEILRAY_SIMD` (`scalar`, `avx2`, `avx512`, `avx512ifma`) forces.
     ///
     /// # Errors
     /// [`Error::Backend`] if the variable names no backend or one that this CPU lacks.
@@ -80,7 +91,7 @@ impl Backend {
         };
         let found = wanted.to_string_lossy().into_owned();
         available.iter().copied().find(|b| b.name() == found).ok_or_else(|| Error::Backend {
-            reason: if ["scalar", "avx2", "avx512"].contains(&found.as_str()) {
+            reason: if ["scalar", "avx2", "avx512", "avx512ifma"].contains(&found.as_str()) {
                 "this CPU cannot run it"
             } else {
                 "there is no such backend"
@@ -98,6 +109,8 @@ impl Backend {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Ifma => "avx512ifma",
         }
     }
 
@@ -121,7 +134,7 @@ impl Backend {
             Kind::Avx2 => unsafe { on_avx2(op) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { on_avx512(op) },
+            Kind::Avx512 | Kind::Avx512Ifma => unsafe { on_avx512(op) },
         }
     }
 }
@@ -161,6 +174,23 @@ fn offset_i64(m: &Modulus) -> u64 {
     ((1u64 << 62) / u64::from(m.value()) + 1) * u64::from(m.value())
 }
 
+/// The tables of the IFMA transform, where this CPU has it and the size suits it.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn wide_twiddles(m: &Modulus, log_n: u32, twiddles: &[u32]) -> Option<WideTwiddles> {
+    (log_n >= ifma::MIN_LOG_N && ifma::is_available()).then(|| WideTwiddles::new(m, twiddles))
+}
+
+/// There is no such transform on other architectures.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn wide_twiddles(_: &Modulus, _: u32, _: &[u32]) -> Option<WideTwiddles> {
+    None
+}
+
+/// Never made on other architectures.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Debug)]
+pub(crate) enum WideTwiddles {}
+
 /// Defines a method of [`Backend`] per kernel: safe to call, because a `Backend` proves its instruction set.
 macro_rules! dispatch {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*);)*) => {
@@ -188,7 +218,7 @@ macro_rules! dispatch {
                         Kind::Avx2 => unsafe { on_avx2($($arg),*) },
                         // SAFETY: as above.
                         #[cfg(target_arch = "x86_64")]
-                        Kind::Avx512 => unsafe { on_avx512($($arg),*) },
+                        Kind::Avx512 | Kind::Avx512Ifma => unsafe { on_avx512($($arg),*) },
                     }
                 }
             )*
@@ -253,13 +283,22 @@ impl Backend {
             // SAFETY: AVX-512 is here, the length is checked by the caller.
             unsafe { ntt::ntt_forward::<avx512::U32x16, 16>(t, x) }
         }
-        match self.0 {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
+        fn on_ifma(t: &NttTable, wide: &WideTwiddles, x: &mut [u32]) {
+            // SAFETY: AVX-512 and IFMA are here, the length is checked by the caller.
+            unsafe { ifma::ntt_forward(t, wide, x) }
+        }
+        match (self.0, &t.wide) {
             // SAFETY: these kinds are only constructed after the CPU has shown the feature; the size suits the kernel.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 if t.log_n >= ntt::min_log_n::<avx2::U32x8>() => unsafe { on_avx2(t, x) },
+            (Kind::Avx2, _) if t.log_n >= ntt::min_log_n::<avx2::U32x8>() => unsafe { on_avx2(t, x) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
+            (Kind::Avx512Ifma, Some(wide)) if t.log_n >= ifma::MIN_LOG_N => unsafe { on_ifma(t, wide, x) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx512 | Kind::Avx512Ifma, _) if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
             _ => scalar::ntt_forward(t, x),
         }
     }
@@ -285,7 +324,7 @@ impl Backend {
             Kind::Avx2 if t.log_n >= ntt::min_log_n::<avx2::U32x8>() => unsafe { on_avx2(t, x) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
+            Kind::Avx512 | Kind::Avx512Ifma if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
             _ => scalar::ntt_inverse(t, x),
         }
     }

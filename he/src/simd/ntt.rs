@@ -131,7 +131,7 @@ unsafe fn store_all<V: Vector, const R: usize>(x: &[V; R], p: *mut u32, stride: 
 
 /// log2(R) stages of the group of `len` coefficients at `p` whose twiddle is node `twiddle`.
 #[inline(always)]
-unsafe fn pass_forward<V: Vector, const R: usize>(k: Lanes<V>, t: &NttTable, p: *mut u32, len: usize, twiddle: usize) {
+pub(super) unsafe fn pass_forward<V: Vector, const R: usize>(k: Lanes<V>, t: &NttTable, p: *mut u32, len: usize, twiddle: usize) {
     let h = len / R;
     let (w, wq) = (t.forward.as_ptr(), t.forward_quotients.as_ptr());
     let mut j = 0;

@@ -1,0 +1,358 @@
+//! Every error that a caller can cause, with the values that it names. Nothing a caller passes may panic or give a wrong answer.
+
+mod common;
+
+use common::{Kit, insecure, named, single, values};
+use veilray_he::modulus::Modulus;
+use veilray_he::simd::Backend;
+use veilray_he::{
+    Ciphertext, Complex64, Decryptor, Diagonals, Encoder, Encryptor, Error, EvaluationKeys, KeySpec, LinearTransform, NttTable,
+    PublicKey, SecretKey, galois,
+};
+
+fn kit() -> Kit {
+    Kit::with_rotations(&insecure(&single(8, 3)), [1, 2])
+}
+
+/// What `ParamsMismatch` says of a ring of 2^8 and one of 2^9.
+#[track_caller]
+fn assert_params_mismatch<T: std::fmt::Debug>(result: veilray_he::Result<T>, wanted_n: u32, found_n: u32) {
+    let Err(Error::ParamsMismatch { wanted, found }) = result else { panic!("{result:?} is no mismatch") };
+    let side = |text: &str, log_n: u32| text.starts_with(&format!("N = 2^{log_n}, 3 levels, digest ["));
+    assert!(side(&wanted, wanted_n) && side(&found, found_n), "wanted {wanted}, found {found}");
+}
+
+#[test]
+fn operands_of_other_parameters_are_refused_everywhere() {
+    let (k, o) = (kit(), Kit::with_rotations(&insecure(&single(9, 3)), [1, 2]));
+    let (a, b) = (k.encrypt(&[1.0]), o.encrypt(&[1.0]));
+    let (p, q) = (k.encoder.encode(&[1.0]).unwrap(), o.encoder.encode(&[1.0]).unwrap());
+    let e = &k.evaluator;
+    assert_params_mismatch(e.add(&a, &b), 8, 9);
+    assert_params_mismatch(e.add(&b, &a), 8, 9);
+    assert_params_mismatch(e.add_assign(&mut a.clone(), &b), 8, 9);
+    assert_params_mismatch(e.sub(&a, &b), 8, 9);
+    assert_params_mismatch(e.neg(&b), 8, 9);
+    assert_params_mismatch(e.add_plain(&a, &q), 8, 9);
+    assert_params_mismatch(e.sub_plain(&b, &p), 8, 9);
+    assert_params_mismatch(e.mul_plain(&a, &q), 8, 9);
+    assert_params_mismatch(e.mul_integer(&b, 2), 8, 9);
+    assert_params_mismatch(e.tensor(&a, &b), 8, 9);
+    assert_params_mismatch(e.multiply(&b, &a, &k.keys), 8, 9);
+    assert_params_mismatch(e.multiply(&a, &a, &o.keys), 8, 9);
+    assert_params_mismatch(e.multiply_rescale(&a, &a, &o.keys), 8, 9);
+    let (mut own, other) = (e.tensor(&a, &a).unwrap(), o.evaluator.tensor(&b, &b).unwrap());
+    assert_params_mismatch(e.add_product(&mut own, &other), 8, 9);
+    assert_params_mismatch(e.relinearise(other.clone(), &k.keys), 8, 9);
+    assert_params_mismatch(e.relinearise_rescale(own, &o.keys), 8, 9);
+    assert_params_mismatch(e.rescale(&b), 8, 9);
+    assert_params_mismatch(e.drop_to(&b, 0), 8, 9);
+    assert_params_mismatch(e.rotate(&b, 1, &k.keys), 8, 9);
+    assert_params_mismatch(e.rotate(&a, 1, &o.keys), 8, 9);
+    assert_params_mismatch(e.rotate_hoisted(&b, &[1], &k.keys), 8, 9);
+    assert_params_mismatch(e.rotate_hoisted(&a, &[1], &o.keys), 8, 9);
+    assert_params_mismatch(e.conjugate(&b, &k.keys), 8, 9);
+    assert_params_mismatch(k.encoder.decode(&q), 8, 9);
+    assert_params_mismatch(k.encoder.decode_complex(&q), 8, 9);
+    assert_params_mismatch(Encryptor::new(&k.secret).encrypt(&q), 8, 9);
+    assert_params_mismatch(Encryptor::new(&k.secret).encrypt_from_seeds(&q, [0; 32], [1; 32]), 8, 9);
+    assert_params_mismatch(PublicKey::generate(&k.secret).unwrap().encrypt(&q), 8, 9);
+    assert_params_mismatch(Decryptor::new(&k.secret).decrypt_raw(&b), 8, 9);
+
+    let mut d = Diagonals::new(8).unwrap();
+    d.add(0, &[1.0; 8]).unwrap();
+    let (t, u) = (LinearTransform::new(&k.params, &d, 3).unwrap(), LinearTransform::new(&o.params, &d, 3).unwrap());
+    assert_params_mismatch(e.linear(&b, &t, &k.keys), 8, 9);
+    assert_params_mismatch(e.linear(&a, &u, &k.keys), 8, 9);
+    assert_params_mismatch(e.linear(&a, &t, &o.keys), 8, 9);
+    assert_params_mismatch(e.linear_sum(&[(&a, &t), (&b, &u)], &k.keys), 8, 9);
+}
+
+#[test]
+fn operands_of_other_levels_are_refused_with_both() {
+    let (k, e) = (kit(), kit().evaluator);
+    let (a, b) = (k.encrypt(&[1.0]), k.encrypt_at(&[1.0], 1));
+    let differ = Error::LevelMismatch { left: 3, right: 1 };
+    assert_eq!(e.add(&a, &b).unwrap_err(), differ);
+    assert_eq!(e.sub(&a, &b).unwrap_err(), differ);
+    assert_eq!(e.tensor(&a, &b).unwrap_err(), differ);
+    assert_eq!(e.add(&b, &a).unwrap_err(), Error::LevelMismatch { left: 1, right: 3 });
+    let mut product = e.tensor(&a, &a).unwrap();
+    let low = e.drop_to(&a, 2).unwrap();
+    assert_eq!(
+        e.add_product(&mut product, &e.tensor(&low, &low).unwrap()).unwrap_err(),
+        Error::LevelMismatch { left: 3, right: 2 }
+    );
+    // A plaintext below its ciphertext lacks limbs.
+    let p = k.encoder.encode_at(&[1.0], 1, k.params.scale()).unwrap();
+    assert_eq!(e.add_plain(&a, &p).unwrap_err(), differ);
+    assert_eq!(e.sub_plain(&a, &p).unwrap_err(), differ);
+    assert_eq!(e.mul_plain(&a, &p).unwrap_err(), differ);
+    // Levels only fall.
+    assert_eq!(e.drop_to(&b, 2).unwrap_err(), Error::LevelMismatch { left: 1, right: 2 });
+    // The message says what to do.
+    assert!(differ.to_string().contains("drop_to"));
+
+    let mut d = Diagonals::new(8).unwrap();
+    d.add(0, &[1.0; 8]).unwrap();
+    let t = LinearTransform::new(&k.params, &d, 2).unwrap();
+    assert_eq!(e.linear(&a, &t, &k.keys).unwrap_err(), Error::LevelMismatch { left: 2, right: 3 });
+}
+
+#[test]
+fn operands_of_other_scales_are_refused_with_both() {
+    let (k, e) = (kit(), kit().evaluator);
+    let (left, right) = (k.params.scale(), k.params.scale() * 1.001);
+    let a = k.encrypt(&[1.0]);
+    let p = k.encoder.encode_at(&[1.0], 3, right).unwrap();
+    let b = k.encrypt_plain(&p);
+    let differ = Error::ScaleMismatch { left, right };
+    assert_eq!(e.add(&a, &b).unwrap_err(), differ);
+    assert_eq!(e.sub(&a, &b).unwrap_err(), differ);
+    assert_eq!(e.add_plain(&a, &p).unwrap_err(), differ);
+    assert_eq!(e.sub_plain(&a, &p).unwrap_err(), differ);
+    let mut product = e.tensor(&a, &a).unwrap();
+    let other = e.tensor(&a, &b).unwrap();
+    assert_eq!(e.add_product(&mut product, &other).unwrap_err(), Error::ScaleMismatch { left: left * left, right: left * right });
+    // Rounding of doubles is no difference.
+    let nearly = k.encrypt_plain(&k.encoder.encode_at(&[1.0], 3, left * (1.0 + 1e-14)).unwrap());
+    assert!(e.add(&a, &nearly).is_ok());
+
+    let mut d = Diagonals::new(8).unwrap();
+    d.add(0, &[1.0; 8]).unwrap();
+    let t = LinearTransform::with_scale(&k.params, &d, 3, 1e6, None).unwrap();
+    let inputs = [(&a, &t), (&b, &t)];
+    assert_eq!(e.linear_sum(&inputs, &k.keys).unwrap_err(), Error::ScaleMismatch { left: left * 1e6, right: right * 1e6 });
+}
+
+#[test]
+fn levels_that_are_not_there_are_refused() {
+    let k = kit();
+    let above = Error::Level { found: 4, max: 3 };
+    assert_eq!(k.encoder.encode_at(&[1.0], 4, 1e6).unwrap_err(), above);
+    assert_eq!(k.encoder.encode_complex(&[], 4, 1e6).unwrap_err(), above);
+    assert_eq!(EvaluationKeys::generate(&k.secret, &KeySpec::new().with_relinearisation(4)).unwrap_err(), above);
+    assert_eq!(EvaluationKeys::generate(&k.secret, &KeySpec::new().with_rotations(&k.params, [1], 4)).unwrap_err(), above);
+    let mut d = Diagonals::new(8).unwrap();
+    d.add(0, &[1.0; 8]).unwrap();
+    assert_eq!(LinearTransform::new(&k.params, &d, 4).unwrap_err(), above);
+    assert_eq!(LinearTransform::new(&k.params, &d, 99).unwrap_err(), Error::Level { found: 99, max: 3 });
+}
+
+#[test]
+fn nothing_is_left_below_level_zero() {
+    let k = kit();
+    let spent = Error::NoLevelsLeft { max_level: 3 };
+    let a = k.encrypt_at(&[1.0], 0);
+    assert_eq!(k.evaluator.rescale(&a).unwrap_err(), spent);
+    // A product that level 0 can still hold cannot be rescaled there.
+    let small = k.encrypt_plain(&k.encoder.encode_at(&[1.0], 0, 1024.0).unwrap());
+    assert_eq!(k.evaluator.multiply_rescale(&small, &small, &k.keys).unwrap_err(), spent);
+    let mut d = Diagonals::new(8).unwrap();
+    d.add(0, &[1.0; 8]).unwrap();
+    assert_eq!(LinearTransform::new(&k.params, &d, 0).unwrap_err(), spent);
+}
+
+#[test]
+fn products_that_a_level_cannot_hold_are_refused() {
+    let k = kit();
+    let a = k.encrypt_at(&[1.0], 0);
+    let p = k.encoder.encode_at(&[1.0], 0, k.params.scale()).unwrap();
+    let too_large =
+        Error::ScaleTooLarge { log_scale: (k.params.scale() * k.params.scale()).log2(), log_q: k.params.log_q(0), level: 0 };
+    assert_eq!(k.evaluator.tensor(&a, &a).unwrap_err(), too_large);
+    assert_eq!(k.evaluator.multiply(&a, &a, &k.keys).unwrap_err(), too_large);
+    assert_eq!(k.evaluator.mul_plain(&a, &p).unwrap_err(), too_large);
+    let mut d = Diagonals::new(8).unwrap();
+    d.add(0, &[1.0; 8]).unwrap();
+    let t = LinearTransform::with_scale(&k.params, &d, 1, 75f64.exp2(), None).unwrap();
+    let error = k.evaluator.linear(&k.encrypt_at(&[1.0], 1), &t, &k.keys).unwrap_err();
+    assert!(matches!(error, Error::ScaleTooLarge { log_scale: 104.5, level: 1, .. }), "{error:?}");
+}
+
+#[test]
+fn missing_keys_are_named_with_their_level() {
+    let params = insecure(&single(8, 3));
+    let none = Kit::new(&params, &KeySpec::new());
+    let low =
+        Kit::new(&params, &KeySpec::new().with_relinearisation(1).with_rotations(&params, [1], 1).with_conjugation(&params, 0));
+    let one = galois::rotation_element(&params, 1);
+    let conjugation = galois::conjugation_element(&params);
+    assert_eq!((one, conjugation), (5, 511));
+    for (k, found_relin, found_one, found_conjugation) in [(&none, None, None, None), (&low, Some(1), Some(1), Some(0))] {
+        let (a, e) = (k.encrypt_at(&[1.0], 2), &k.evaluator);
+        let relin = Error::MissingRelinearisationKey { level: 2, found: found_relin };
+        assert_eq!(e.multiply(&a, &a, &k.keys).unwrap_err(), relin);
+        assert_eq!(e.multiply_rescale(&a, &a, &k.keys).unwrap_err(), relin);
+        let rotation = Error::MissingGaloisKey { element: one, level: 2, found: found_one };
+        assert_eq!(e.rotate(&a, 1, &k.keys).unwrap_err(), rotation);
+        assert_eq!(e.rotate_hoisted(&a, &[0, 1], &k.keys).unwrap_err(), rotation);
+        let conjugate = Error::MissingGaloisKey { element: conjugation, level: 2, found: found_conjugation };
+        assert_eq!(e.conjugate(&a, &k.keys).unwrap_err(), conjugate);
+        // The message says what to add.
+        assert!(relin.to_string().contains("with_relinearisation(2)"), "{relin}");
+    }
+    // At their own level they serve.
+    let a = low.encrypt_at(&[1.0], 1);
+    assert!(low.evaluator.rotate(&a, 1, &low.keys).is_ok() && low.evaluator.multiply(&a, &a, &low.keys).is_ok());
+    let none = low.evaluator.rotate(&a, 2, &low.keys).unwrap_err();
+    assert_eq!(none, Error::MissingGaloisKey { element: 25, level: 1, found: None });
+}
+
+#[test]
+fn galois_elements_of_a_larger_ring_are_refused() {
+    let (small, large) = (insecure(&single(8, 3)), insecure(&single(10, 3)));
+    let secret = SecretKey::generate(&small).unwrap();
+    let spec = KeySpec::new().with_conjugation(&large, 1);
+    assert_eq!(EvaluationKeys::generate(&secret, &spec).unwrap_err(), Error::GaloisElement { found: 2047, n: 256 });
+}
+
+#[test]
+fn values_that_cannot_be_encoded_are_refused() {
+    let k = kit();
+    let (slots, encoder) = (k.params.slots(), &k.encoder);
+    assert_eq!(encoder.encode(&vec![0.0; slots + 1]).unwrap_err(), Error::TooManyValues { found: slots + 1, slots });
+    let many = vec![Complex64::new(0.0, 0.0); slots + 5];
+    assert_eq!(encoder.encode_complex(&many, 0, 1e6).unwrap_err(), Error::TooManyValues { found: slots + 5, slots });
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(encoder.encode(&[0.0, 1.0, bad]).unwrap_err(), Error::NotFinite { index: 2 });
+        for z in [Complex64::new(bad, 0.0), Complex64::new(0.0, bad)] {
+            assert_eq!(
+                encoder.encode_complex(&[Complex64::new(1.0, 1.0), z], 1, 1e6).unwrap_err(),
+                Error::NotFinite { index: 1 }
+            );
+        }
+        let mut d = Diagonals::new(4).unwrap();
+        d.add(1, &[0.0, 0.0, 0.0, bad]).unwrap();
+        assert_eq!(LinearTransform::new(&k.params, &d, 1).unwrap_err(), Error::NotFinite { index: 3 });
+    }
+    for bad in [0.0, -1.0, 0.5, f64::INFINITY] {
+        assert_eq!(encoder.encode_at(&[1.0], 1, bad).unwrap_err(), Error::Scale { found: bad });
+    }
+    assert!(matches!(encoder.encode_at(&[1.0], 1, f64::NAN), Err(Error::Scale { found }) if found.is_nan()));
+}
+
+#[test]
+fn values_too_large_for_the_level_are_refused_with_both_sizes() {
+    let k = kit();
+    let constant = |v: f64| vec![v; k.params.slots()];
+    // The constant 2^21 at scale 2^29.5 is one coefficient of 50.5 bits; two base primes of 25 bits hold 49 and a sign.
+    let Err(Error::ValueTooLarge { log_value, log_max }) = k.encoder.encode_at(&constant(21f64.exp2()), 0, k.params.scale())
+    else {
+        panic!("2^21 fits level 0")
+    };
+    assert!((log_value - 50.5).abs() < 1e-6 && (log_max - (k.params.log_q(0) - 1.0)).abs() < 1e-9, "{log_value} and {log_max}");
+    assert!(k.encoder.encode_at(&constant(21f64.exp2()), 1, k.params.scale()).is_ok(), "level 1 holds it");
+    let mut d = Diagonals::new(4).unwrap();
+    d.add(0, &[1e30; 4]).unwrap();
+    assert!(matches!(LinearTransform::new(&k.params, &d, 1), Err(Error::ValueTooLarge { .. })));
+}
+
+/// Sums of values near the largest double are infinite or not even a number; they must not pass for small ones.
+#[test]
+fn values_near_the_largest_double_are_refused() {
+    let k = kit();
+    for seed in 0..20 {
+        let x: Vec<f64> = values(k.params.slots(), seed).iter().map(|v| v.signum() * 1.7e308).collect();
+        let error = k.encoder.encode(&x).unwrap_err();
+        assert!(matches!(error, Error::ValueTooLarge { .. }), "{error:?}");
+        let z: Vec<Complex64> = x.iter().zip(x.iter().rev()).map(|(re, im)| Complex64::new(*re, *im)).collect();
+        assert!(matches!(k.encoder.encode_complex(&z, 3, 1e9), Err(Error::ValueTooLarge { .. })));
+        let small = k.encoder.encode_at(&[1.0], 3, 1.7e308).unwrap_err();
+        assert!(matches!(small, Error::ValueTooLarge { .. }), "{small:?}");
+    }
+}
+
+#[test]
+fn maps_that_slots_cannot_have_are_refused() {
+    for period in [0, 3, 12, 1000] {
+        assert_eq!(Diagonals::new(period).unwrap_err(), Error::Period { found: period, slots: 0 });
+    }
+    assert_eq!(Diagonals::from_matrix(&[]).unwrap_err(), Error::Period { found: 0, slots: 0 });
+    assert_eq!(Diagonals::from_matrix(&vec![vec![0.0; 3]; 3]).unwrap_err(), Error::Period { found: 3, slots: 0 });
+    let ragged = [vec![1.0, 2.0], vec![1.0]];
+    assert_eq!(Diagonals::from_matrix(&ragged).unwrap_err(), Error::Diagonal { index: 1, found: 1, period: 2 });
+    let mut d = Diagonals::new(8).unwrap();
+    assert_eq!(d.add(-1, &[1.0; 7]).unwrap_err(), Error::Diagonal { index: 7, found: 7, period: 8 });
+    assert_eq!(d.add(i64::MIN, &[1.0; 9]).unwrap_err(), Error::Diagonal { index: 0, found: 9, period: 8 });
+
+    let k = kit();
+    let slots = k.params.slots();
+    assert_eq!(LinearTransform::new(&k.params, &d, 1).unwrap_err(), Error::Period { found: 8, slots }, "no diagonals");
+    let mut wide = Diagonals::new(2 * slots).unwrap();
+    wide.add(0, &vec![1.0; 2 * slots]).unwrap();
+    assert_eq!(LinearTransform::new(&k.params, &wide, 1).unwrap_err(), Error::Period { found: 2 * slots, slots });
+    let none: [(&Ciphertext, &LinearTransform); 0] = [];
+    assert_eq!(k.evaluator.linear_sum(&none, &k.keys).unwrap_err(), Error::Period { found: 0, slots });
+}
+
+#[test]
+fn moduli_without_a_transform_are_refused() {
+    assert_eq!(Modulus::new(1 << 30).unwrap_err(), Error::Modulus { found: 1 << 30 });
+    // Not prime; prime, but not 1 modulo 2N.
+    for q in [(1 << 20) + 1, 998_244_355, 1_073_741_789] {
+        assert_eq!(NttTable::new(Modulus::new(q).unwrap(), 10).unwrap_err(), Error::Modulus { found: q });
+    }
+    let table = NttTable::new(Modulus::new(998_244_353).unwrap(), 10).unwrap();
+    for n in [0, 1023, 2048] {
+        let refused = Error::Length { found: n, wanted: 1024 };
+        assert_eq!(table.transform(Backend::SCALAR, &mut vec![0; n]).unwrap_err(), refused);
+        assert_eq!(table.transform_back(Backend::SCALAR, &mut vec![0; n]).unwrap_err(), refused);
+    }
+    assert!(matches!(NttTable::new(Modulus::new(998_244_353).unwrap(), 1), Err(Error::Length { .. })));
+}
+
+/// The variable is read when parameters are made, so the test runs itself under each value of it.
+#[test]
+fn a_backend_that_is_not_there_is_refused_with_those_that_are() {
+    const TEST: &str = "a_backend_that_is_not_there_is_refused_with_those_that_are";
+    if let Ok(found) = std::env::var("VEILRAY_TEST_BACKEND") {
+        let available = Backend::available().iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
+        let result = veilray_he::ParamsLiteral::named("n12").unwrap().check();
+        match Backend::available().iter().find(|b| b.name() == found) {
+            Some(backend) => assert_eq!(result.unwrap().backend(), *backend),
+            None => {
+                let reason = if found.starts_with("avx") { "this CPU cannot run it" } else { "there is no such backend" };
+                assert_eq!(result.unwrap_err(), Error::Backend { found, reason, available });
+            }
+        }
+        return;
+    }
+    for name in ["scalar", "avx2", "avx512", "neon", ""] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let child = child.args(["--exact", TEST, "--nocapture"]).env("VEILRAY_TEST_BACKEND", name).env("VEILRAY_SIMD", name);
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "VEILRAY_SIMD={name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let k = kit();
+    assert_eq!(format!("{:?}", k.secret), "SecretKey(…)");
+    assert!(!format!("{:?}", Encryptor::new(&k.secret)).contains('['));
+    assert!(!format!("{:?}", Decryptor::new(&k.secret)).contains('['));
+}
+
+#[test]
+fn key_specifications_merge_to_the_highest_level() {
+    let params = named("n12");
+    let a = KeySpec::new().with_rotations(&params, [0, 1, 2], 1).with_relinearisation(2);
+    let b = KeySpec::new().with_rotations(&params, [2, 3], 2).with_relinearisation(1).with_conjugation(&params, 0);
+    let both = a.clone().union(&b);
+    assert_eq!(both, b.union(&a));
+    let element = |k| galois::rotation_element(&params, k);
+    let wanted = [(element(1), 1), (element(2), 2), (element(3), 2), (galois::conjugation_element(&params), 0)];
+    assert_eq!(*both.galois(), wanted.into_iter().collect());
+    assert_eq!((both.relinearisation(), both.len(), both.is_empty()), (Some(2), 5, false));
+    assert!(KeySpec::new().is_empty() && KeySpec::new().with_rotations(&params, [0, 2048], 1).is_empty());
+    // Generated keys are exactly those asked for.
+    let secret = SecretKey::generate(&params).unwrap();
+    assert_eq!(EvaluationKeys::generate(&secret, &both).unwrap().spec(), both);
+}
+
+#[test]
+fn an_encoder_refuses_before_it_allocates_the_wrong_size() {
+    let encoder = Encoder::new(&named("n12"));
+    assert_eq!(encoder.encode(&vec![1.0; 1 << 20]).unwrap_err(), Error::TooManyValues { found: 1 << 20, slots: 2048 });
+}
