@@ -41,7 +41,7 @@ impl DerefMut for Aligned {
 }
 
 /// Free buffers by length in lines. It never holds more than what was in use at one time.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pool {
     free: Mutex<HashMap<usize, Vec<Vec<Line>>>>,
 }
@@ -64,7 +64,6 @@ impl Pool {
 }
 
 /// A pooled slice of residues.
-#[derive(Debug)]
 pub(crate) struct Buffer {
     lines: Vec<Line>,
     len: usize,
@@ -100,6 +99,13 @@ impl Clone for Buffer {
         copy.secret = self.secret;
         copy.copy_from_slice(self);
         copy
+    }
+}
+
+/// Contents may be secret and are never of use in a log.
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} residues)", self.len)
     }
 }
 

@@ -41,14 +41,15 @@ fn primes_are_distinct_and_have_roots_of_unity() {
     }
 }
 
-/// Scales stay put: the primes of every level multiply to within 1 % of the scale, so rescaling a product gives almost the scale again.
+/// Scales stay put: the primes of every level multiply to nearly the scale, so rescaling a product gives almost the scale again. One prime
+/// in 17 near 2^25 is 1 modulo 2^16 · k, so pairs of them lie within a tenth of a bit of it.
 #[test]
 fn levels_divide_by_the_scale() {
     for (name, ..) in PROMISED {
         let params = named(name);
         for level in 1..=params.max_level() {
             let drift = (params.rescale_factor(level) / params.scale()).log2();
-            assert!(drift.abs() < 0.015, "{name} drifts by {drift} bits at level {level}");
+            assert!(drift.abs() < 0.1, "{name} drifts by {drift} bits at level {level}");
             assert_eq!(params.limbs(level) - params.limbs(level - 1), params.literal().primes_per_level);
         }
         assert_eq!(params.rescale_factor(0), 1.0);
@@ -150,7 +151,8 @@ fn too_few_primes_are_counted() {
 #[test]
 fn insecure_literals_are_refused_with_their_size() {
     for (name, log_n, ..) in PROMISED {
-        let literal = ParamsLiteral { levels: named(name).max_level() + 1, ..ParamsLiteral::named(name).unwrap() };
+        let set = ParamsLiteral::named(name).unwrap();
+        let literal = ParamsLiteral { levels: set.levels + 1, digits: set.digits + 1, ..set };
         let Err(Error::Insecure { log_n: found, log_qp, max }) = literal.check() else { panic!("{name} holds one more level") };
         assert_eq!((found, Some(max)), (log_n, max_log_qp(log_n)), "{name}");
         assert!(log_qp > f64::from(max));

@@ -2,6 +2,13 @@
 //!
 //! `cargo test --release -p veilray-he --test precision -- --nocapture` prints the tables.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
 mod common;
 
 use common::{Kit, complex_values, named, rotated, values, zip};

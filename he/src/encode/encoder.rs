@@ -44,7 +44,7 @@ pub struct Encoder {
 const MAGIC_BOUND: f64 = 2_251_799_813_685_248.0; // 2^51
 const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
 
-/// Rounds scaled coefficients to integers; the largest magnitude comes back.
+/// Rounds scaled coefficients to integers; the largest magnitude comes back, infinity if one is not a number.
 struct Round<'a> {
     coefficients: &'a [f64],
     scale: f64,
@@ -55,15 +55,17 @@ impl Vectorize for Round<'_> {
     type Output = f64;
     #[inline(always)]
     fn run(self) -> f64 {
-        let mut largest = [0.0f64; 16];
+        // Magnitudes are ordered as their bits are, infinity above all numbers and NaN above infinity.
+        let mut largest = [0i64; 16];
         for (xs, outs) in self.coefficients.chunks(16).zip(self.out.chunks_mut(16)) {
             for ((x, out), l) in xs.iter().zip(outs).zip(&mut largest) {
                 let y = x * self.scale;
-                *l = l.max(y.abs());
+                *l = (*l).max(y.abs().to_bits().cast_signed());
                 *out = (y + MAGIC).to_bits().cast_signed().wrapping_sub(MAGIC.to_bits().cast_signed());
             }
         }
-        largest.iter().fold(0.0, |a, b| a.max(*b))
+        let largest = f64::from_bits(largest.iter().fold(0, |a, b| a.max(*b)).cast_unsigned());
+        if largest.is_nan() { f64::INFINITY } else { largest }
     }
 }
 

@@ -67,10 +67,11 @@ impl Errors {
         self.real.plus(self.imaginary)
     }
 
-    /// Products with errors that are independent of these.
+    /// Products with errors that are independent of these: no longer Gaussian, but as spread as squares of Gaussians are.
     fn times(self, other: Self) -> Self {
         let ((a, b), (c, d)) = ((self.real, self.imaginary), (other.real, other.imaginary));
-        Self { real: a.times(c).plus(b.times(d)), imaginary: a.times(d).plus(b.times(c)) }
+        let product = Self { real: a.times(c).plus(b.times(d)), imaginary: a.times(d).plus(b.times(c)) };
+        product.each(|e| e.times(Spread::exponential(1.0)))
     }
 }
 

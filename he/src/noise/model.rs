@@ -36,7 +36,8 @@ impl NoiseModel {
     }
 
     /// A plaintext: one rounding per coefficient, 1/12. That of real slots is symmetric, hence real in every slot: N/12 in the real part
-    /// and none in the other. Costache et al. 2022 (see the module); the symmetry derived here.
+    /// and none in the other. Costache et al. 2022 (see the module); the symmetry derived here. A vector of equal slots has one coefficient
+    /// and rounds better than that, 1/12.
     ///
     /// # Errors
     /// A level that the parameters lack, or a scale that cannot be encoded with.

@@ -22,7 +22,6 @@ impl Basis {
 }
 
 /// Everything that all polynomials of one parameter set share.
-#[derive(Debug)]
 pub(crate) struct Ring {
     pub log_n: u32,
     pub backend: Backend,
@@ -74,5 +73,12 @@ impl Ring {
     /// Primes of the chain.
     pub fn chain(&self) -> usize {
         self.chain
+    }
+}
+
+/// Tables and pool are left out: they are long, and polynomials print their ring.
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("log_n", &self.log_n).field("primes", &self.primes()).finish_non_exhaustive()
     }
 }
