@@ -159,7 +159,8 @@ fn operations(report: &Report) -> Result<()> {
     report.time("decode", backend, || encoder.decode(&plain));
     report.time("add", backend, || evaluator.add(&a, &b));
     report.time("mul_plain", backend, || evaluator.mul_plain(&a, &other));
-    report.time("rescale", backend, || evaluator.rescale(&a));
+    let scaled = evaluator.mul_plain(&a, &other)?;
+    report.time("rescale", backend, || evaluator.rescale(&scaled));
 
     let mut diagonals = Diagonals::new(params.slots())?;
     for d in 0..DIAGONALS {

@@ -83,9 +83,20 @@ impl PublicKey {
     /// # Errors
     /// [`crate::Error::Randomness`] if there is none.
     pub fn generate(secret: &SecretKey) -> Result<Self> {
+        Self::generate_with(secret, &mut SecretRng::from_os()?, Seed::random()?)
+    }
+
+    /// The public key that two seeds determine, for known-answer tests. Never reuse `secret_seed`.
+    ///
+    /// # Errors
+    /// If the parameters' tables cannot be built.
+    pub fn from_seeds(secret: &SecretKey, secret_seed: [u8; 32], public_seed: [u8; 32]) -> Result<Self> {
+        Self::generate_with(secret, &mut SecretRng::from_seed(secret_seed), Seed::from_bytes(public_seed))
+    }
+
+    fn generate_with(secret: &SecretKey, rng: &mut SecretRng, seed: Seed) -> Result<Self> {
         let params = secret.params();
-        let seed = Seed::random()?;
-        let mut b = error_poly(params.ring()?, Self::basis(params, params.max_level()), &mut SecretRng::from_os()?);
+        let mut b = error_poly(params.ring()?, Self::basis(params, params.max_level()), rng);
         let a = Self::uniform_half(params, params.max_level(), &seed)?;
         let mut a = a.secret_copy();
         multiply_by_secret(&mut a, secret);
@@ -131,8 +142,10 @@ impl PublicKey {
             divide.divide(&mut c)
         };
         let mut c0 = half(&self.b);
-        let c1 = half(&Self::uniform_half(params, level, &self.seed)?);
+        let mut c1 = half(&Self::uniform_half(params, level, &self.seed)?);
         c0.add_assign(&plaintext.poly);
+        c0.data.publish();
+        c1.data.publish();
         Ok(Ciphertext { params: params.clone(), c0, c1, level, scale: plaintext.scale, seed: None })
     }
 }

@@ -127,15 +127,25 @@ pub enum Error {
         /// The scale found.
         found: f64,
     },
-    /// A product whose scale leaves no room for the message.
+    /// A scale that leaves no room for the message.
     #[error(
         "the product's scale would be 2^{log_scale:.1} where level {level} holds {log_q:.1} bits: rescale the factors first, or use parameters with more levels"
     )]
     ScaleTooLarge {
-        /// log2 of the product's scale.
+        /// log2 of the scale.
         log_scale: f64,
         /// log2(Q) at the level.
         log_q: f64,
+        /// The level.
+        level: usize,
+    },
+    /// A rescaling that would divide the message away.
+    #[error(
+        "rescaling from level {level} would leave a scale of 2^{log_scale:.1}, and nothing of the message: rescale after a product, not before"
+    )]
+    ScaleTooSmall {
+        /// log2 of the scale that would be left.
+        log_scale: f64,
         /// The level.
         level: usize,
     },

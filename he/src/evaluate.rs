@@ -7,21 +7,15 @@ use crate::keys::ExpandedKeys;
 use crate::keyswitch::{Decomposed, add_times_p};
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
+use crate::scale::{same_level, same_scale};
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Scales whose ratio is nearer to one than this count as equal: the error it admits is below every precision this library reaches.
-pub const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 40) as f64;
 
 /// Evaluates on ciphertexts. It holds parameters and nothing else; keys come with the operations that need them.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     params: Params,
-}
-
-fn same_scale(left: f64, right: f64) -> Result<()> {
-    if (left / right - 1.0).abs() > SCALE_TOLERANCE { Err(Error::ScaleMismatch { left, right }) } else { Ok(()) }
 }
 
 impl Evaluator {
@@ -42,10 +36,7 @@ impl Evaluator {
     fn pair(&self, a: &Ciphertext, b: &Ciphertext) -> Result<()> {
         self.own(a)?;
         self.own(b)?;
-        if a.level != b.level {
-            return Err(Error::LevelMismatch { left: a.level, right: b.level });
-        }
-        Ok(())
+        same_level(a.level, b.level)
     }
 
     fn with_plain(&self, a: &Ciphertext, p: &Plaintext) -> Result<()> {
@@ -55,15 +46,6 @@ impl Evaluator {
             return Err(Error::LevelMismatch { left: a.level, right: p.level });
         }
         Ok(())
-    }
-
-    /// The scale of a product, if it leaves the message room at that level.
-    fn product_scale(&self, scale: f64, level: usize) -> Result<f64> {
-        let log_q = self.params.log_q(level);
-        if scale.log2() + 1.0 >= log_q {
-            return Err(Error::ScaleTooLarge { log_scale: scale.log2(), log_q, level });
-        }
-        Ok(scale)
     }
 
     /// a + b.
@@ -144,7 +126,7 @@ impl Evaluator {
     /// Other parameters, a plaintext of lower level, or a scale that the level cannot hold.
     pub fn mul_plain(&self, a: &Ciphertext, p: &Plaintext) -> Result<Ciphertext> {
         self.with_plain(a, p)?;
-        let scale = self.product_scale(a.scale * p.scale, a.level)?;
+        let scale = self.params.fitting_scale(a.scale * p.scale, a.level)?;
         let mut factor = p.poly.restrict(a.c0.basis.q);
         factor.enter_montgomery();
         let mut out = Ciphertext { seed: None, scale, ..a.clone() };
@@ -172,7 +154,7 @@ impl Evaluator {
     /// Other parameters, levels that differ, or a scale that the level cannot hold.
     pub fn tensor(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Product> {
         self.pair(a, b)?;
-        let scale = self.product_scale(a.scale * b.scale, a.level)?;
+        let scale = self.params.fitting_scale(a.scale * b.scale, a.level)?;
         let ring = self.params.ring()?;
         let mut d = [(); 3].map(|()| Poly::uninit(ring, a.c0.basis));
         let n = ring.n();
@@ -193,9 +175,7 @@ impl Evaluator {
     pub fn add_product(&self, a: &mut Product, b: &Product) -> Result<()> {
         self.params.check_same(&a.params)?;
         self.params.check_same(&b.params)?;
-        if a.level != b.level {
-            return Err(Error::LevelMismatch { left: a.level, right: b.level });
-        }
+        same_level(a.level, b.level)?;
         same_scale(a.scale, b.scale)?;
         a.d.iter_mut().zip(&b.d).for_each(|(x, y)| x.add_assign(y));
         Ok(())
@@ -221,7 +201,7 @@ impl Evaluator {
         let (level, scale) = (product.level, product.scale);
         let (mut left, mut right) = self.relinearise_raised(product, keys)?;
         let down = &self.params.tables()?.down;
-        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        let (c0, c1) = down.divide_pair(&mut left, &mut right);
         Ok(Ciphertext { params: self.params.clone(), c0, c1, level, scale, seed: None })
     }
 
@@ -231,11 +211,10 @@ impl Evaluator {
     /// As those two.
     pub fn relinearise_rescale(&self, product: Product, keys: &ExpandedKeys) -> Result<Ciphertext> {
         let level = product.level;
-        self.can_rescale(level)?;
-        let scale = product.scale / self.params.rescale_factor(level);
+        let scale = self.params.rescaled(product.scale, level)?;
         let (mut left, mut right) = self.relinearise_raised(product, keys)?;
         let down = self.params.tables()?.down_rescale(level);
-        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        let (c0, c1) = down.divide_pair(&mut left, &mut right);
         Ok(Ciphertext { params: self.params.clone(), c0, c1, level: level - 1, scale, seed: None })
     }
 
@@ -255,32 +234,28 @@ impl Evaluator {
         self.relinearise_rescale(self.tensor(a, b)?, keys)
     }
 
-    fn can_rescale(&self, level: usize) -> Result<()> {
-        if level == 0 { Err(Error::NoLevelsLeft { max_level: self.params.max_level() }) } else { Ok(()) }
-    }
-
     /// Divides message and scale by the primes of the level, which fall away: one level lower.
     ///
     /// # Errors
-    /// [`Error::NoLevelsLeft`] at level 0.
+    /// [`Error::NoLevelsLeft`] at level 0, [`Error::ScaleTooSmall`] where nothing would be left of the message.
     pub fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
         self.own(a)?;
-        self.can_rescale(a.level)?;
+        let scale = self.params.rescaled(a.scale, a.level)?;
         let rescale = self.params.tables()?.rescale(a.level);
-        let (c0, c1) = (rescale.divide(&mut a.c0.clone()), rescale.divide(&mut a.c1.clone()));
-        let scale = a.scale / self.params.rescale_factor(a.level);
+        let (c0, c1) = rescale.divide_pair(&mut a.c0.clone(), &mut a.c1.clone());
         Ok(Ciphertext { params: self.params.clone(), c0, c1, level: a.level - 1, scale, seed: None })
     }
 
     /// The same message at a lower level: limbs fall away, the scale stays.
     ///
     /// # Errors
-    /// [`Error::LevelMismatch`] if `level` is above the ciphertext's.
+    /// [`Error::LevelMismatch`] if `level` is above the ciphertext's, [`Error::ScaleTooLarge`] if it cannot hold the scale.
     pub fn drop_to(&self, a: &Ciphertext, level: usize) -> Result<Ciphertext> {
         self.own(a)?;
         if level > a.level {
             return Err(Error::LevelMismatch { left: a.level, right: level });
         }
+        self.params.fitting_scale(a.scale, level)?;
         let limbs = self.params.limbs(level);
         Ok(Ciphertext {
             params: self.params.clone(),
@@ -338,7 +313,7 @@ impl Evaluator {
         // c0 enters times P and the automorphism is applied before the division: both ride on the pass over the key.
         let (mut left, mut right) = digits.switch(key, &a.c0);
         let down = &self.params.tables()?.down;
-        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        let (c0, c1) = down.divide_pair(&mut left, &mut right);
         Ok(Ciphertext { params: self.params.clone(), c0, c1, level: a.level, scale: a.scale, seed: None })
     }
 }

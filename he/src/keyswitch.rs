@@ -8,7 +8,7 @@ use crate::modulus::Shoup;
 use crate::par;
 use crate::params::Params;
 use crate::pool::Buffer;
-use crate::rns::{Basis, Eval, GROUP, Poly, Ring};
+use crate::rns::{Basis, Eval, Poly, Ring, group};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -43,12 +43,13 @@ impl<'a> Decomposed<'a> {
         drop(coefficients);
         let mut raised: Vec<Buffer> = prepared.iter().map(|(e, _)| ring.pool.take((basis.len() - e.width()) * n)).collect();
         // Ordered by prime, so that a prime's tables serve all digits while they are near.
+        let group = group();
         let mut tasks: Vec<(Vec<usize>, usize, &mut [u32])> = Vec::new();
         for (d, buffer) in raised.iter_mut().enumerate() {
             let others: Vec<usize> =
                 (0..basis.len()).filter(|i| i / width != d || *i >= limbs).map(|i| ring.id(basis, i)).collect();
-            let groups = others.chunks(GROUP).map(<[usize]>::to_vec);
-            tasks.extend(groups.zip(buffer.chunks_mut(GROUP * n)).map(|(ids, limbs)| (ids, d, limbs)));
+            let groups = others.chunks(group).map(<[usize]>::to_vec);
+            tasks.extend(groups.zip(buffer.chunks_mut(group * n)).map(|(ids, limbs)| (ids, d, limbs)));
         }
         tasks.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         par::each(&mut tasks, |_, (ids, d, limbs)| {

@@ -7,6 +7,16 @@ fn threaded() -> bool {
     rayon::current_num_threads() > 1
 }
 
+/// How many parts work should be cut into where parts cost something.
+pub(crate) fn parts() -> usize {
+    rayon::current_num_threads().max(1)
+}
+
+/// Both, at once where there are threads.
+pub(crate) fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    if threaded() { rayon::join(a, b) } else { (a(), b()) }
+}
+
 /// `f(i, chunk i)` for every chunk of `len` elements of `data`.
 pub(crate) fn chunks<T: Send>(data: &mut [T], len: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     if threaded() && data.len() > len {

@@ -75,6 +75,7 @@ impl Buffer {
     /// The content has become public (a finished ciphertext or key).
     pub fn publish(&mut self) {
         self.secret = false;
+        crate::simd::mark_public(bytemuck::cast_slice(&self.lines));
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn evaluate_small<T: Copy + Into<i32>>(ring: &Ring, id: usize, coeffi
     ring.backend.ntt_forward(ring.table(id), limb);
 }
 
-/// A fresh error polynomial over a basis, by evaluations: rounded Gaussian of [`sample::SIGMA`].
+/// A fresh error polynomial over a basis, by evaluations: discrete Gaussian of [`sample::SIGMA`].
 pub(crate) fn error_poly(ring: &Arc<Ring>, basis: Basis, rng: &mut SecretRng) -> Poly<Eval> {
     let mut e = Zeroizing::new(vec![0i32; ring.n()]);
     sample::gaussian(rng, &mut e);
@@ -95,3 +95,6 @@ impl std::fmt::Debug for SecretKey {
         f.write_str("SecretKey(…)")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,7 @@ impl SecretRng {
     pub fn from_os() -> Result<Self> {
         let mut key = Zeroizing::new([0u8; 32]);
         os_random(&mut key)?;
+        crate::simd::mark_secret(&key[..]);
         Ok(Self::keyed(&key))
     }
 

@@ -171,6 +171,27 @@ fn products_that_a_level_cannot_hold_are_refused() {
 }
 
 #[test]
+fn scales_that_a_lower_level_cannot_hold_do_not_drop_to_it() {
+    let k = kit();
+    let a = k.encrypt_plain(&k.encoder.encode_at(&[1.0], 3, 60f64.exp2()).unwrap());
+    assert!(k.evaluator.drop_to(&a, 1).is_ok());
+    let refused = Error::ScaleTooLarge { log_scale: 60.0, log_q: k.params.log_q(0), level: 0 };
+    assert_eq!(k.evaluator.drop_to(&a, 0).unwrap_err(), refused);
+}
+
+#[test]
+fn rescaling_that_would_leave_no_message_is_refused() {
+    let k = kit();
+    let a = k.encrypt(&[1.0]);
+    let log_scale = (k.params.scale() / k.params.rescale_factor(3)).log2();
+    assert_eq!(k.evaluator.rescale(&a).unwrap_err(), Error::ScaleTooSmall { log_scale, level: 3 });
+    let b = k.encrypt_plain(&k.encoder.encode_at(&[1.0], 3, 1024.0).unwrap());
+    let log_scale = (1024.0 * 1024.0 / k.params.rescale_factor(3)).log2();
+    let refused = k.evaluator.multiply_rescale(&b, &b, &k.keys).unwrap_err();
+    assert_eq!(refused, Error::ScaleTooSmall { log_scale, level: 3 });
+}
+
+#[test]
 fn missing_keys_are_named_with_their_level() {
     let params = insecure(&single(8, 3));
     let none = Kit::new(&params, &KeySpec::new());
@@ -318,7 +339,7 @@ fn a_backend_that_is_not_there_is_refused_with_those_that_are() {
         }
         return;
     }
-    for name in ["scalar", "avx2", "avx512", "neon", ""] {
+    for name in ["scalar", "avx2", "avx512", "avx512ifma", "neon", ""] {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         let child = child.args(["--exact", TEST, "--nocapture"]).env("VEILRAY_TEST_BACKEND", name).env("VEILRAY_SIMD", name);
         let output = child.output().unwrap();

@@ -126,7 +126,8 @@ proptest! {
     #[test]
     fn rescaling_costs_at_most_one_rounding(seed: u64, level in 1usize..=2) {
         for kit in KITS.iter() {
-            let a = kit.encrypt_at(&slots(kit, seed), level);
+            let scale = kit.params.scale() * kit.params.rescale_factor(level);
+            let a = kit.encrypt_plain(&kit.encoder.encode_at(&slots(kit, seed), level, scale).unwrap());
             let rescaled = kit.evaluator.rescale(&a).unwrap();
             prop_assert_eq!(rescaled.level(), level - 1);
             prop_assert_eq!(rescaled.scale(), a.scale() / kit.params.rescale_factor(level));

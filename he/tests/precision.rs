@@ -282,7 +282,7 @@ fn every_operation(name: &'static str, trials: u64) {
         (rotated(&x, -3), all[2].clone())
     });
     // Fewer limbs: the last digit is cut short.
-    for level in [0, 1, top - 1] {
+    for level in std::collections::BTreeSet::from([0, 1, top - 1]) {
         let dropped = m.drop_to(&fresh, level).map(|x| m.rotate(&x));
         s.check(&format!("drop_to {level}, rotate"), OPERATION, dropped, |s, k| {
             let (x, a) = s.fresh(k);
@@ -342,12 +342,15 @@ fn complex(s: &Setup, k: u64) -> (Vec<Complex64>, Ciphertext) {
     (x, c)
 }
 
+/// What was wanted of a trial, and what came.
+type Run = dyn Fn(&Setup, u64) -> (Vec<Complex64>, Ciphertext);
+
 #[test]
 fn complex_messages_err_as_predicted() {
     let mut s = Setup::new("n12", 8, |p| KeySpec::new().with_relinearisation(2).with_conjugation(p, 2));
     let m = s.model.clone();
     let fresh = m.encrypt(Message::complex((2f64 / 3.0).sqrt(), 2f64.sqrt()), s.top(), s.params.scale()).unwrap();
-    let mut check = |name: &str, noise: Noise, run: &dyn Fn(&Setup, u64) -> (Vec<Complex64>, Ciphertext)| {
+    let mut check = |name: &str, noise: Noise, run: &Run| {
         let stats = (0..s.trials).map(|k| {
             let (wanted, c) = run(&s, 100 * k);
             PrecisionStats::complex(&wanted, &s.decrypt_complex(&c)).unwrap()

@@ -1,7 +1,8 @@
 //! Residues ↔ real coefficients.
 
 use crate::modulus::Modulus;
-use crate::rns::{Basis, Coeff, Poly};
+use crate::rns::{Coeff, Poly};
+use zeroize::Zeroizing;
 
 /// round(x) mod q for any finite x: a double is an integer times a power of two.
 pub(super) fn reduce_f64(m: &Modulus, x: f64) -> u32 {
@@ -34,10 +35,10 @@ pub(super) fn centred(poly: &Poly<Coeff>) -> Vec<f64> {
         .count();
     let garner = Garner::new(&moduli[..few]);
     let mut digits = vec![0; limbs];
-    let mut values = vec![0i128; n];
-    let mut narrow = vec![0i64; n];
+    let mut values = Zeroizing::new(vec![0i128; n]);
+    let mut narrow = Zeroizing::new(vec![0i64; n]);
     let mut wide = false;
-    for (i, (value, narrow)) in values.iter_mut().zip(&mut narrow).enumerate() {
+    for (i, (value, narrow)) in values.iter_mut().zip(narrow.iter_mut()).enumerate() {
         garner.digits((0..few).map(|j| poly.limb(j)[i]), &mut digits[..few]);
         *value = garner.centred_i128(&digits[..few]);
         wide |= value.unsigned_abs() >> 62 != 0;
@@ -46,9 +47,10 @@ pub(super) fn centred(poly: &Poly<Coeff>) -> Vec<f64> {
     let mut out: Vec<f64> = values.iter().map(|v| *v as f64).collect();
     let mut unconfirmed = vec![wide && few < limbs; n];
     if !wide {
-        let confirmed = Poly::from_signed(ring, Basis { q: limbs, p: 0 }, &narrow);
-        for j in few..limbs {
-            unconfirmed.iter_mut().zip(confirmed.limb(j)).zip(poly.limb(j)).for_each(|((u, a), b)| *u |= a != b);
+        let mut expected = ring.pool.take_secret(n);
+        for (j, m) in moduli.iter().enumerate().skip(few) {
+            ring.backend.reduce_i64(m, &narrow, &mut expected);
+            unconfirmed.iter_mut().zip(expected.iter()).zip(poly.limb(j)).for_each(|((u, a), b)| *u |= a != b);
         }
     }
     if unconfirmed.contains(&true) {

@@ -2,16 +2,54 @@
 
 use super::LinearTransform;
 use crate::ciphertext::Ciphertext;
-use crate::evaluate::{Evaluator, SCALE_TOLERANCE};
+use crate::evaluate::Evaluator;
 use crate::galois;
 use crate::keys::ExpandedKeys;
 use crate::keyswitch::{Decomposed, p_mod};
 use crate::par;
-use crate::rns::Poly;
+use crate::params::Params;
+use crate::rns::{Eval, Poly};
+use crate::scale::{same_level, same_scale};
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Some giant steps: what is left to do, as (steps, sum over QP), and what they have come to over QP.
+struct Total {
+    todo: Vec<(usize, Poly<Eval>, Poly<Eval>)>,
+    sum: Option<(Poly<Eval>, Poly<Eval>)>,
+    outcome: Result<()>,
+}
+
+impl Default for Total {
+    fn default() -> Self {
+        Self { todo: Vec::new(), sum: None, outcome: Ok(()) }
+    }
+}
+
+impl Total {
+    /// Switches each sum back from its rotation and adds it up.
+    fn run(&mut self, params: &Params, keys: &ExpandedKeys, level: usize) -> Result<()> {
+        for (steps, low, mut high) in self.todo.drain(..) {
+            if steps == 0 {
+                // Ascending, so nothing has been summed yet.
+                self.sum = Some((low, high));
+                continue;
+            }
+            let key = keys.galois(galois::rotation_element(params, steps as i64), level)?;
+            let digits = Decomposed::new(params, Cow::Owned(params.tables()?.down.divide(&mut high)))?;
+            let (ring, basis) = (Arc::clone(&low.ring), low.basis);
+            let accumulate = self.sum.is_some();
+            let (left, right) = self.sum.get_or_insert_with(|| (Poly::uninit(&ring, basis), Poly::uninit(&ring, basis)));
+            par::chunk_pairs(&mut left.data, &mut right.data, ring.n(), |i, l, r| {
+                let one = ring.modulus(ring.id(basis, i)).shoup(1);
+                digits.limb_product(key, i, (l, r), Some((low.limb(i), one)), key.permutation.as_ref(), accumulate);
+            });
+        }
+        Ok(())
+    }
+}
 
 /// Evaluations per tile, and as many of its mirror image: the baby steps' share of a tile stays in the second-level cache while the giant steps pass over it.
 const TILE: usize = 2048;
@@ -54,23 +92,28 @@ impl Evaluator {
         }
         drop(digits);
 
-        let zero = match steps.first() {
-            Some(0) => Some(sums.remove(0)),
-            _ => None,
-        };
-        let mut fresh = zero.is_none();
-        let (mut left, mut right) = zero.unwrap_or_else(|| (Poly::uninit(ring, basis), Poly::uninit(ring, basis)));
-        for (g, (low, mut high)) in steps.iter().filter(|g| **g != 0).zip(sums) {
-            let key = keys.galois(galois::rotation_element(params, *g as i64), level)?;
-            let digits = Decomposed::new(params, Cow::Owned(tables.down.divide(&mut high)))?;
-            par::chunk_pairs(&mut left.data, &mut right.data, ring.n(), |i, l, r| {
-                let one = ring.modulus(ring.id(basis, i)).shoup(1);
-                digits.limb_product(key, i, (l, r), Some((low.limb(i), one)), key.permutation.as_ref(), !fresh);
-            });
-            fresh = false;
+        // The giant steps, dealt out to as many totals as there are threads; sums of residues do not mind the order.
+        let parts = par::parts().min(steps.len());
+        let mut totals: Vec<Total> = (0..parts).map(|_| Total::default()).collect();
+        for (i, (g, sum)) in steps.iter().zip(sums).enumerate() {
+            if let Some(total) = totals.get_mut(i % parts) {
+                total.todo.push((*g, sum.0, sum.1));
+            }
         }
-        let down = tables.down_rescale(level);
-        let (c0, c1) = (down.divide(&mut left), down.divide(&mut right));
+        par::each(&mut totals, |_, total| total.outcome = total.run(self.params(), keys, level));
+        let mut sum: Option<(Poly<Eval>, Poly<Eval>)> = None;
+        for total in totals {
+            total.outcome?;
+            match (&mut sum, total.sum) {
+                (Some((left, right)), Some((l, r))) => {
+                    left.add_assign(&l);
+                    right.add_assign(&r);
+                }
+                (sum, other) => *sum = other.or(sum.take()),
+            }
+        }
+        let Some((mut left, mut right)) = sum else { return Err(Error::Period { found: 0, slots: params.slots() }) };
+        let (c0, c1) = tables.down_rescale(level).divide_pair(&mut left, &mut right);
         Ok(Ciphertext { params: params.clone(), c0, c1, level: level - 1, scale, seed: None })
     }
 
@@ -83,23 +126,15 @@ impl Evaluator {
         for (a, t) in inputs {
             params.check_same(&a.params)?;
             params.check_same(&t.params)?;
-            for other in [a.level, t.level] {
-                if other != level {
-                    return Err(Error::LevelMismatch { left: level, right: other });
-                }
-            }
-            if (a.scale * t.scale / scale - 1.0).abs() > SCALE_TOLERANCE {
-                return Err(Error::ScaleMismatch { left: scale, right: a.scale * t.scale });
-            }
+            same_level(level, a.level)?;
+            same_level(level, t.level)?;
+            same_scale(scale, a.scale * t.scale)?;
             for element in t.key_spec().galois().keys() {
                 keys.galois(*element, level)?;
             }
         }
-        let log_q = params.log_q(level);
-        if scale.log2() + 1.0 >= log_q {
-            return Err(Error::ScaleTooLarge { log_scale: scale.log2(), log_q, level });
-        }
-        Ok((level, scale / params.rescale_factor(level)))
+        params.fitting_scale(scale, level)?;
+        Ok((level, params.rescaled(scale, level)?))
     }
 
     /// Limb `i` of every giant step's sum over QP.

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
-/// The non-zero diagonals of a square matrix that acts on slots, cyclically over a period: y_i = Σ_d diagonal_d[i] · x_{(i+d) mod period}.
+/// The non-zero diagonals of a square matrix that acts on slots, cyclically over a period: `y_i = Σ_d diagonal_d[i] · x_{(i+d) mod period}`.
 ///
 /// A period below the number of slots supposes an input that repeats with it; the output then does, too.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,11 @@ impl Diagonals {
     /// Indices of the diagonals, ascending.
     pub fn indices(&self) -> impl Iterator<Item = usize> {
         self.diagonals.keys().copied()
+    }
+
+    /// Indices with their diagonals, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &[f64])> {
+        self.diagonals.iter().map(|(index, values)| (*index, values.as_slice()))
     }
 
     /// The map in clear, on a vector of one period: the oracle of the encrypted one.

@@ -18,8 +18,8 @@ pub struct LinearShape {
 }
 
 impl LinearShape {
-    /// Of diagonals by their indices, each of one period, encoded at `scale` (of [`LinearTransform::scale`](crate::LinearTransform::scale);
-    /// the level's rescale factor unless chosen otherwise) and split at `width` (of [`Split`](crate::Split)).
+    /// Of diagonals by their indices, each of one period, encoded at `scale` (the level's rescale factor, unless
+    /// [`LinearTransform`](crate::LinearTransform) was given another) and split at `width` (of [`Split`](crate::Split)).
     pub fn new<'a>(diagonals: impl IntoIterator<Item = (usize, &'a [f64])>, scale: f64, width: usize) -> Self {
         let width = width.max(1);
         let (mut all, mut keyed, mut absolute, mut giants) = (Sums::default(), Sums::default(), Vec::new(), BTreeSet::new());

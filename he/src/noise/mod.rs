@@ -49,12 +49,6 @@ struct Errors {
 }
 
 impl Errors {
-    /// An error of that variance per coefficient, without symmetry.
-    fn per_coefficient(variance: Spread, slots: usize) -> Self {
-        let part = variance.scaled(slots as f64);
-        Self { real: part, imaginary: part }
-    }
-
     fn plus(self, other: Self) -> Self {
         Self { real: self.real.plus(other.real), imaginary: self.imaginary.plus(other.imaginary) }
     }
@@ -139,6 +133,12 @@ impl Noise {
 
     fn with_error(self, error: Errors) -> Self {
         Self { free: self.free.plus(error), ..self }
+    }
+
+    /// Adds an error of that variance per coefficient, without symmetry: N/2 times it in either part.
+    fn with_variance(self, variance: Spread) -> Self {
+        let part = variance.scaled(self.slots as f64);
+        self.with_error(Errors { real: part, imaginary: part })
     }
 
     /// Multiplies the error in the ring by a number.

@@ -1,9 +1,9 @@
 //! The transitions: one per operation of the evaluator, refusing what it refuses.
 
 use super::{Errors, LinearShape, Message, Noise, Spread};
-use crate::evaluate::SCALE_TOLERANCE;
 use crate::modulus::Modulus;
 use crate::params::Params;
+use crate::scale::{same_level, same_scale};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 
@@ -55,7 +55,7 @@ impl NoiseModel {
     /// # Errors
     /// As [`NoiseModel::encode`].
     pub fn encrypt(&self, message: Message, level: usize, scale: f64) -> Result<Noise> {
-        Ok(self.with_variance(&self.encode(message, level, scale)?, Spread::even(FRESH)))
+        Ok(self.encode(message, level, scale)?.with_variance(Spread::even(FRESH)))
     }
 
     /// A fresh public-key encryption: encoding, (u·e + e₀ + e₁·s)/p of variance σ²·(1 + 4N/3)/p² for the one special prime p it divides
@@ -66,7 +66,7 @@ impl NoiseModel {
     pub fn encrypt_public(&self, message: Message, level: usize, scale: f64) -> Result<Noise> {
         let p = self.params.special().first().map_or(1.0, |m| f64::from(m.value()));
         let raised = Spread::even(FRESH).plus(Spread::exponential(FRESH * TERNARY * self.n()).summed(2));
-        Ok(self.with_variance(&self.encode(message, level, scale)?, raised.scaled(1.0 / (p * p)).plus(self.division())))
+        Ok(self.encode(message, level, scale)?.with_variance(raised.scaled(1.0 / (p * p)).plus(self.division())))
     }
 
     /// a + b, and a − b alike: variances add. Costache et al. 2022.
@@ -74,7 +74,7 @@ impl NoiseModel {
     /// # Errors
     /// Levels or scales that differ.
     pub fn add(&self, a: &Noise, b: &Noise) -> Result<Noise> {
-        same_level(a, b)?;
+        same_level(a.level, b.level)?;
         same_scale(a.scale, b.scale)?;
         Ok(Noise { message: a.message.plus(b.message), free: a.free.plus(b.free), tied: a.tied.plus(b.tied), ..*a })
     }
@@ -100,7 +100,7 @@ impl NoiseModel {
     }
 
     /// a · p for a plaintext encoded at `scale`: p·e slot by slot, and the message times the plaintext's rounding. Costache et al.
-    /// 2022, without its second-order term left out.
+    /// 2022, the product of both errors kept.
     ///
     /// # Errors
     /// A scale that the level cannot hold.
@@ -123,7 +123,7 @@ impl NoiseModel {
     /// # Errors
     /// Levels that differ, or a scale that the level cannot hold.
     pub fn tensor(&self, a: &Noise, b: &Noise) -> Result<ProductNoise> {
-        same_level(a, b)?;
+        same_level(a.level, b.level)?;
         self.product(a, b)
     }
 
@@ -133,7 +133,7 @@ impl NoiseModel {
     /// # Errors
     /// A scale that the level cannot hold.
     pub fn tensor_square(&self, a: &Noise) -> Result<ProductNoise> {
-        let scale = self.product_scale(a.scale * a.scale, a.level)?;
+        let scale = self.params.fitting_scale(a.scale * a.scale, a.level)?;
         let message = a.message.squares().scaled(4.0 * a.scale * a.scale);
         let first = a.free.each(|e| message.times(e)).plus(a.tied.each(|e| message.along(e)));
         // The parts of e² are x² − y² and 2·x·y: twice the products of independent errors, exact where both parts are alike.
@@ -166,7 +166,7 @@ impl NoiseModel {
     /// # Errors
     /// [`Error::NoLevelsLeft`] at level 0.
     pub fn relinearise_rescale(&self, product: &ProductNoise) -> Result<Noise> {
-        self.divide(&self.with_variance(&product.0, self.key_noise(product.0.level)))
+        self.divide(&product.0.with_variance(self.key_noise(product.0.level)))
     }
 
     /// a · b for independent operands, relinearised.
@@ -218,6 +218,7 @@ impl NoiseModel {
         if level > a.level {
             return Err(Error::LevelMismatch { left: a.level, right: level });
         }
+        self.params.fitting_scale(a.scale, level)?;
         Ok(Noise { level, ..*a })
     }
 
@@ -261,12 +262,12 @@ impl NoiseModel {
             return Err(Error::Period { found: 0, slots: self.params.slots() });
         };
         let (level, scale) = (first.level, first.scale * shape.scale);
-        let scale = self.product_scale(scale, level)?;
+        let scale = self.params.fitting_scale(scale, level)?;
         let (key, rounding) = (self.key_noise(level).scaled(self.n() / 2.0), self.n() * ROUNDING);
         let zero = Message::real(0.0, 0.0);
         let mut sum = Noise { scale, message: zero, free: Errors::default(), tied: Errors::default(), ..**first };
         for (a, t) in inputs {
-            same_level(first, a)?;
+            same_level(first.level, a.level)?;
             same_scale(scale, a.scale * t.scale)?;
             let square = t.scale * t.scale;
             let message = split(a.message, a.message.squares().scaled(a.scale * a.scale));
@@ -277,7 +278,7 @@ impl NoiseModel {
         }
         let giants: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().copied()).collect();
         let giant = self.key_noise(level).plus(Spread::exponential(TERNARY * self.n() * ROUNDING));
-        self.divide(&self.with_variance(&sum, giant.summed(giants.len())))
+        self.divide(&sum.with_variance(giant.summed(giants.len())))
     }
 
     fn n(&self) -> f64 {
@@ -287,10 +288,6 @@ impl NoiseModel {
     /// Encoding's rounding.
     fn encoding(&self, message: Message) -> Errors {
         split(message, Spread::even(self.n() * ROUNDING))
-    }
-
-    fn with_variance(&self, a: &Noise, variance: Spread) -> Noise {
-        a.with_error(Errors::per_coefficient(variance, a.slots))
     }
 
     /// Variance per coefficient of rounding both halves: 1/12, and 1/12 times the secret.
@@ -315,28 +312,18 @@ impl NoiseModel {
     }
 
     fn key_switch(&self, a: &Noise) -> Noise {
-        self.with_variance(a, self.key_noise(a.level).plus(self.division()))
+        a.with_variance(self.key_noise(a.level).plus(self.division()))
     }
 
     fn divide(&self, a: &Noise) -> Result<Noise> {
-        if a.level == 0 {
-            return Err(Error::NoLevelsLeft { max_level: self.params.max_level() });
-        }
+        let scale = self.params.rescaled(a.scale, a.level)?;
         let q = self.params.rescale_factor(a.level);
-        let divided = Noise { level: a.level - 1, scale: a.scale / q, ..a.errors_times(q.recip()) };
-        Ok(self.with_variance(&divided, self.division()))
-    }
-
-    fn product_scale(&self, scale: f64, level: usize) -> Result<f64> {
-        let log_q = self.params.log_q(level);
-        if scale.log2() + 1.0 >= log_q {
-            return Err(Error::ScaleTooLarge { log_scale: scale.log2(), log_q, level });
-        }
-        Ok(scale)
+        let divided = Noise { level: a.level - 1, scale, ..a.errors_times(q.recip()) };
+        Ok(divided.with_variance(self.division()))
     }
 
     fn product(&self, a: &Noise, b: &Noise) -> Result<ProductNoise> {
-        let scale = self.product_scale(a.scale * b.scale, a.level)?;
+        let scale = self.params.fitting_scale(a.scale * b.scale, a.level)?;
         let cross = |x: &Noise, y: &Noise| y.errors().each(|e| x.message.squares().scaled(x.scale * x.scale).times(e));
         let tied = cross(a, b).plus(cross(b, a)).plus(a.errors().times(b.errors()));
         Ok(ProductNoise(mixed(Noise { scale, message: a.message.times(b.message), free: Errors::default(), tied, ..*a })))
@@ -355,12 +342,4 @@ fn split(message: Message, modulus: Spread) -> Errors {
 /// Complex messages turn errors by their phases: both parts become alike.
 fn mixed(noise: Noise) -> Noise {
     if noise.message.is_complex() { Noise { tied: split(noise.message, noise.tied.modulus()), ..noise } } else { noise }
-}
-
-fn same_level(a: &Noise, b: &Noise) -> Result<()> {
-    if a.level == b.level { Ok(()) } else { Err(Error::LevelMismatch { left: a.level, right: b.level }) }
-}
-
-fn same_scale(left: f64, right: f64) -> Result<()> {
-    if (left / right - 1.0).abs() > SCALE_TOLERANCE { Err(Error::ScaleMismatch { left, right }) } else { Ok(()) }
 }

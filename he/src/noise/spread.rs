@@ -1,4 +1,4 @@
-//! Squares of messages and errors over the slots, by two numbers: their mean and their peak.
+//! Squares of messages and errors over the slots, by two numbers: their mean and their standard deviation.
 
 use num_complex::Complex64;
 use serde::Serialize;
@@ -15,6 +15,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
+    /// Of those values, one per slot.
     pub fn of(values: &[f64]) -> Self {
         let count = values.len().max(1) as f64;
         let mean = values.iter().sum::<f64>() / count;
@@ -79,8 +80,8 @@ impl Spread {
     /// independent Gaussian parts of half of them each.
     ///
     /// The largest of n errors with tail P(|e| > t) is, in the mean, near the t where n · P(|e| > t) = e^−γ (the mean of
-    /// Gumbel's law, to which the largest of n tends). Over the spread the tail at t = z·√peak is that of the peak divided by 1 + k·z² (twice the
-    /// k for moduli): Laplace's method on ∫ P(|e| > z·u^−k) du, derived here.
+    /// Gumbel's law, to which the largest of n tends). Over the spread the tail at t = z·√peak is that of the peak divided by 1 + k·z²
+    /// (twice the k for moduli): Laplace's method on ∫ P(|e| > z·u^−k) du, derived here.
     pub fn expected_max(self, slots: usize, complex: bool) -> f64 {
         const GAMMA: f64 = 0.577_215_664_901_532_9;
         let log_tail = |z: f64| {

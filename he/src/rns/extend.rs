@@ -21,8 +21,10 @@ pub(crate) struct Extension {
     inverse: Vec<Shoup>,
 }
 
-/// Limbs extended by one task: they share the reading of the source, and there are still tasks enough for every thread.
-pub(crate) const GROUP: usize = 4;
+/// Limbs extended by one task. Up to four share the reading of the source; where there are threads, smaller groups share the work better.
+pub(crate) fn group() -> usize {
+    if par::parts() > 1 { 2 } else { 4 }
+}
 
 /// The y_j and v of one polynomial.
 pub(crate) struct Prepared {
@@ -77,6 +79,11 @@ impl Extension {
         }
     }
 
+    /// [`Extension::divide`] of both.
+    pub fn divide_pair(&self, x: &mut Poly<Eval>, y: &mut Poly<Eval>) -> (Poly<Eval>, Poly<Eval>) {
+        par::join(|| self.divide(x), || self.divide(y))
+    }
+
     /// round(x / D), where the source primes are the last limbs of `x` (which are consumed); their limbs fall away.
     #[allow(clippy::indexing_slicing, reason = "a basis is split where its last limbs begin; one constant per prime")]
     pub fn divide(&self, x: &mut Poly<Eval>) -> Poly<Eval> {
@@ -89,10 +96,11 @@ impl Extension {
         let prepared = self.prepare(&ring, &limbs);
         let mut out = Poly::uninit(&ring, Basis { q: kept.min(basis.q), p: kept.saturating_sub(basis.q) });
         let ids: Vec<usize> = (0..kept).map(|i| ring.id(basis, i)).collect();
-        par::chunks(&mut out.data, GROUP * n, |g, limbs| {
-            let ids = &ids[g * GROUP..kept.min((g + 1) * GROUP)];
+        let group = group();
+        par::chunks(&mut out.data, group * n, |g, limbs| {
+            let ids = &ids[g * group..kept.min((g + 1) * group)];
             self.targets(&ring, &prepared, ids, limbs);
-            for (i, (id, limb)) in (g * GROUP..).zip(ids.iter().zip(limbs.chunks_exact_mut(n))) {
+            for (i, (id, limb)) in (g * group..).zip(ids.iter().zip(limbs.chunks_exact_mut(n))) {
                 let minuend = &head[i * n..(i + 1) * n];
                 ring.backend.sub_from_mul_scalar(ring.modulus(*id), limb, minuend, self.inverse[*id]);
             }

@@ -7,5 +7,5 @@ mod poly;
 mod tests;
 
 pub(crate) use basis::{Basis, Ring};
-pub(crate) use extend::{Extension, GROUP};
+pub(crate) use extend::{Extension, group};
 pub(crate) use poly::{Coeff, Eval, Poly};

@@ -33,6 +33,14 @@ macro_rules! every_backend {
         every_backend!(@ scalar $($test)*);
         every_backend!(@ avx2 $($test)*);
         every_backend!(@ avx512 $($test)*);
+        every_backend!(@ avx512ifma $($test)*);
+
+        #[test]
+        fn the_suite_knows_every_backend() {
+            for backend in Backend::available() {
+                assert!(["scalar", "avx2", "avx512", "avx512ifma"].contains(&backend.name()), "{} is not tested", backend.name());
+            }
+        }
     };
 }
 
@@ -53,7 +61,7 @@ every_backend! {
 }
 
 fn modulus(bits: f64) -> Modulus {
-    Modulus::new(nearest(12, bits, 1, &[]).unwrap()[0]).unwrap()
+    Modulus::new(nearest(14, bits, 1, &[]).unwrap()[0]).unwrap()
 }
 
 /// A plain generator of test values (Knuth's MMIX constants).
@@ -399,7 +407,7 @@ fn signed_integers_are_reduced(b: Backend) {
 
 fn transforms_agree_with_scalar_over_their_whole_input_range(b: Backend) {
     for bits in BITS {
-        for log_n in 5..=12 {
+        for log_n in 5..=14 {
             let (m, n) = (modulus(bits), 1 << log_n);
             let (table, q) = (NttTable::new(m, log_n).unwrap(), m.value());
             let mut random = Random(bits.to_bits() + u64::from(log_n));
