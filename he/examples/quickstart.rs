@@ -1,7 +1,7 @@
 //! A linear map, a square and a rotation of an encrypted vector: `cargo run --release -p veilray-he --example quickstart`.
 
 use veilray_he::{
-    Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform, ParamsLiteral,
+    Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, LinearTransform, ParamsLiteral,
     Result, SecretKey,
 };
 
