@@ -2,6 +2,8 @@
 //!
 //! On one thread, at `n13` and `n14`, fastest backend. Figures for machines come from the example `microbench`.
 
+#![allow(clippy::expect_used, reason = "a benchmark ends at the first surprise")]
+
 use criterion::{BenchmarkGroup, Criterion, criterion_group, measurement::WallTime};
 use std::hint::black_box;
 use std::time::Duration;
@@ -72,9 +74,12 @@ fn encode(c: &mut Criterion) {
 fn encrypt(c: &mut Criterion) {
     group(c, "encrypt", |group, s| {
         let public = PublicKey::generate(&s.secret).expect("a key");
-        group.bench_function(format!("secret key/{}", s.name), |b| b.iter(|| Encryptor::new(&s.secret).encrypt(black_box(&s.plain))));
+        group.bench_function(format!("secret key/{}", s.name), |b| {
+            b.iter(|| Encryptor::new(&s.secret).encrypt(black_box(&s.plain)))
+        });
         group.bench_function(format!("public key/{}", s.name), |b| b.iter(|| public.encrypt(black_box(&s.plain))));
-        group.bench_function(format!("decrypt/{}", s.name), |b| b.iter(|| Decryptor::new(&s.secret).decrypt_raw(black_box(&s.a))));
+        group
+            .bench_function(format!("decrypt/{}", s.name), |b| b.iter(|| Decryptor::new(&s.secret).decrypt_raw(black_box(&s.a))));
     });
 }
 
@@ -95,7 +100,9 @@ fn rotate(c: &mut Criterion) {
         let keys = s.keys(&KeySpec::new().with_rotations(&s.params, steps.iter().copied(), s.params.max_level()));
         let e = &s.evaluator;
         group.bench_function(format!("one/{}", s.name), |b| b.iter(|| e.rotate(black_box(&s.a), 1, &keys)));
-        group.bench_function(format!("eight, hoisted/{}", s.name), |b| b.iter(|| e.rotate_hoisted(black_box(&s.a), &steps, &keys)));
+        group.bench_function(format!("eight, hoisted/{}", s.name), |b| {
+            b.iter(|| e.rotate_hoisted(black_box(&s.a), &steps, &keys))
+        });
     });
 }
 
@@ -106,7 +113,9 @@ fn linear(c: &mut Criterion) {
             (0..count).for_each(|d| diagonals.add(d as i64, &s.values).expect("a diagonal"));
             let map = LinearTransform::new(&s.params, &diagonals, s.params.max_level()).expect("a map");
             let keys = s.keys(&map.key_spec());
-            group.bench_function(format!("{count} diagonals/{}", s.name), |b| b.iter(|| s.evaluator.linear(black_box(&s.a), &map, &keys)));
+            group.bench_function(format!("{count} diagonals/{}", s.name), |b| {
+                b.iter(|| s.evaluator.linear(black_box(&s.a), &map, &keys))
+            });
         }
     });
 }

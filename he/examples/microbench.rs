@@ -3,13 +3,16 @@
 //! `cargo run --release -p veilray-he --example microbench -- --json [--sets n13,n14,n15] [--threads 1,2] [--only rotate] [--rounds 15] [--level 8]`
 //!
 //! One JSON object per line: `{"op","n","limbs","levels","log_qp","threads","backend","median_us","min_us"}`; sizes and precision carry
-//! `"bytes"` or `"log2_error"` in place of times. Without `--json`, a table.
+//! `"bytes"` or `"log2_error"` in place of times. Without `--json`, a table. `--only` takes part of a name, or `=name`.
+
+#![allow(clippy::indexing_slicing, reason = "samples are never empty, and every set has a level above the base primes")]
 
 use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 use veilray_he::modulus::Modulus;
 use veilray_he::simd::Backend;
+use veilray_he::wire::{ciphertext_bytes, galois_key_bytes, public_key_bytes, relinearisation_key_bytes};
 use veilray_he::{
     Ciphertext, Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform,
     NttTable, Params, ParamsLiteral, Result, SecretKey,
@@ -193,6 +196,15 @@ fn operations(report: &Report) -> Result<()> {
     let expected: Vec<f64> = values.iter().zip(noise(params.slots(), 2)).map(|(x, y)| x * y).collect();
     let error = decrypted.iter().zip(expected.iter().cycle().skip(1)).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
     report.line("log2_err_mul_rot", backend, &[("log2_error", error.log2())]);
+    for (op, bytes) in [
+        ("size_fresh_ciphertext_seeded", ciphertext_bytes(params, level, true)?),
+        ("size_reply_level0", ciphertext_bytes(params, 0, false)?),
+        ("size_one_galois_key_seeded", galois_key_bytes(params, level)?),
+        ("size_relinearisation_key_seeded", relinearisation_key_bytes(params, level)?),
+        ("size_public_key", public_key_bytes(params)),
+    ] {
+        report.line(op, backend, &[("bytes", bytes as f64)]);
+    }
     Ok(())
 }
 

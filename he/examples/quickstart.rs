@@ -1,8 +1,8 @@
 //! A linear map, a square and a rotation of an encrypted vector: `cargo run --release -p veilray-he --example quickstart`.
 
 use veilray_he::{
-    Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, LinearTransform, ParamsLiteral,
-    Result, SecretKey,
+    Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, LinearTransform, ParamsLiteral, Result,
+    SecretKey,
 };
 
 fn main() -> Result<()> {
@@ -20,8 +20,8 @@ fn main() -> Result<()> {
     // The client: a secret key that stays here, evaluation keys for the server, and an encrypted vector.
     let secret = SecretKey::generate(&params)?;
     let keys = EvaluationKeys::generate(&secret, &needed)?;
-    let x: Vec<f64> = (0..params.slots()).map(|i| (i % 8) as f64 / 10.0).collect();
-    let encrypted = Encryptor::new(&secret).encrypt(&Encoder::new(&params).encode(&x)?)?;
+    let x = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7];
+    let encrypted = Encryptor::new(&secret).encrypt(&Encoder::new(&params).encode(&x.repeat(params.slots() / 8))?)?;
 
     // The server, on ciphertexts alone: the map, a square, a rotation by one slot.
     let (evaluator, keys) = (Evaluator::new(&params), ExpandedKeys::new(&keys)?);
@@ -30,9 +30,11 @@ fn main() -> Result<()> {
     let result = evaluator.rotate(&squared, 1, &keys)?;
 
     // The client: decrypts, rounded to what the computation keeps.
-    let found = Decryptor::new(&secret).decrypt(&result, 14)?;
-    let wanted: Vec<f64> = diagonals.apply(&x[1..9]).iter().map(|y| y * y).collect();
+    let mut found = Decryptor::new(&secret).decrypt(&result, 14)?;
+    let mut wanted: Vec<f64> = diagonals.apply(&x).iter().map(|y| y * y).collect();
+    wanted.rotate_left(1);
     let error = found.iter().zip(wanted.iter().cycle()).map(|(f, w)| (f - w).abs()).fold(0.0, f64::max);
-    println!("{:.4?}\n{wanted:.4?} in clear, largest error 2^{:.1}", &found[..8], error.log2());
+    found.truncate(8);
+    println!("{found:.4?}\n{wanted:.4?} in clear, largest error 2^{:.1}", error.log2());
     Ok(())
 }

@@ -1,5 +1,13 @@
 //! Every error that a caller can cause, with the values that it names. Nothing a caller passes may panic or give a wrong answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
 mod common;
 
 use common::{Kit, insecure, named, single, values};

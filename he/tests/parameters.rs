@@ -1,5 +1,13 @@
 //! Parameter sets: the named ones hold what they promise, and what does not hold is refused with the rule it breaks.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
 mod common;
 
 use common::{double, insecure, named, single};

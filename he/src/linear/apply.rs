@@ -194,15 +194,9 @@ impl Evaluator {
                         let limb_len = giant.packed.len() / basis.len();
                         let packed = &giant.packed[i * limb_len..(i + 1) * limb_len];
                         ring.backend.dot_diagonals(m, packed, skip, &x, &y, at..at + tile, out0, out1, accumulate);
-                        accumulate |= !x.is_empty();
+                        accumulate = true;
                     }
                     base += t.babies.len();
-                }
-                if !accumulate {
-                    for out in [&mut **out0, &mut **out1] {
-                        out[at..at + tile].fill(0);
-                        out[n - at - tile..n - at].fill(0);
-                    }
                 }
             }
         }

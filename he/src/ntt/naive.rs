@@ -110,30 +110,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-#[ignore]
-fn tmp_timing() {
-    for log_n in [12, 13, 14, 15, 16] {
-        let t = table(log_n, 29.5);
-        let n = 1usize << log_n;
-        for backend in Backend::available() {
-            let mut x = crate::pool::Aligned::zeroed(n);
-            x.copy_from_slice(&pseudo_random(t.modulus.value(), n, 1));
-            let (mut f, mut g) = (f64::MAX, f64::MAX);
-            for _ in 0..30 {
-                let a = std::time::Instant::now();
-                for _ in 0..20 {
-                    backend.ntt_forward(&t, &mut x);
-                }
-                f = f.min(a.elapsed().as_secs_f64() / 20.0 * 1e6);
-                let a = std::time::Instant::now();
-                for _ in 0..20 {
-                    backend.ntt_inverse(&t, &mut x);
-                }
-                g = g.min(a.elapsed().as_secs_f64() / 20.0 * 1e6);
-            }
-            println!("2^{log_n} {} fwd {f:.2} us inv {g:.2} us", backend.name());
-        }
-    }
-}

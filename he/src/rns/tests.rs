@@ -77,7 +77,7 @@ fn signed(x: &BigUint) -> BigInt {
 /// x modulo d, centred: the representative in (−d/2, d/2], and the other one if the quotient's error may choose it.
 fn representatives(x: &BigUint, d: &BigUint, sources: usize) -> Vec<BigInt> {
     let (r, d_signed) = (x % d, signed(d));
-    let above = &r > &(d >> 1u32);
+    let above = r > d >> 1u32;
     let centred = if above { signed(&r) - &d_signed } else { signed(&r) };
     // Distance from the boundary relative to d, by way of units of 2^−60.
     let twice: BigInt = signed(&r) * 2 - &d_signed;

@@ -76,7 +76,7 @@ impl Random {
     /// Below `bound`, an edge one time in three.
     fn below(&mut self, bound: u64, edges: &[u64]) -> u32 {
         let x = self.next();
-        let value = if x % 3 == 0 { edges[(x >> 8) as usize % edges.len()] } else { (x >> 8) % bound };
+        let value = if x.is_multiple_of(3) { edges[(x >> 8) as usize % edges.len()] } else { (x >> 8) % bound };
         u32::try_from(value.min(bound - 1)).unwrap()
     }
 

@@ -112,6 +112,9 @@ pub fn assert_near(found: &[f64], wanted: &[f64], bound: f64) {
 
 /// Bounds on the error of one slot, at six standard deviations of a sum of N independent coefficients.
 ///
+/// Errors that are multiplied with the key or with a digit have heavier tails: such a factor's square is exponentially distributed over the
+/// slots, so its largest is ln N + 7 times its mean, save with probability e^−7; the six deviations are taken there.
+///
 /// They bound; the noise model predicts (see `tests/precision.rs`).
 #[derive(Clone, Copy)]
 pub struct Bound {
@@ -120,7 +123,7 @@ pub struct Bound {
     pub fresh: f64,
     /// Of rounding a plaintext's coefficients to integers.
     pub encoding: f64,
-    /// Of one division of a ciphertext with rounding: (1 + s)/2 per coefficient at most, s of 2N/3 non-zero coefficients.
+    /// Of one division of a ciphertext with rounding: e₀ + e₁·s, the e uniform in ±1/2 and s of 2N/3 non-zero coefficients.
     pub rounding: f64,
     /// Of one key switch, its division by P included.
     pub key_switch: f64,
@@ -137,14 +140,14 @@ impl Bound {
         const SIGMA: f64 = 3.2;
         let n = params.n() as f64;
         let slot = |variance: f64| 6.0 * (n * variance).sqrt() / scale;
-        let uniform = 1.0 / 12.0;
-        let rounding = slot(uniform * (1.0 + 2.0 * n / 3.0));
+        let (uniform, tail) = (1.0 / 12.0, n.ln() + 7.0);
+        let rounding = slot(uniform * (1.0 + tail * 2.0 * n / 3.0));
         // Digits of at most D are uniform in ±D/2; each is multiplied with a fresh error, and the sum divided by P.
         let width = params.limbs(params.max_level()).div_ceil(params.literal().digits);
         let log2 = |q: &veilray_he::modulus::Modulus| f64::from(q.value()).log2();
         let digit = params.chain().chunks(width).map(|c| c.iter().map(log2).sum::<f64>()).fold(0.0, f64::max);
         let ratio = (2.0 * (digit - params.log_p())).exp2();
-        let switch = slot(params.literal().digits as f64 * n * uniform * SIGMA * SIGMA * ratio);
+        let switch = slot(params.literal().digits as f64 * tail * n * uniform * SIGMA * SIGMA * ratio);
         let fresh = slot(SIGMA * SIGMA + uniform);
         Self { n, fresh, encoding: slot(uniform), rounding, key_switch: switch + rounding }
     }

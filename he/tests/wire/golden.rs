@@ -5,6 +5,7 @@
 
 use crate::objects::*;
 use std::path::PathBuf;
+use veilray_he::PublicKey;
 use veilray_he::wire::{self, Object};
 
 fn file(name: &str) -> PathBuf {
@@ -12,7 +13,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// Names and bytes of version 1, all from fixed seeds at n12.
-fn version_1() -> [(&'static str, Object, Vec<u8>); 6] {
+fn version_1() -> [(&'static str, Object, Vec<u8>); 7] {
     let o = &*OBJECTS;
     [
         ("v1-params.bin", Object::Params, o.params.to_bytes().unwrap()),
@@ -24,6 +25,11 @@ fn version_1() -> [(&'static str, Object, Vec<u8>); 6] {
             encrypt(&o.secret, 1, [8; 32], [9; 32]).to_bytes().unwrap(),
         ),
         ("v1-evaluation-keys-level0.bin", Object::EvaluationKeys, o.keys.to_bytes().unwrap()),
+        (
+            "v1-public-key.bin",
+            Object::PublicKey,
+            PublicKey::from_seeds(&o.secret, [10; 32], [11; 32]).unwrap().to_bytes().unwrap(),
+        ),
         ("v1-secret-key.bin", Object::SecretKey, o.secret.to_bytes().unwrap().to_vec()),
     ]
 }
