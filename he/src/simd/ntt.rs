@@ -58,11 +58,18 @@ unsafe fn registers_forward<V: Vector, const R: usize>(k: Lanes<V>, x: &mut [V; 
     }
 }
 
-/// The inverse of [`registers_forward`]; `first` is the first twiddle of the stage that joins all R.
+/// The inverse of [`registers_forward`], up to the stage that joins `span` vectors; `first` is the twiddle of the stage that joins all R.
 #[inline(always)]
-unsafe fn registers_inverse<V: Vector, const R: usize>(k: Lanes<V>, x: &mut [V; R], w: *const u32, wq: *const u32, first: usize) {
+unsafe fn registers_inverse<V: Vector, const R: usize>(
+    k: Lanes<V>,
+    x: &mut [V; R],
+    w: *const u32,
+    wq: *const u32,
+    first: usize,
+    span: usize,
+) {
     let mut half = 1;
-    while half < R {
+    while half < span {
         let groups = R / (2 * half);
         let base = first * groups;
         let mut g = 0;
@@ -164,24 +171,8 @@ unsafe fn pass_inverse<V: Vector, const R: usize>(
         unsafe {
             let mut x: [V; R] = load_all(p.add(j), h);
             if scale {
-                // All stages but the joining one, on the two halves.
-                let mut half = 1;
-                while half < R / 2 {
-                    let groups = R / (2 * half);
-                    let mut g = 0;
-                    while g < groups {
-                        let (tw, twq) = (V::splat(*w.add(groups + g)), V::splat(*wq.add(groups + g)));
-                        let mut r = 0;
-                        while r < half {
-                            let (mut a, mut b) = (x[2 * half * g + r], x[2 * half * g + half + r]);
-                            inverse(k, &mut a, &mut b, tw, twq, true);
-                            (x[2 * half * g + r], x[2 * half * g + half + r]) = (a, b);
-                            r += 1;
-                        }
-                        g += 1;
-                    }
-                    half *= 2;
-                }
+                // All stages but the joining one.
+                registers_inverse(k, &mut x, w, wq, twiddle, R / 2);
                 let (n, nq) = (V::splat(t.n_inverse.value), V::splat(t.n_inverse.quotient));
                 let (z, zq) = (V::splat(t.n_inverse_last.value), V::splat(t.n_inverse_last.quotient));
                 let mut r = 0;
@@ -193,7 +184,7 @@ unsafe fn pass_inverse<V: Vector, const R: usize>(
                     r += 1;
                 }
             } else {
-                registers_inverse(k, &mut x, w, wq, twiddle);
+                registers_inverse(k, &mut x, w, wq, twiddle, R);
             }
             store_all(&x, p.add(j), h);
         }
@@ -242,7 +233,7 @@ unsafe fn block_inverse<V: Vector, const R: usize>(k: Lanes<V>, t: &NttTable, p:
             at /= 2;
             lanes_inverse::<V, 8, R>(k, &mut x, w.add(at), wq.add(at));
         }
-        registers_inverse(k, &mut x, w, wq, node);
+        registers_inverse(k, &mut x, w, wq, node, R);
         store_all(&x, p, V::LANES);
     }
 }
