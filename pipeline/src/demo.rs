@@ -163,7 +163,11 @@ impl std::fmt::Display for Report {
         let mb = |bytes: usize| bytes as f64 / 1e6;
         writeln!(f, "Veilray demo: the encryption engine alone (encoders, models and the daemon are still to come)")?;
         writeln!(f, "A network of two linear maps around a square, on a synthetic latent of {LATENT} values, under CKKS.\n")?;
-        writeln!(f, "  parameters    {} ({} slots, {}-bit security), backend {}", self.params, self.slots, self.security_bits, self.backend)?;
+        writeln!(
+            f,
+            "  parameters    {} ({} slots, {}-bit security), backend {}",
+            self.params, self.slots, self.security_bits, self.backend
+        )?;
         writeln!(f, "  keys          {:>8.1} ms   {:.2} MB, sent once", t.keygen, mb(b.evaluation_keys))?;
         writeln!(f, "  prepare       {:>8.1} ms   once per model and client", t.prepare)?;
         writeln!(f, "  encrypt       {:>8.1} ms   {:.3} MB up", t.encrypt, mb(b.upload))?;
