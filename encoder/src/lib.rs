@@ -1,4 +1,12 @@
 //! The client's eyes: image files become canonical X-rays, and a VQGAN encoder compresses those to small latents.
 //!
+//! - [`ingest`] turns a DICOM, PNG or JPEG file into a canonical image, or says why it will not;
+//! - [`phantom`] draws a synthetic chest X-ray, for demonstrations and tests;
+//! - [`metrics`] says how close a reconstruction is to its image.
+//!
 //! Nothing here knows of encryption; `pipeline` carries latents from this crate to `classifier`.
 #![forbid(unsafe_code)]
+
+pub mod ingest;
+pub mod metrics;
+pub mod phantom;

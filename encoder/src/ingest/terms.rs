@@ -1,0 +1,252 @@
+//! The words a file may use for what it shows: modality, view, photometric interpretation, body part.
+
+use super::error::{Error, Result, Value};
+use serde::Serialize;
+use std::str::FromStr;
+
+/// What a file says about one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stated<T> {
+    /// A known term.
+    Is(T),
+    /// Text that is in no table here; only its length in bytes is kept.
+    Unlisted(usize),
+    /// Nothing, or an empty value.
+    Absent,
+}
+
+impl<T> Stated<T> {
+    /// Reads a text with `parse`; empty text is absent.
+    pub(crate) fn read(text: &[u8], parse: impl FnOnce(&str) -> Option<T>) -> Self {
+        let text = text.trim_ascii();
+        if text.is_empty() {
+            return Self::Absent;
+        }
+        match std::str::from_utf8(text).ok().and_then(|t| parse(&t.to_ascii_uppercase())) {
+            Some(term) => Self::Is(term),
+            None => Self::Unlisted(text.len()),
+        }
+    }
+
+    /// The term, where there is one.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Self::Is(term) => Some(term),
+            _ => None,
+        }
+    }
+
+    /// What may be shown of it.
+    pub(crate) fn value(self, name: impl FnOnce(T) -> &'static str) -> Value {
+        match self {
+            Self::Is(term) => Value::Term(name(term)),
+            Self::Unlisted(bytes) => Value::Unlisted { bytes },
+            Self::Absent => Value::Absent,
+        }
+    }
+}
+
+/// A DICOM modality (PS3.3 C.7.3.1.1.1), by its defined term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Modality(&'static str);
+
+impl Modality {
+    /// Computed radiography.
+    pub const CR: Self = Self("CR");
+    /// Digital radiography.
+    pub const DX: Self = Self("DX");
+    /// Conventional film, digitised.
+    pub const RG: Self = Self("RG");
+
+    const TERMS: &'static str = "CR DX RG AR AU BI BMD CF CS CT DF DG DMS DOC DS EC ECG EPS ES FA FS GM HC HD IO IVOCT IVUS KO LP LS \
+        MG MR MS NM OAM OCT OP OPT OPV OSS OT PR PT PX REG RESP RF RTDOSE RTIMAGE RTPLAN RTSTRUCT SC SEG SM SR ST TG US VA XA XC";
+
+    /// The modality of a defined term.
+    pub fn parse(term: &str) -> Option<Self> {
+        Self::TERMS.split(' ').find(|&known| known == term).map(Self)
+    }
+
+    /// Its defined term.
+    pub fn term(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether a chest radiograph can be of it: CR, DX, or RG (digitised film).
+    pub fn is_radiograph(self) -> bool {
+        matches!(self, Self::CR | Self::DX | Self::RG)
+    }
+}
+
+/// From where the patient is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum View {
+    /// From behind to the front: the standing film.
+    Pa,
+    /// From the front to behind: often lying.
+    Ap,
+    /// From the front or the back, which of them is not said.
+    Frontal,
+    /// From the side.
+    Lateral,
+    /// Neither frontal nor lateral.
+    Oblique,
+    /// Frontal to the patient lying on a side.
+    Decubitus,
+}
+
+impl View {
+    /// Reads a term of ViewPosition (PS3.3 C.8.7.1.1, C.8.11.7), or a code value of ViewCodeSequence (CID 4010). A phrase such as
+    /// `AP SUPINE` is read by its words; one that names a side is lateral whatever else it says.
+    pub fn parse(term: &str) -> Option<Self> {
+        term.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter_map(Self::word).max_by_key(|view| match view {
+            Self::Frontal => 0,
+            Self::Pa | Self::Ap => 1,
+            Self::Decubitus => 2,
+            Self::Oblique => 3,
+            Self::Lateral => 4,
+        })
+    }
+
+    fn word(word: &str) -> Option<Self> {
+        Some(match word {
+            "PA" | "POSTEROANTERIOR" | "POSTERO-ANTERIOR" | "R-10214" | "272479007" => Self::Pa,
+            "AP" | "ANTEROPOSTERIOR" | "ANTERO-POSTERIOR" | "R-10206" | "399348003" => Self::Ap,
+            "FRONTAL" => Self::Frontal,
+            "LL" | "RL" | "LAT" | "LATERAL" | "LLAT" | "RLAT" | "R-10228" | "R-10232" | "R-10236" | "399067008" | "399173006"
+            | "399198007" => Self::Lateral,
+            "LLO" | "RLO" | "LAO" | "RAO" | "LPO" | "RPO" | "OBLIQUE" => Self::Oblique,
+            "LLD" | "RLD" | "DECUBITUS" => Self::Decubitus,
+            _ => return None,
+        })
+    }
+
+    /// The name of the view.
+    pub fn term(self) -> &'static str {
+        match self {
+            Self::Pa => "PA",
+            Self::Ap => "AP",
+            Self::Frontal => "FRONTAL",
+            Self::Lateral => "LATERAL",
+            Self::Oblique => "OBLIQUE",
+            Self::Decubitus => "DECUBITUS",
+        }
+    }
+
+    /// Whether it is what the classifiers were trained on.
+    pub fn is_frontal(self) -> bool {
+        matches!(self, Self::Pa | Self::Ap | Self::Frontal)
+    }
+}
+
+/// What a pixel's number means (PS3.3 C.7.6.3.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum Photometric {
+    /// Larger is darker.
+    Monochrome1,
+    /// Larger is brighter.
+    Monochrome2,
+    /// A palette, RGB, or luma and chroma.
+    Colour,
+}
+
+impl Photometric {
+    /// Reads a term of PhotometricInterpretation.
+    pub fn parse(term: &str) -> Option<Self> {
+        Some(match term {
+            "MONOCHROME1" => Self::Monochrome1,
+            "MONOCHROME2" => Self::Monochrome2,
+            "RGB" | "PALETTE COLOR" | "YBR_FULL" | "YBR_FULL_422" | "YBR_PARTIAL_420" | "YBR_PARTIAL_422" | "YBR_ICT"
+            | "YBR_RCT" | "HSV" | "ARGB" | "CMYK" | "XYB" => Self::Colour,
+            _ => return None,
+        })
+    }
+
+    /// The term; every kind of colour is `COLOUR`.
+    pub fn term(self) -> &'static str {
+        match self {
+            Self::Monochrome1 => "MONOCHROME1",
+            Self::Monochrome2 => "MONOCHROME2",
+            Self::Colour => "COLOUR",
+        }
+    }
+}
+
+/// What BodyPartExamined says, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyPart {
+    /// The chest, or a part of it.
+    Chest,
+    /// Another part, by its defined term.
+    Other(&'static str),
+}
+
+impl BodyPart {
+    const OTHERS: &'static str = "ABDOMEN ANKLE ARM BREAST CSPINE ELBOW EXTREMITY FEMUR FOOT HAND HEAD HIP KNEE LEG LSPINE NECK PELVIS \
+        SHOULDER SKULL SPINE TSPINE WRIST";
+
+    /// Reads a term of BodyPartExamined.
+    pub fn parse(term: &str) -> Option<Self> {
+        if ["CHEST", "THORAX", "LUNG", "RIB"].iter().any(|part| term.contains(part)) {
+            return Some(Self::Chest);
+        }
+        Self::OTHERS.split(' ').find(|&known| known == term).map(Self::Other)
+    }
+
+    /// The defined term.
+    pub fn term(self) -> &'static str {
+        match self {
+            Self::Chest => "CHEST",
+            Self::Other(term) => term,
+        }
+    }
+}
+
+/// What to take for granted where the file does not say. A raster image says none of it, a DICOM file may leave some out; what a
+/// file does say is never overruled.
+///
+/// Reads from text such as `photometric=MONOCHROME1,view=PA,modality=CR`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Assume {
+    /// Of a raster image; MONOCHROME2 where unset.
+    pub photometric: Option<Photometric>,
+    /// Of a raster image, or a DICOM file without a view.
+    pub view: Option<View>,
+    /// Of a raster image, or a DICOM file without a modality.
+    pub modality: Option<Modality>,
+}
+
+impl FromStr for Assume {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut assume = Self::default();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (key, value) = part.split_once('=').ok_or(Error::Assume { wanted: "key=value, separated by commas" })?;
+            let value = value.trim().to_ascii_uppercase();
+            match key.trim() {
+                "photometric" => {
+                    let wanted = "photometric=MONOCHROME1 or MONOCHROME2";
+                    let known = Photometric::parse(&value).filter(|&p| p != Photometric::Colour);
+                    assume.photometric = Some(known.ok_or(Error::Assume { wanted })?);
+                }
+                "view" => {
+                    let wanted = "view=PA, AP, FRONTAL, LATERAL, OBLIQUE or DECUBITUS";
+                    assume.view = Some(View::parse(&value).ok_or(Error::Assume { wanted })?);
+                }
+                "modality" => {
+                    let wanted = "modality=CR, DX or another defined term of DICOM";
+                    assume.modality = Some(Modality::parse(&value).ok_or(Error::Assume { wanted })?);
+                }
+                _ => return Err(Error::Assume { wanted: "one of photometric, view, modality" }),
+            }
+        }
+        Ok(assume)
+    }
+}
