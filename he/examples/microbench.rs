@@ -74,6 +74,9 @@ impl Report<'_> {
     }
 
     fn line(&self, op: &str, backend: Backend, values: &[(&str, f64)]) {
+        if !self.wanted(op) {
+            return;
+        }
         let p = self.params;
         let text = if self.options.json {
             let values: String = values.iter().map(|(name, v)| format!(",\"{name}\":{v:.2}")).collect();
@@ -232,7 +235,7 @@ fn run(options: &Options) -> std::result::Result<(), Box<dyn std::error::Error>>
             let params = ParamsLiteral::named(set)?.check()?;
             let report = Report { options, params: &params, threads };
             rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| {
-                if report.wanted("ntt") && threads == 1 {
+                if threads == 1 {
                     transforms(&report)?;
                 }
                 operations(&report)

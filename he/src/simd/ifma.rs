@@ -1,7 +1,7 @@
 //! The forward transform with AVX-512 IFMA: eight 52-bit lanes, in which a butterfly is five operations and never reduces.
 //!
 //! A value is held modulo 2^52, with anything above: the multipliers read the low 52 bits only. Every stage adds less than 2q, so after
-//! eleven stages from [0, 4q) values stay below 26q < 2^35. docs/notes/002 has the measurements.
+//! fourteen stages from [0, 4q) values stay below 32q < 2^35. docs/notes/002 has the measurements.
 
 #![allow(clippy::indexing_slicing, reason = "registers are indexed below constants")]
 
@@ -15,6 +15,12 @@ use std::arch::x86_64::*;
 
 /// log2 of the coefficients that the last stages take at a time: four stages across sixteen vectors, four more, and three inside vectors.
 const LOG_BLOCK: u32 = 11;
+
+/// log2 of the coefficients that are held as 64-bit numbers at a time: larger rings begin on 32-bit lanes.
+const LOG_WIDE: u32 = 14;
+
+/// Room for them: 128 KiB of stack.
+type Scratch = std::mem::MaybeUninit<[__m512i; 1 << (LOG_WIDE - 3)]>;
 
 /// Smallest log2(N) this transform takes.
 pub(super) const MIN_LOG_N: u32 = LOG_BLOCK + 1;
@@ -68,13 +74,28 @@ unsafe fn butterfly(k: Constants, a: &mut __m512i, b: &mut __m512i, w: __m512i, 
     }
 }
 
-/// Four stages over sixteen vectors; `node` is the twiddle of the stage that joins all (see `ntt.rs`).
+impl Constants {
+    #[inline(always)]
+    unsafe fn new(m: &Modulus) -> Self {
+        let q = u64::from(m.value());
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            Self {
+                minus_q: _mm512_set1_epi64(((1 << 52) - q) as i64),
+                q2: _mm512_set1_epi64(2 * q as i64),
+                two: _mm512_set1_epi64(2),
+            }
+        }
+    }
+}
+
+/// log2(R) stages over R vectors; `node` is the twiddle of the stage that joins all (see `ntt.rs`).
 #[inline(always)]
-unsafe fn four_stages(k: Constants, x: &mut [__m512i; 16], w: *const u64, wq: *const u64, node: usize) {
-    let (mut half, mut base) = (8, node);
+unsafe fn stages<const R: usize>(k: Constants, x: &mut [__m512i; R], w: *const u64, wq: *const u64, node: usize) {
+    let (mut half, mut base) = (R / 2, node);
     while half > 0 {
         let mut g = 0;
-        while g < 8 / half {
+        while g < R / (2 * half) {
             // SAFETY: the caller has the instruction set; base + g is a node of the table.
             unsafe {
                 let (w, wq) = (_mm512_set1_epi64(*w.add(base + g) as i64), _mm512_set1_epi64(*wq.add(base + g) as i64));
@@ -93,6 +114,23 @@ unsafe fn four_stages(k: Constants, x: &mut [__m512i; 16], w: *const u64, wq: *c
     }
 }
 
+/// The first log2(R) stages of `len` coefficients in [0, 4q) at `p`, into 64-bit numbers.
+#[inline(always)]
+unsafe fn widen<const R: usize>(k: Constants, wide: &WideTwiddles, p: *const u32, len: usize, node: usize, out: *mut __m512i) {
+    let (w, wq) = wide.pointers();
+    let h = len / R;
+    for j in (0..h).step_by(8) {
+        // SAFETY: the caller has the instruction set, owns `len` coefficients and room for them.
+        unsafe {
+            let mut x: [__m512i; R] = std::array::from_fn(|r| _mm512_cvtepu32_epi64(_mm256_loadu_si256(p.add(r * h + j).cast())));
+            stages(k, &mut x, w, wq, node);
+            for (r, v) in x.iter().enumerate() {
+                *out.add((r * h + j) / 8) = *v;
+            }
+        }
+    }
+}
+
 /// One stage inside vectors: each pair is split by the lanes `first` and `second`, and stays so.
 macro_rules! stage {
     ($k:ident, $x:ident, $w:expr, $wq:expr, $first:expr, $second:expr, $load:expr) => {
@@ -106,25 +144,16 @@ macro_rules! stage {
     };
 }
 
-/// The last eleven stages of the block of 2^11 coefficients at `p`, in [0, 4q), whose twiddle is `node`.
+/// The last eleven stages of a block of 2^11 numbers in `scratch`, whose twiddle is `node`, into coefficients at `p`.
 #[inline(always)]
-unsafe fn block(t: &NttTable, wide: &WideTwiddles, p: *mut u32, node: usize) {
-    // SAFETY: the caller has the instruction set, owns the block, and `node` is of the stage that leaves eleven. Every vector of `scratch`
-    // is written before it is read.
+unsafe fn block(k: Constants, t: &NttTable, wide: &WideTwiddles, scratch: *mut __m512i, p: *mut u32, node: usize) {
+    // SAFETY: the caller has the instruction set and owns the block in both places; `node` is of the stage that leaves eleven.
     unsafe {
         let (w, wq) = wide.pointers();
         let q = u64::from(t.modulus.value());
-        let k = Constants {
-            minus_q: _mm512_set1_epi64(((1 << 52) - q) as i64),
-            q2: _mm512_set1_epi64(2 * q as i64),
-            two: _mm512_set1_epi64(2),
-        };
-        let mut scratch = std::mem::MaybeUninit::<[__m512i; 256]>::uninit();
-        let scratch = scratch.as_mut_ptr().cast::<__m512i>();
         for j in 0..16 {
-            let mut x: [__m512i; 16] =
-                std::array::from_fn(|r| _mm512_cvtepu32_epi64(_mm256_loadu_si256(p.add(128 * r + 8 * j).cast())));
-            four_stages(k, &mut x, w, wq, node);
+            let mut x: [__m512i; 16] = std::array::from_fn(|r| *scratch.add(16 * r + j));
+            stages(k, &mut x, w, wq, node);
             for (r, v) in x.iter().enumerate() {
                 *scratch.add(16 * r + j) = *v;
             }
@@ -140,7 +169,7 @@ unsafe fn block(t: &NttTable, wide: &WideTwiddles, p: *mut u32, node: usize) {
         for b in 0..16 {
             let mut x: [__m512i; 16] = std::array::from_fn(|r| *scratch.add(16 * b + r));
             let node = 16 * node + b;
-            four_stages(k, &mut x, w, wq, node);
+            stages(k, &mut x, w, wq, node);
             let at = 16 * node;
             stage!(k, x, w, wq, first4, second4, |w: *const u64, i: usize| {
                 _mm512_permutexvar_epi64(spread4, _mm512_castsi128_si512(_mm_loadu_si128(w.add(at + 2 * i).cast())))
@@ -168,34 +197,30 @@ unsafe fn block(t: &NttTable, wide: &WideTwiddles, p: *mut u32, node: usize) {
 /// The CPU has AVX-512 F, DQ, BW, VL and IFMA; `x` holds N = 2^log_n ≥ 2^[`MIN_LOG_N`] elements and `t` is the table of that N.
 #[inline(always)]
 pub(super) unsafe fn ntt_forward(t: &NttTable, wide: &WideTwiddles, x: &mut [u32]) {
-    // SAFETY: the caller's promise; the first stages run on 32-bit lanes, depth first after the first pass.
+    // SAFETY: the caller's promise. Every vector of `scratch` is written by `widen` before `block` reads it.
     unsafe {
-        let (k, p, n) = (Lanes::<U32x16>::new(&t.modulus), x.as_mut_ptr(), 1usize << t.log_n);
-        // Eight streams at most: sixteen, a power of two apart, would evict one another from the first-level cache.
-        let first = (t.log_n - LOG_BLOCK).min(3);
-        let rest = t.log_n - LOG_BLOCK - first;
-        pass(k, t, p, n, 1, first);
-        let len = n >> first;
-        for g in 0..1usize << first {
-            let (p, node) = (p.add(len * g), (1usize << first) + g);
-            pass(k, t, p, len, node, rest);
-            for s in 0..1usize << rest {
-                block(t, wide, p.add(s << LOG_BLOCK), (node << rest) + s);
-            }
-        }
-    }
-}
-
-/// The first `stages` stages of a group of `len` coefficients, at most three.
-#[inline(always)]
-unsafe fn pass(k: Lanes<U32x16>, t: &NttTable, p: *mut u32, len: usize, node: usize, stages: u32) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match stages {
+        let (k, p, n) = (Constants::new(&t.modulus), x.as_mut_ptr(), 1usize << t.log_n);
+        let narrow = t.log_n.saturating_sub(LOG_WIDE);
+        let lanes = Lanes::<U32x16>::new(&t.modulus);
+        match narrow {
             0 => {}
-            1 => pass_forward::<U32x16, 2>(k, t, p, len, node),
-            2 => pass_forward::<U32x16, 4>(k, t, p, len, node),
-            _ => pass_forward::<U32x16, 8>(k, t, p, len, node),
+            1 => pass_forward::<U32x16, 2>(lanes, t, p, n, 1),
+            2 => pass_forward::<U32x16, 4>(lanes, t, p, n, 1),
+            _ => pass_forward::<U32x16, 8>(lanes, t, p, n, 1),
+        }
+        let mut scratch = Scratch::uninit();
+        let scratch = scratch.as_mut_ptr().cast::<__m512i>();
+        let first = t.log_n.min(LOG_WIDE) - LOG_BLOCK;
+        for part in 0..1usize << narrow {
+            let (p, node, len) = (p.add((n >> narrow) * part), (1usize << narrow) + part, n >> narrow);
+            match first {
+                1 => widen::<2>(k, wide, p, len, node, scratch),
+                2 => widen::<4>(k, wide, p, len, node, scratch),
+                _ => widen::<8>(k, wide, p, len, node, scratch),
+            }
+            for s in 0..1usize << first {
+                block(k, t, wide, scratch.add(s << (LOG_BLOCK - 3)), p.add(s << LOG_BLOCK), (node << first) + s);
+            }
         }
     }
 }
