@@ -1,4 +1,69 @@
 //! Training parts over candle: operations with fast backward passes, optimisers, seeding, checkpoints and the training loop.
 //!
-//! The lowest of Veilray's tool crates; `encoder` and `classifier` stand on it, it stands on none of ours.
-#![forbid(unsafe_code)]
+//! The lowest of Veilray's tool crates: `encoder` and `classifier` stand on it, it stands on none of ours. It holds what candle 0.11
+//! lacks or does slowly on a CPU:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ops`] | convolution and its transpose, group norm with SiLU, batch norm per basis term, upsampling, pooling, polynomials |
+//! | [`layers`] | the same with named parameters |
+//! | [`Params`], [`Init`] | parameters by name: seeded, loaded, frozen |
+//! | [`Optimiser`], [`Schedule`], [`Ema`] | Adam, AdamW, AMSGrad with savable state; learning rates; averaged weights |
+//! | [`Bundle`], [`State`] | what a checkpoint is made of, written atomically |
+//! | [`training`] | the loop: logs, evaluations, checkpoints; a killed run resumes to the same bits |
+//! | [`Rng`] | random numbers with a savable state |
+//! | [`memory`] | an allocator setting that spares page faults |
+//!
+//! Everything computed on a CPU in `f32` is the same, bit for bit, for any number of threads: work is cut by shape alone and partial
+//! sums are added in a fixed order. (candle's own matrix product, which [`layers::Linear`] uses, promises as much for one number of
+//! threads.) With the feature `cuda`, tensors may live on an NVIDIA card; the same functions then compose candle's operations
+//! ([`ops::composed`]).
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use veilray_nn::layers::{Conv2d, GroupNorm};
+//! use veilray_nn::ops::{self, Conv2dConfig};
+//! use veilray_nn::{Optimiser, OptimiserConfig, Params, Rng};
+//!
+//! # fn main() -> veilray_nn::Result<()> {
+//! let params = Params::seeded(1, &Device::Cpu);
+//! let scope = params.root().enter("encoder");
+//! let conv = Conv2d::new(&scope.enter("conv"), 1, 8, 3, Conv2dConfig::new(1, 1))?;
+//! let norm = GroupNorm::new(&scope.enter("norm"), 4, 8, 1e-5)?;
+//! let mut optimiser = Optimiser::new(OptimiserConfig::default(), &params)?;
+//!
+//! let image = Rng::new(1, "image").normal_tensor((2, 1, 16, 16), &Device::Cpu)?;
+//! let loss = ops::global_avg_pool2d(&norm.forward_silu(&conv.forward(&image)?)?)?.sqr()?.mean_all()?;
+//! let norm_of_gradients = optimiser.step(&loss.backward()?, 1.0)?;
+//! assert!(norm_of_gradients > 0.0);
+//! # Ok(())
+//! # }
+//! ```
+#![deny(unsafe_code)]
+
+mod bundle;
+mod ema;
+mod error;
+mod gemm;
+mod init;
+mod inplace;
+pub mod layers;
+pub mod memory;
+pub mod ops;
+mod optimiser;
+mod params;
+mod rng;
+mod schedule;
+mod scratch;
+mod state;
+pub mod training;
+
+pub use bundle::{Bundle, write_atomically};
+pub use ema::Ema;
+pub use error::{Error, Result};
+pub use init::Init;
+pub use optimiser::{Optimiser, OptimiserConfig, Rule};
+pub use params::{Buffer, Params, Scope};
+pub use rng::{Rng, RngState};
+pub use schedule::Schedule;
+pub use state::State;
