@@ -93,7 +93,7 @@ fn the_film_as_a_png_file_passes_the_gate_and_gives_its_canonical_image() {
     let read = read_bytes(&phantom.film().unwrap().to_png().unwrap(), &settings).unwrap();
     assert_eq!(read.report.warnings, []);
     assert_eq!(read.image, phantom.canonical().unwrap());
-    assert_eq!(read.image.values().len(), Canonical::SHAPE.iter().product());
+    assert_eq!(read.image.values().len(), Canonical::SHAPE.iter().product::<usize>());
 }
 
 #[test]

@@ -88,12 +88,19 @@ impl Bundle {
     /// # Errors
     /// A file that cannot be read or is no safetensors file.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        Self::from_bytes(path, &fs::read(path).map_err(Error::io("read", path))?, device)
+    }
+
+    /// [`Bundle::open`] of a file already read; `path` is what an error names.
+    ///
+    /// # Errors
+    /// Bytes of no safetensors file.
+    pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
         let refuse = |why: &dyn std::fmt::Display| Error::NotACheckpoint { path: path.into(), why: why.to_string() };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(&e))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| refuse(&e))?;
         let values = header.metadata().as_ref().and_then(|metadata| metadata.get(VALUES));
         let values = values.map_or(Ok(BTreeMap::new()), |json| serde_json::from_str(json)).map_err(|e| refuse(&e))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| refuse(&e))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| refuse(&e))?;
         let tensors = file.tensors().into_iter().map(|(name, view)| Ok((name, view.load(device)?))).collect::<Result<_>>()?;
         Ok(Self { tensors, values })
     }

@@ -113,6 +113,8 @@ pub struct Outcome {
     pub evaluation: Metrics,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// Wall time of all steps, before and after resuming, s.
+    pub seconds: f64,
 }
 
 /// What of the loop itself goes into a checkpoint.
@@ -202,7 +204,8 @@ impl<'a, T: Task> Run<'a, T> {
             }
         }
         progress.finish();
-        Ok(Outcome { steps: self.position.step, resumed_at: self.resumed_at, evaluation, stopped })
+        let seconds = self.seconds();
+        Ok(Outcome { steps: self.position.step, resumed_at: self.resumed_at, evaluation, stopped, seconds })
     }
 
     /// Seconds spent in this run before and after resuming.

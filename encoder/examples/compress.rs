@@ -1,0 +1,69 @@
+//! Compresses one image with a released encoder and says what that costs.
+//!
+//! ```text
+//! cargo run --release -p veilray-encoder --example compress -- [--json] [--model weights/encoder-f8] [--image FILE]
+//! ```
+//!
+//! Without an image it takes the phantom. `compress_ms` covers encoding, reconstruction and the comparison that warnings come from;
+//! `encode_ms` the encoding alone. Threads: `RAYON_NUM_THREADS`.
+
+use std::time::Instant;
+use veilray_encoder::evaluate::Times;
+use veilray_encoder::ingest::{Settings, read_file};
+use veilray_encoder::phantom::Phantom;
+use veilray_encoder::release::Released;
+
+const ROUNDS: usize = 20;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
+    let image = match after("--image") {
+        Some(path) => read_file(path.as_ref(), &Settings::default())?.image,
+        None => Phantom::default().canonical()?,
+    };
+    let start = Instant::now();
+    let encoder = Released::open(after("--model").map_or("weights/encoder-f8", String::as_str).as_ref())?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
+    let start = Instant::now();
+    let compressed = encoder.compress(&image)?;
+    let first_ms = start.elapsed().as_secs_f64() * 1e3;
+    let timed = |work: &dyn Fn() -> veilray_encoder::vqgan::Result<()>| {
+        let once = |_| {
+            let start = Instant::now();
+            work()?;
+            Ok(start.elapsed().as_secs_f64() * 1e3)
+        };
+        (0..ROUNDS).map(once).collect::<veilray_encoder::vqgan::Result<Vec<f64>>>().map(Times::of)
+    };
+    let compress_ms = timed(&|| encoder.compress(&image).map(drop))?;
+    let encode_ms = timed(&|| encoder.encode(std::slice::from_ref(&image)).map(drop))?;
+    let threads = std::env::var("RAYON_NUM_THREADS").ok();
+    let (name, latent) = (&encoder.manifest().name, encoder.manifest().latent);
+    if arguments.iter().any(|a| a == "--json") {
+        let line = serde_json::json!({
+            "model": name, "latent": latent, "threads": threads, "load_ms": load_ms, "first_ms": first_ms,
+            "compress_ms": compress_ms, "encode_ms": encode_ms, "peak_rss_mb": peak_rss_mb(),
+            "reconstruction_error": compressed.found.reconstruction_error, "warnings": compressed.warnings.len(),
+        });
+        println!("{line}");
+    } else {
+        let [c, h, w] = latent;
+        println!("{name}: 1 × 256 × 256 to {c} × {h} × {w}");
+        println!("  loading      {load_ms:8.1} ms");
+        println!("  first image  {first_ms:8.1} ms");
+        println!("  compressing  {:8.1} ms median, {:.1} ms 95th percentile", compress_ms.median, compress_ms.p95);
+        println!("  encoding     {:8.1} ms median, {:.1} ms 95th percentile", encode_ms.median, encode_ms.p95);
+        println!("  peak memory  {:8.1} MB", peak_rss_mb().unwrap_or(f64::NAN));
+        compressed.warnings.iter().for_each(|warning| println!("  {warning}"));
+    }
+    Ok(())
+}
+
+/// The process's largest resident size so far, MB (10^6 bytes), where Linux tells.
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}

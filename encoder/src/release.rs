@@ -1,0 +1,230 @@
+//! A released encoder: a folder with a manifest and weights, checked against each other when opened.
+//!
+//! ```no_run
+//! use veilray_encoder::ingest::{Settings, read_file};
+//! use veilray_encoder::release::Released;
+//! let encoder = Released::open("weights/encoder-f8".as_ref())?;
+//! let read = read_file("image.dcm".as_ref(), &Settings::default())?;
+//! let compressed = encoder.compress(&read.image)?;
+//! for warning in &compressed.warnings {
+//!     eprintln!("{warning}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::ingest::gate::{self, TrainingLimits};
+use crate::ingest::{Canonical, SIDE, Warning};
+use crate::vqgan::{Config, Error, Result, Vqgan};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use veilray_nn::{Bundle, Params, write_atomically};
+
+/// The manifest's file.
+pub const MANIFEST: &str = "manifest.toml";
+/// The weights' file.
+pub const WEIGHTS: &str = "encoder.safetensors";
+/// The format of the manifests this crate writes and reads.
+pub const FORMAT: u32 = 1;
+/// The name of the canonical form of [`crate::ingest`]: a change there that alters pixels needs a new one.
+pub const PREPROCESSING: &str = "canonical-1";
+
+/// What a released encoder is: `manifest.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format: u32,
+    /// The encoder's name, such as `encoder-f8`.
+    pub name: String,
+    /// The canonical form of the images it reads.
+    pub preprocessing: String,
+    /// Image side over latent side.
+    pub factor: usize,
+    /// The latent's channels, height and width.
+    pub latent: [usize; 3],
+    /// SHA-256 of the weights' file, hexadecimal.
+    pub weights_sha256: String,
+    /// What the validation images reached, with a margin: an image beyond is warned of.
+    pub limits: TrainingLimits,
+    /// What it was trained on.
+    pub training: Provenance,
+    /// Its shapes.
+    pub shapes: Config,
+}
+
+/// What an encoder was trained on and at what cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Data sets, train splits only, with their number of images.
+    pub data: BTreeMap<String, usize>,
+    /// Steps.
+    pub steps: u64,
+    /// Wall time of the training, s, on one machine.
+    pub seconds: f64,
+    /// Its threads.
+    pub threads: usize,
+    /// Trained values of encoder, decoder and projections.
+    pub parameters: usize,
+}
+
+/// A released encoder, ready to compress.
+#[derive(Clone)]
+pub struct Released {
+    manifest: Manifest,
+    digest: String,
+    net: Vqgan,
+}
+
+impl fmt::Debug for Released {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Released {{ {}, {} }}", self.manifest.name, self.digest)
+    }
+}
+
+/// A compressed image.
+#[derive(Clone, PartialEq)]
+pub struct Compressed {
+    /// The latent, [channel, height, width] row by row.
+    pub latent: Vec<f32>,
+    /// What the encoder found, in the units of the manifest's limits.
+    pub found: gate::Compressed,
+    /// Where it oversteps them.
+    pub warnings: Vec<Warning>,
+}
+
+impl fmt::Debug for Compressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Compressed {{ {} values not shown, {:?} }}", self.latent.len(), self.found)
+    }
+}
+
+impl Released {
+    /// Opens the folder `path` and checks that its parts belong together.
+    ///
+    /// # Errors
+    /// Files that are missing or not of this format, weights of another digest or shape.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = path.join(MANIFEST);
+        let text = std::fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+        let refuse = |why: String| Error::Release { path: file.clone(), why };
+        let manifest: Manifest = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+        if manifest.format != FORMAT || manifest.preprocessing != PREPROCESSING {
+            return Err(refuse(format!(
+                "format {} with {} is not {FORMAT} with {PREPROCESSING}; use the release of Veilray that belongs to these weights",
+                manifest.format, manifest.preprocessing
+            )));
+        }
+        manifest.shapes.check()?;
+        let latent = manifest.shapes.latent_shape(SIDE)?;
+        if latent != manifest.latent || manifest.factor != manifest.shapes.factor() {
+            return Err(refuse(format!("the shapes give a latent of {latent:?}, the manifest states {:?}", manifest.latent)));
+        }
+        let weights = path.join(WEIGHTS);
+        let bytes = std::fs::read(&weights).map_err(Error::io("read", &weights))?;
+        let found = hex_digest(&bytes);
+        if found != manifest.weights_sha256 {
+            return Err(Error::Release {
+                path: weights,
+                why: format!("SHA-256 is {found}, the manifest wants {}; fetch the folder again", manifest.weights_sha256),
+            });
+        }
+        let params = Params::frozen(Bundle::from_bytes(&weights, &bytes, &Device::Cpu)?.into_tensors(), &Device::Cpu);
+        let net = Vqgan::new(&params, &manifest.shapes)?;
+        params.expect_all_taken()?;
+        Ok(Self { manifest, digest: hex_digest(text.as_bytes()), net })
+    }
+
+    /// Writes a release to the folder `path`; the manifest's digest of the weights is filled in.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn write(path: &Path, mut manifest: Manifest, weights: &BTreeMap<String, Tensor>) -> Result<()> {
+        std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
+        let mut bundle = Bundle::new();
+        bundle.put_tensors("", weights);
+        let file = path.join(WEIGHTS);
+        bundle.save(&file)?;
+        manifest.weights_sha256 = hex_digest(&std::fs::read(&file).map_err(Error::io("read", &file))?);
+        let manifest_file = path.join(MANIFEST);
+        let text =
+            toml::to_string_pretty(&manifest).map_err(|e| Error::Release { path: manifest_file.clone(), why: e.to_string() })?;
+        Ok(write_atomically(&manifest_file, text.as_bytes())?)
+    }
+
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the manifest's file, hexadecimal: it stands for the manifest and the weights.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Vqgan {
+        &self.net
+    }
+
+    /// The images as a tensor [n, image channel, 256, 256].
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn tensor(&self, images: &[Canonical]) -> Result<Tensor> {
+        let values: Vec<f32> = images.iter().flat_map(|image| image.values().iter().copied()).collect();
+        let grey = Tensor::from_vec(values, (images.len(), 1, SIDE, SIDE), &Device::Cpu)?;
+        let channels = self.manifest.shapes.image_channels;
+        Ok(if channels == 1 { grey } else { grey.repeat((1, channels, 1, 1))? })
+    }
+
+    /// The latents of `images`, [n, channel, height, width] row by row.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn encode(&self, images: &[Canonical]) -> Result<Vec<f32>> {
+        Ok(self.net.encode(&self.tensor(images)?)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// The image of a latent.
+    ///
+    /// # Errors
+    /// [`Error::Release`] for a latent of another size.
+    pub fn decode(&self, latent: &[f32]) -> Result<Canonical> {
+        let [c, h, w] = self.manifest.latent;
+        if latent.len() != c * h * w {
+            let why = format!("a latent has {} values, {} came", c * h * w, latent.len());
+            return Err(Error::Release { path: self.manifest.name.clone().into(), why });
+        }
+        let latent = Tensor::from_slice(latent, (1, c, h, w), &Device::Cpu)?;
+        let grey = self.net.decode(&latent)?.get(0)?.mean(0)?.flatten_all()?.to_vec1()?;
+        Canonical::from_values(grey).map_err(|e| Error::Data { why: e.to_string() })
+    }
+
+    /// Compresses one image, and compares it with its reconstruction and the latent with the training images'.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn compress(&self, image: &Canonical) -> Result<Compressed> {
+        let latent = self.encode(std::slice::from_ref(image))?;
+        let output = self.decode(&latent)?;
+        let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+        let squares: f64 = image.values().iter().zip(output.values()).map(square).sum();
+        let found = gate::Compressed {
+            reconstruction_error: squares / image.values().len() as f64,
+            latent_min: f64::from(latent.iter().copied().fold(f32::INFINITY, f32::min)),
+            latent_max: f64::from(latent.iter().copied().fold(f32::NEG_INFINITY, f32::max)),
+        };
+        let warnings = gate::far_from_training(&found, &self.manifest.limits);
+        Ok(Compressed { latent, found, warnings })
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn hex_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,78 @@
+//! Why an autoencoder was refused.
+
+use std::path::{Path, PathBuf};
+
+/// This module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a configuration, an image or a released encoder was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration that cannot be built.
+    #[error("encoder configuration: {why}")]
+    Config {
+        /// What is wrong and what was wanted.
+        why: String,
+    },
+    /// An image of another number of channels.
+    #[error("the encoder reads images of {wanted} channels, {found} came")]
+    Image {
+        /// Channels of the configuration.
+        wanted: usize,
+        /// Channels that came.
+        found: usize,
+    },
+    /// A side that the compression factor does not divide.
+    #[error("an image side of {found} pixels is not a multiple of the compression factor {factor}; pad or resize it")]
+    Side {
+        /// The side.
+        found: usize,
+        /// f.
+        factor: usize,
+    },
+    /// A released encoder whose parts do not belong together.
+    #[error("{}: {why}", path.display())]
+    Release {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// Training data that cannot be used.
+    #[error("training data: {why}")]
+    Data {
+        /// What is wrong and what was wanted.
+        why: String,
+    },
+    /// A tensor operation, a checkpoint or a training run was refused.
+    #[error(transparent)]
+    Network(#[from] veilray_nn::Error),
+    /// A measure of image quality was refused.
+    #[error(transparent)]
+    Metric(#[from] crate::metrics::Error),
+    /// A file could not be read or written.
+    #[error("could not {doing} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Network(error.into())
+    }
+}
+
+impl Error {
+    /// For `map_err`: an [`Error::Io`] on `path`.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
