@@ -31,7 +31,7 @@ fn row(i: usize) -> Row {
         file: format!("images/{:04}.png", i / 2),
         split: Split::ALL[i % 3],
         patient_id: format!("patient {}", i / 7),
-        labels: vec![(i % 2) as u8, if i % 5 == 0 { UNKNOWN } else { 0 }],
+        labels: vec![(i % 2) as u8, if i.is_multiple_of(5) { UNKNOWN } else { 0 }],
         extra: vec![["PA", "AP", ""][i % 3].into(), format!("{} yéars", i % 90)],
         flipped: i % 2 == 1,
     }
@@ -184,6 +184,7 @@ fn a_run_with_other_settings_is_refused_and_says_what_differs() {
     for (other, difference) in cases {
         let error = Writer::open(&path, &other).unwrap_err();
         assert!(matches!(error, Error::OtherRun { what, .. } if what == difference), "{error}");
+        assert!(!path.with_file_name("latents.h5.parts").exists());
     }
     assert_holds(&path, 3);
 }

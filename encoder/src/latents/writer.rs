@@ -159,6 +159,16 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// A folder of parts without parts is not left behind.
+    fn drop(&mut self) {
+        let parts = parts_folder(&self.path);
+        if fs::read_dir(&parts).is_ok_and(|entries| entries.count() == 1) {
+            let _ = fs::remove_dir_all(&parts);
+        }
+    }
+}
+
 /// The latents of a stored file, block by block.
 fn blocks(path: &Path) -> impl Iterator<Item = Result<Vec<f32>>> {
     let (reader, refused) = match Reader::open(path) {

@@ -1,4 +1,32 @@
 //! `veilray-sweep`: the researcher's experiments.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use veilray_sweep::{encode, evaluate_encoder, output, train_classifier, train_encoder};
+
+/// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
+#[derive(Parser)]
+#[command(version, after_help = output::EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    TrainEncoder(train_encoder::Args),
+    EvaluateEncoder(evaluate_encoder::Args),
+    Encode(encode::Args),
+    TrainClassifier(train_classifier::Args),
+}
+
+fn main() -> ExitCode {
+    veilray_nn::memory::keep_pages();
+    match Cli::parse().command {
+        Command::TrainEncoder(args) => output::end(train_encoder::run(&args), args.json),
+        Command::EvaluateEncoder(args) => output::end(evaluate_encoder::run(&args), args.json),
+        Command::Encode(args) => output::end(encode::run(&args), args.json),
+        Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
+    }
+}

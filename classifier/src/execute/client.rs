@@ -1,0 +1,63 @@
+//! The client's two steps around a circuit: an image's values into ciphertexts, the reply into logits.
+
+use super::ExecuteError;
+use crate::pack::PackedCircuit;
+use veilray_he::{Ciphertext, Decryptor, Encoder, Encryptor, Params};
+
+/// What a reply must look like to be believed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Largest |logit|; beyond, the image has left the range that the network was trained for.
+    pub logit: f64,
+    /// Largest value in a slot that should hold zero, or difference between two copies of a logit.
+    pub stray: f64,
+    /// Bits behind the binary point that decryption keeps.
+    pub precision_bits: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { logit: 64.0, stray: 0.02, precision_bits: 16 }
+    }
+}
+
+/// Encrypts an image's values, given as [channel, height, width] row by row, as the circuit wants them.
+///
+/// # Errors
+/// Another number of values than the network's input has; what the engine refuses.
+pub fn encrypt(
+    circuit: &PackedCircuit,
+    params: &Params,
+    encryptor: &Encryptor<'_>,
+    image: &[f64],
+) -> Result<Vec<Ciphertext>, ExecuteError> {
+    if let Some(index) = image.iter().position(|v| !v.is_finite()) {
+        return Err(ExecuteError::NotFinite { index });
+    }
+    let encoder = Encoder::new(params);
+    let encrypt = |slots: Vec<f64>| Ok(encryptor.encrypt(&encoder.encode_at(&slots, circuit.level(), params.scale())?)?);
+    circuit.input().pack(image).into_iter().map(encrypt).collect()
+}
+
+/// The logits of a reply.
+///
+/// # Errors
+/// [`ExecuteError::Stray`] or [`ExecuteError::Logit`] for a reply that cannot be the network's answer to a sound image: it was computed
+/// under other keys, tampered with, or the image left the network's range.
+pub fn read(
+    circuit: &PackedCircuit,
+    decryptor: &Decryptor<'_>,
+    reply: &Ciphertext,
+    bounds: &Bounds,
+) -> Result<Vec<f64>, ExecuteError> {
+    let slots = decryptor.decrypt(reply, bounds.precision_bits)?;
+    let (logits, stray) = circuit.logits(&slots);
+    // A value that is not a number fails too.
+    if stray.is_nan() || stray > bounds.stray {
+        return Err(ExecuteError::Stray { found: stray, bound: bounds.stray });
+    }
+    match logits.iter().copied().find(|logit| logit.is_nan() || logit.abs() > bounds.logit) {
+        Some(found) => Err(ExecuteError::Logit { found, bound: bounds.logit }),
+        None => Ok(logits),
+    }
+}

@@ -1,0 +1,63 @@
+//! Why a circuit was not executed or its result not believed.
+
+use crate::schedule::ScheduleError;
+
+/// Why a circuit was not executed or its result not believed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// The circuit does not fit the parameters.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] veilray_he::Error),
+    /// Another number of ciphertexts.
+    #[error("{wanted} ciphertexts are needed, {found} came; encrypt the image for this model")]
+    Input {
+        /// Of the layout.
+        wanted: usize,
+        /// That came.
+        found: usize,
+    },
+    /// An input of another level or scale.
+    #[error(
+        "the input must be at level {wanted_level} and scale 2^{wanted_scale:.3}, it is at {found_level} and 2^{found_scale:.3}; encrypt the image for this model"
+    )]
+    Place {
+        /// Level of the circuit's input.
+        wanted_level: usize,
+        /// log2 of the parameters' scale.
+        wanted_scale: f64,
+        /// Level that came.
+        found_level: usize,
+        /// log2 of the scale that came.
+        found_scale: f64,
+    },
+    /// A value that is infinite or not a number.
+    #[error("value {index} of the latent is not finite; compress the image again")]
+    NotFinite {
+        /// Its index.
+        index: usize,
+    },
+    /// A slot that should hold zero does not.
+    #[error(
+        "a slot that should hold 0 is off by {found:.4}, more than {bound}: the reply is not this model's answer under these keys"
+    )]
+    Stray {
+        /// Largest deviation.
+        found: f64,
+        /// The bound.
+        bound: f64,
+    },
+    /// A logit beyond the contract.
+    #[error(
+        "a logit of {found:.2} is beyond {bound}: the image left the range that the model was trained for, so its answer means nothing"
+    )]
+    Logit {
+        /// The logit.
+        found: f64,
+        /// The bound.
+        bound: f64,
+    },
+}

@@ -1,0 +1,33 @@
+//! How good a multi-label classifier is: ranking, decisions, calibration, and how sure one can be of each figure.
+//!
+//! Scores and labels of a split are one [`Scored`] table [image, label]; everything here is computed from it:
+//!
+//! | figure | is |
+//! |---|---|
+//! | [`roc_auc`], [`average_precision`] | of one label, ties counted exactly |
+//! | [`Evaluation`] | of a split: per label, and macro, micro and weighted means, optionally with bootstrap intervals |
+//! | [`by_stratum`] | the same within each value of a column, such as the view (PA, AP) |
+//! | [`Thresholds`] | decisions: the thresholds that are best for F1 on one split, and what they give on another |
+//! | [`OperatingPoint`], [`SplitReport`] | what validation chooses, and all figures of a split together |
+//! | [`Temperature`], [`Calibration`] | whether a probability of 0.3 comes true three times in ten |
+//!
+//! A label that a split holds in one class only has no AUC: it is reported as undefined and left out of the means. Labels of
+//! [`UNKNOWN`] are left out of everything.
+
+mod bootstrap;
+mod calibration;
+mod decision;
+mod error;
+mod evaluation;
+mod ranking;
+mod report;
+mod scored;
+
+pub use bootstrap::{Bootstrap, Interval};
+pub use calibration::{Bin, Calibration, Temperature};
+pub use decision::{Decisions, LabelDecisions, Thresholds};
+pub use error::{Error, Result};
+pub use evaluation::{Evaluation, Figure, LabelEvaluation, Means, by_stratum};
+pub use ranking::{average_precision, roc_auc};
+pub use report::{OperatingPoint, SplitReport};
+pub use scored::{Scored, UNKNOWN};

@@ -1,0 +1,270 @@
+//! Where a tensor's values lie in ciphertexts and slots.
+
+use super::PackError;
+use crate::spec::Shape;
+use std::fmt;
+
+/// What one bit of an address says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The next bit of the channel.
+    Channel,
+    /// The next bit of the row.
+    Row,
+    /// The next bit of the column.
+    Column,
+    /// Nothing.
+    Free,
+}
+
+/// Addresses of the values of a tensor: each bit of an address is a bit of channel, row or column, or free. The low bits are the slot,
+/// those beyond the number of slots the ciphertext.
+///
+/// One scheme covers dense and multiplexed packing: a stride frees the low bits of row and column in place, and other channels may take
+/// them. Slots whose address has a free bit set hold the same values again where that bit is at or above the period, unspecified ones
+/// where it is below; unless the layout is clean, when they hold zeros.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Layout {
+    shape: Shape,
+    log_slots: u32,
+    places: Vec<Place>,
+    period: usize,
+    clean: bool,
+    /// Addresses of the channels, rows and columns, added up for a value's.
+    channels: Vec<usize>,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+}
+
+impl Layout {
+    /// A layout by its bits, lowest first; each axis takes its bits in order.
+    ///
+    /// # Errors
+    /// [`PackError::Layout`] if an axis has fewer bits than it needs, or there are fewer bits than slots.
+    pub fn new(shape: Shape, log_slots: u32, places: Vec<Place>) -> Result<Self, PackError> {
+        let mut slot_bits = places.iter().take(log_slots as usize);
+        let used = slot_bits.rposition(|p| *p != Place::Free).map_or(0, |top| top + 1);
+        Self::with_period(shape, log_slots, places, 1 << used, false)
+    }
+
+    fn with_period(shape: Shape, log_slots: u32, places: Vec<Place>, period: usize, clean: bool) -> Result<Self, PackError> {
+        let axis = |place: Place, extent: usize| {
+            let bits: Vec<usize> = places.iter().enumerate().filter(|(_, p)| **p == place).map(|(i, _)| 1 << i).collect();
+            let address = |v: usize| bits.iter().enumerate().filter(|(j, _)| v >> j & 1 == 1).map(|(_, bit)| bit).sum();
+            let fits = bits.len() >= bits_for(extent) as usize && bits.len() < usize::BITS as usize / 2;
+            fits.then(|| (0..extent).map(address).collect::<Vec<usize>>())
+        };
+        let axes = (axis(Place::Channel, shape.channels), axis(Place::Row, shape.height), axis(Place::Column, shape.width));
+        match axes {
+            (Some(channels), Some(rows), Some(columns)) if places.len() >= log_slots as usize && log_slots < 31 => {
+                Ok(Self { shape, log_slots, places, period, clean, channels, rows, columns })
+            }
+            _ => Err(PackError::Layout { shape, slots: 1 << log_slots.min(31), bits: places.len() }),
+        }
+    }
+
+    /// Columns, then rows, then channels, dense.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn dense(shape: Shape, log_slots: u32) -> Result<Self, PackError> {
+        let axis = |place: Place, extent: usize| std::iter::repeat_n(place, bits_for(extent) as usize);
+        let columns = axis(Place::Column, shape.width);
+        let mut places: Vec<Place> =
+            columns.chain(axis(Place::Row, shape.height)).chain(axis(Place::Channel, shape.channels)).collect();
+        places.resize(places.len().max(log_slots as usize), Place::Free);
+        Self::new(shape, log_slots, places)
+    }
+
+    /// The layout of a smaller tensor that lies in this one's places without the lowest `rows` and `columns` bits of those axes: where the
+    /// corners of windows are. Bits that are no longer needed are free, those of ciphertexts go.
+    pub(super) fn without_low_bits(&self, shape: Shape, rows: u32, columns: u32) -> Result<Self, PackError> {
+        let mut seen = [0; 2];
+        let mut strip = |(i, place): (usize, &Place)| {
+            let [y, x] = &mut seen;
+            let (count, low, extent) = match place {
+                Place::Row => (y, rows, shape.height),
+                Place::Column => (x, columns, shape.width),
+                _ => return Some(*place),
+            };
+            *count += 1;
+            let keeps = *count > low && *count <= low + bits_for(extent);
+            if keeps { Some(*place) } else { (i < self.log_slots as usize).then_some(Place::Free) }
+        };
+        let places = self.places.iter().enumerate().filter_map(&mut strip).collect();
+        Self::with_period(shape, self.log_slots, places, self.period, false)
+    }
+
+    /// The layout of one value per channel where this layout has row and column 0; the slots between hold zeros.
+    pub(super) fn channels_only(&self) -> Result<Self, PackError> {
+        let only = |p: &Place| if *p == Place::Channel { *p } else { Place::Free };
+        let (slots, blocks) = self.places.split_at_checked(self.log_slots as usize).unwrap_or((&self.places, &[]));
+        let blocks = blocks.iter().filter(|p| **p == Place::Channel);
+        let places: Vec<Place> = slots.iter().map(only).chain(blocks.copied()).collect();
+        let mut out = Self::new(Shape::flat(self.shape.channels), self.log_slots, places)?;
+        out.clean = true;
+        Ok(out)
+    }
+
+    /// The same layout whose free slots below the period hold zeros.
+    pub(super) fn cleaned(mut self) -> Self {
+        self.clean = true;
+        self
+    }
+
+    /// Extents of the tensor.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Slots of a ciphertext.
+    pub fn slots(&self) -> usize {
+        1 << self.log_slots
+    }
+
+    /// The bits of an address, lowest first.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Slots after which the values repeat; a power of two.
+    pub fn period(&self) -> usize {
+        self.period
+    }
+
+    /// Whether slots that hold no value hold zero.
+    pub fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Number of ciphertexts.
+    pub fn blocks(&self) -> usize {
+        let last = |axis: &[usize]| axis.iter().copied().max().unwrap_or(0);
+        let top = last(&self.channels) | last(&self.rows) | last(&self.columns);
+        (top >> self.log_slots) + 1
+    }
+
+    /// Whether every ciphertext up to the last holds values.
+    pub(super) fn is_gapless(&self) -> bool {
+        let parts = |axis: &[usize]| axis.iter().map(|a| a >> self.log_slots).collect::<std::collections::BTreeSet<_>>().len();
+        parts(&self.channels) * parts(&self.rows) * parts(&self.columns) == self.blocks()
+    }
+
+    /// Address of a value by its place in the tensor: slot + slots · ciphertext.
+    pub fn address(&self, index: usize) -> usize {
+        let (c, y, x) = self.shape.position(index);
+        let of = |axis: &[usize], v: usize| axis.get(v).copied().unwrap_or(0);
+        of(&self.channels, c) + of(&self.rows, y) + of(&self.columns, x)
+    }
+
+    /// Addresses of every channel, row and column, which add up to those of values.
+    pub(super) fn axes(&self) -> [&[usize]; 3] {
+        [&self.channels, &self.rows, &self.columns]
+    }
+
+    /// Steps of the free slot bits below the period, ascending.
+    pub(super) fn gaps(&self) -> Vec<usize> {
+        let bits = self.places.iter().take(self.log_slots as usize).enumerate();
+        bits.filter(|(i, p)| **p == Place::Free && 1 << i < self.period).map(|(i, _)| 1 << i).collect()
+    }
+
+    /// Steps of an axis' slot bits, lowest first; bits beyond the slots are missing.
+    pub(super) fn steps(&self, place: Place) -> Vec<usize> {
+        let bits = self.places.iter().take(self.log_slots as usize).enumerate();
+        bits.filter(|(_, p)| **p == place).map(|(i, _)| 1 << i).collect()
+    }
+
+    /// Steps of the slot bits among an axis' lowest `count` bits.
+    pub(super) fn low_steps(&self, place: Place, count: u32) -> Vec<usize> {
+        let bits = self.places.iter().enumerate().filter(|(_, p)| **p == place).take(count as usize);
+        bits.filter(|(i, _)| *i < self.log_slots as usize).map(|(i, _)| 1 << i).collect()
+    }
+
+    /// The slots of each ciphertext that hold those values, repeated after every period; zero elsewhere.
+    #[must_use]
+    pub fn pack(&self, values: &[f64]) -> Vec<Vec<f64>> {
+        let mut out = vec![vec![0.0; self.slots()]; self.blocks()];
+        for (index, value) in values.iter().enumerate().take(self.shape.len()) {
+            let address = self.address(index);
+            let (block, slot) = (address / self.slots(), address % self.slots());
+            for copy in (slot..self.slots()).step_by(self.period) {
+                if let Some(place) = out.get_mut(block).and_then(|b| b.get_mut(copy)) {
+                    *place = *value;
+                }
+            }
+        }
+        out
+    }
+
+    /// The values in those slots, in the tensor's order; missing slots count as zero.
+    #[must_use]
+    pub fn unpack(&self, blocks: &[Vec<f64>]) -> Vec<f64> {
+        let value = |index: usize| {
+            let address = self.address(index);
+            blocks.get(address / self.slots()).and_then(|b| b.get(address % self.slots())).copied().unwrap_or(0.0)
+        };
+        (0..self.shape.len()).map(value).collect()
+    }
+}
+
+impl fmt::Display for Layout {
+    /// The bits, lowest first: `c`, `y`, `x` or `-`; a bar where the ciphertext's begin.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, place) in self.places.iter().enumerate() {
+            if i == self.log_slots as usize {
+                f.write_str("|")?;
+            }
+            f.write_str(match place {
+                Place::Channel => "c",
+                Place::Row => "y",
+                Place::Column => "x",
+                Place::Free => "-",
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Bits that tell `extent` values apart.
+pub(super) fn bits_for(extent: usize) -> u32 {
+    extent.next_power_of_two().trailing_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Place::{Channel as C, Column as X, Free as F, Row as Y};
+
+    #[test]
+    fn values_come_back_from_their_slots_and_repeat() {
+        let shape = Shape::new(3, 4, 2);
+        for places in [vec![X, Y, Y, C, C, F], vec![C, F, X, Y, C, Y], vec![F, X, Y, C, Y, C, C], vec![C, X, Y, Y, C, F, F]] {
+            let layout = Layout::new(shape, 4, places).unwrap();
+            let values: Vec<f64> = (1..=24).map(f64::from).collect();
+            let blocks = layout.pack(&values);
+            assert_eq!(layout.unpack(&blocks), values, "{layout}");
+            for block in blocks {
+                assert!((0..16).all(|i| block[i] == block[i % layout.period()]), "{layout}");
+            }
+        }
+    }
+
+    #[test]
+    fn dense_is_the_order_of_the_tensor_and_narrow_layouts_are_refused() {
+        let layout = Layout::dense(Shape::new(4, 2, 8), 7).unwrap();
+        assert!((0..64).all(|i| layout.address(i) == i));
+        assert_eq!((layout.to_string().as_str(), layout.period(), layout.blocks()), ("xxxycc-", 64, 1));
+        assert_eq!(Layout::dense(Shape::new(4, 2, 8), 5).unwrap().to_string(), "xxxyc|c");
+        assert!(Layout::new(Shape::new(4, 2, 8), 7, vec![X, X, Y, C, C, F, F]).is_err());
+        assert!(Layout::new(Shape::new(2, 1, 1), 3, vec![C, F]).is_err());
+    }
+
+    #[test]
+    fn corners_of_windows_lie_where_the_low_bits_are_zero() {
+        let layout = Layout::new(Shape::new(2, 8, 8), 8, vec![X, X, X, Y, Y, Y, C, F]).unwrap();
+        let corners = layout.without_low_bits(Shape::new(2, 4, 2), 1, 2).unwrap();
+        assert_eq!((corners.to_string().as_str(), corners.period()), ("--x-yyc-", 128));
+        assert_eq!(corners.address(Shape::new(2, 4, 2).index(1, 3, 1)), 64 + 32 + 16 + 4);
+        assert_eq!(layout.channels_only().unwrap().to_string(), "------c-");
+    }
+}

@@ -1,0 +1,105 @@
+//! How the diagonals of a linear map are split into rotations: the choice between time and keys.
+
+use super::cost::{CostModel, LevelCost};
+use super::diagonals::{self, Marks};
+use super::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How diagonals are split into three rotations, index = giant + copy + baby: baby below `width`, copy a multiple of it below `stride`, giant
+/// a multiple of that. Fewer keys than with two: of n diagonals about 3·n^(1/3) instead of 2·n^(1/2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steps {
+    /// Pass it to [`veilray_he::LinearTransform::with_scale`].
+    pub width: usize,
+    /// A multiple of `width`; equal to it where the input is not copied.
+    pub stride: usize,
+}
+
+impl Steps {
+    /// The baby step, the copy and the giant step of a diagonal.
+    pub fn of(self, diagonal: usize) -> [usize; 3] {
+        let (baby, below) = (diagonal % self.width.max(1), diagonal % self.stride.max(1));
+        [baby, below - baby, diagonal - below]
+    }
+}
+
+impl PackedCircuit {
+    /// The steps of every map: each in turn gets those that cost least, keys that others need being free.
+    pub(super) fn choose_steps(&mut self, costs: &CostModel) {
+        let maps: Vec<usize> =
+            (0..self.nodes.len()).filter(|i| matches!(self.nodes.get(*i).map(|n| &n.op), Some(PackedOp::Linear(_)))).collect();
+        for round in 0..3 {
+            for at in &maps {
+                // In the first round maps further on have no steps yet.
+                let counts = |i: usize| i != *at && (round > 0 || i < *at || !maps.contains(&i));
+                let mut others: BTreeMap<usize, usize> = BTreeMap::new();
+                for (_, node) in self.nodes.iter().enumerate().filter(|(i, _)| counts(*i)) {
+                    for (steps, level) in self.node_rotations(node) {
+                        let known = others.entry(steps).or_insert(level);
+                        *known = level.max(*known);
+                    }
+                }
+                if let Some(PackedNode { op: PackedOp::Linear(map), depth, .. }) = self.nodes.get_mut(*at) {
+                    let steps = map.cheapest_steps(self.level.saturating_sub(*depth) + 1, costs, &others);
+                    map.set_steps(steps);
+                }
+            }
+        }
+    }
+}
+
+impl PackedLinear {
+    /// The steps that cost least with the keys they add, where `known` rotations have keys up to their levels anyway.
+    fn cheapest_steps(&self, level: usize, costs: &CostModel, known: &BTreeMap<usize, usize>) -> Steps {
+        let cost = costs.at(level);
+        let megabytes = |steps: usize| match known.get(&steps) {
+            Some(had) if *had >= level => 0.0,
+            Some(had) => cost.key_megabytes - costs.at(*had).key_megabytes,
+            None => cost.key_megabytes,
+        };
+        let price = |steps: Steps| {
+            let keys: f64 = self.rotations_at(steps).into_iter().map(megabytes).sum();
+            self.steps_ms(steps, &cost) + costs.ms_per_key_megabyte * keys
+        };
+        let widths: Vec<usize> = diagonals::widths(self.period()).collect();
+        let multiple = |width: usize| widths.iter().copied().filter(move |stride| stride % width == 0);
+        let all = widths.iter().flat_map(|width| multiple(*width).map(|stride| Steps { width: *width, stride }));
+        let priced = all.map(|steps| (steps, price(steps)));
+        priced.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Steps { width: 1, stride: 1 }, |(steps, _)| steps)
+    }
+
+    /// What it costs at a level, but for the folds, which are rotations one level below; milliseconds.
+    pub fn ms(&self, cost: &LevelCost) -> f64 {
+        let products = cost.diagonal * self.diagonal_count() as f64;
+        products + cost.output * self.output().blocks() as f64 + self.steps_ms(self.steps(), cost)
+    }
+
+    /// What baby steps, copies, giant steps and decompositions cost.
+    fn steps_ms(&self, steps: Steps, cost: &LevelCost) -> f64 {
+        let (mut babies, mut parts) = (0usize, 0usize);
+        let (mut copies, mut giants) = (BTreeSet::new(), BTreeSet::new());
+        let (mut below, mut above) = (Marks::new(self.period()), Marks::new(self.period()));
+        for (t, term) in self.terms().iter().enumerate() {
+            for ((o, i), diagonals) in term.blocks() {
+                below.clear();
+                above.clear();
+                let mut own = BTreeSet::new();
+                for diagonal in diagonals {
+                    let [baby, copy, giant] = steps.of(*diagonal);
+                    if below.mark(copy + baby) {
+                        babies += usize::from(baby != 0);
+                        own.insert(copy);
+                    }
+                    if above.mark(giant) && giant != 0 {
+                        giants.insert((*o, giant));
+                    }
+                }
+                parts += own.len();
+                copies.extend(own.into_iter().filter(|copy| *copy != 0).map(|copy| (t, *i, copy)));
+            }
+        }
+        let sources = copies.iter().map(|(t, i, _)| (*t, *i)).collect::<BTreeSet<_>>().len();
+        let [babies, parts, copies, giants, sources] = [babies, parts, copies.len(), giants.len(), sources].map(|n| n as f64);
+        cost.baby * (babies + copies) + cost.output * copies + cost.input * (parts + sources) + cost.giant * giants
+    }
+}

@@ -1,0 +1,255 @@
+//! A released classifier: a folder with a manifest, a network and its weights, checked against each other when opened.
+
+use crate::metrics::OperatingPoint;
+use crate::spec::{NetworkSpec, SpecError};
+use crate::train::RangeContract;
+use crate::weights::{Weights, WeightsError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use veilray_he::{Params, ParamsLiteral};
+use veilray_nn::write_atomically;
+
+/// The manifest's file.
+pub const MANIFEST: &str = "manifest.toml";
+/// The network's file.
+pub const NETWORK: &str = "network.toml";
+/// The weights' file.
+pub const WEIGHTS: &str = "model.safetensors";
+/// The format of the manifests this crate writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// This module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a released classifier was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that cannot be read or written.
+    #[error("cannot {doing} {}: {why}", path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// A manifest that cannot be understood or contradicts the network.
+    #[error("{}: {why}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A file of another digest than the manifest's.
+    #[error("{} has SHA-256 {found}, the manifest wants {wanted}; fetch the folder again", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// In the manifest.
+        wanted: String,
+        /// Of the file.
+        found: String,
+    },
+    /// The network.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The parameter set.
+    #[error(transparent)]
+    Params(#[from] veilray_he::Error),
+}
+
+/// What a released classifier is: `manifest.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format: u32,
+    /// The model's name, such as `nih14-f8`.
+    pub name: String,
+    /// The encoder whose latents it reads.
+    pub encoder: String,
+    /// SHA-256 of that encoder's manifest, which in turn names its weights and preprocessing.
+    pub encoder_sha256: String,
+    /// The parameter set that it is evaluated under.
+    pub params: String,
+    /// SHA-256 of the network's file.
+    pub network_sha256: String,
+    /// SHA-256 of the weights' file.
+    pub weights_sha256: String,
+    /// Images that it was trained on, by data set; train splits only.
+    pub data: BTreeMap<String, usize>,
+    /// Temperature and thresholds, chosen on the validation split.
+    pub operating_point: OperatingPoint,
+    /// How far the values between layers reached on the validation split.
+    pub range: RangeContract,
+}
+
+/// A released classifier whose parts belong together.
+#[derive(Debug, Clone)]
+pub struct Model {
+    manifest: Manifest,
+    digest: String,
+    spec: NetworkSpec,
+    weights: Weights,
+    params: Params,
+}
+
+impl Model {
+    /// Opens the folder `path`.
+    ///
+    /// # Errors
+    /// Files that are missing or not of this format, of another digest than the manifest's, or that do not fit each other.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = path.join(MANIFEST);
+        let text = read(&file)?;
+        let refuse = |why: String| Error::Manifest { path: file.clone(), why };
+        let utf8 = std::str::from_utf8(&text).map_err(|e| refuse(e.to_string()))?;
+        let manifest: Manifest = toml::from_str(utf8).map_err(|e| refuse(e.to_string()))?;
+        if manifest.format != FORMAT {
+            let why =
+                format!("format {} is not {FORMAT}; use the release of Veilray that belongs to this model", manifest.format);
+            return Err(refuse(why));
+        }
+        let network = path.join(NETWORK);
+        let bytes = checked(&network, &manifest.network_sha256)?;
+        let utf8 = std::str::from_utf8(&bytes).map_err(|e| SpecError::Toml { why: e.to_string() })?;
+        let spec = NetworkSpec::from_toml(utf8)?;
+        let weights = Weights::from_safetensors(&checked(&path.join(WEIGHTS), &manifest.weights_sha256)?)?;
+        weights.check(&spec)?;
+        let labels = &manifest.operating_point.thresholds;
+        if labels.labels.len() != spec.labels || labels.values.len() != spec.labels {
+            let (names, values) = (labels.labels.len(), labels.values.len());
+            return Err(refuse(format!(
+                "the network gives {} logits, the manifest {names} labels, {values} thresholds",
+                spec.labels
+            )));
+        }
+        let params = ParamsLiteral::named(&manifest.params)?.check()?;
+        Ok(Self { digest: digest(&text), manifest, spec, weights, params })
+    }
+
+    /// Writes a release to the folder `path`; the digests of network and weights are filled in.
+    ///
+    /// # Errors
+    /// Weights that are not the network's, a folder that cannot be written to.
+    pub fn write(path: &Path, mut manifest: Manifest, spec: &NetworkSpec, weights: &Weights) -> Result<()> {
+        weights.check(spec)?;
+        let failed = |doing, path: &Path, why: String| Error::File { doing, path: path.into(), why };
+        std::fs::create_dir_all(path).map_err(|e| failed("create", path, e.to_string()))?;
+        let (network, bytes) = (spec.to_toml()?, weights.to_safetensors()?);
+        (manifest.network_sha256, manifest.weights_sha256) = (digest(network.as_bytes()), digest(&bytes));
+        let text = toml::to_string(&manifest).map_err(|e| failed("write", &path.join(MANIFEST), e.to_string()))?;
+        for (name, bytes) in [(NETWORK, network.as_bytes()), (WEIGHTS, &bytes), (MANIFEST, text.as_bytes())] {
+            let file = path.join(name);
+            write_atomically(&file, bytes).map_err(|e| failed("write", &file, e.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the manifest's file, hexadecimal: it stands for the whole model.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The network.
+    pub fn spec(&self) -> &NetworkSpec {
+        &self.spec
+    }
+
+    /// Its weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The parameters it is evaluated under.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The labels' names, in the order of the logits.
+    pub fn labels(&self) -> &[String] {
+        &self.manifest.operating_point.thresholds.labels
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::File { doing: "read", path: path.into(), why: e.to_string() })
+}
+
+fn checked(path: &Path, wanted: &str) -> Result<Vec<u8>> {
+    let bytes = read(path)?;
+    let found = digest(&bytes);
+    if found == wanted { Ok(bytes) } else { Err(Error::Digest { path: path.into(), wanted: wanted.into(), found }) }
+}
+
+/// SHA-256 in hexadecimal.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Temperature, Thresholds};
+    use crate::spec::Shape;
+
+    fn manifest(labels: usize) -> Manifest {
+        let thresholds = Thresholds { labels: (0..labels).map(|i| format!("label {i}")).collect(), values: vec![0.5; labels] };
+        Manifest {
+            format: FORMAT,
+            name: "test".into(),
+            encoder: "encoder-f8".into(),
+            encoder_sha256: digest(b"encoder"),
+            params: "n13".into(),
+            network_sha256: String::new(),
+            weights_sha256: String::new(),
+            data: [("set".to_string(), 7)].into(),
+            operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
+            range: RangeContract { images: 1, layers: Vec::new(), logits: 1.0 },
+        }
+    }
+
+    #[test]
+    fn a_release_opens_as_it_was_written_and_altered_ones_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test");
+        let spec = crate::networks::named("veilnet-xs", Shape { channels: 4, height: 32, width: 32 }, 3).unwrap();
+        let weights = Weights::random(&spec, 1).unwrap();
+        Model::write(&path, manifest(3), &spec, &weights).unwrap();
+        let model = Model::open(&path).unwrap();
+        assert_eq!((model.spec(), model.weights(), model.labels().len()), (&spec, &weights, 3));
+        assert_eq!(model.params().log_n(), 13);
+
+        for (file, wanted) in [(NETWORK, "SHA-256"), (WEIGHTS, "SHA-256"), (MANIFEST, "manifest.toml")] {
+            let file = path.join(file);
+            let good = std::fs::read(&file).unwrap();
+            let mut bad = good.clone();
+            *bad.last_mut().unwrap() ^= 0x55;
+            std::fs::write(&file, bad).unwrap();
+            let refused = Model::open(&path).unwrap_err().to_string();
+            assert!(refused.contains(wanted), "{refused}");
+            std::fs::remove_file(&file).unwrap();
+            assert!(matches!(Model::open(&path), Err(Error::File { doing: "read", .. })));
+            std::fs::write(&file, good).unwrap();
+        }
+        Model::write(&path, manifest(2), &spec, &weights).unwrap();
+        assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })));
+        Model::write(&path, Manifest { params: "n99".into(), ..manifest(3) }, &spec, &weights).unwrap();
+        assert!(matches!(Model::open(&path), Err(Error::Params(_))));
+        Model::write(&path, Manifest { format: 2, ..manifest(3) }, &spec, &weights).unwrap();
+        assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })));
+    }
+}

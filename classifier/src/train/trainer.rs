@@ -1,0 +1,316 @@
+//! One run: steps, evaluations and checkpoints of a network on a split.
+
+use super::config::TrainConfig;
+use super::loss::{Target, cross_entropy};
+use super::network::{Architecture, Network, Pass};
+use super::predict::{Change, gather, predict, probabilities, tensor};
+use super::{Result, Samples, error::setting};
+use crate::metrics::{Evaluation, Scored};
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Outcome, Task};
+use veilray_nn::{Bundle, Ema, Optimiser, Params, Rng, Schedule, State};
+
+/// The evaluation's metric by which the best checkpoint is chosen.
+const SELECTED_BY: &str = "auc_macro";
+
+/// What a run learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson<'a> {
+    /// The training split.
+    pub train: &'a Samples,
+    /// The split by which the best weights are chosen.
+    pub validation: &'a Samples,
+    /// How many of the labels, from the first, count in the choice; those behind are auxiliary: trained on and not reported.
+    pub reported: usize,
+    /// A teacher's probabilities for the training split [sample, label]; NaN where it has none.
+    pub teacher: Option<&'a [f32]>,
+    /// Weights to start from: those whose name and shape the network has; the others start from the seed.
+    pub start: Option<&'a BTreeMap<String, Tensor>>,
+}
+
+/// What a run leaves: the best weights and where they stood.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// Parameters and buffers by name, of the evaluation with the highest validation macro-AUC.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// How the loop ended.
+    pub outcome: Outcome,
+}
+
+/// Trains `architecture` in `folder`, or resumes what the folder holds, until the end or until `stop` is set.
+///
+/// The test split has no part in it. The weights returned are the best by macro-AUC over the reported labels of the validation split:
+/// their moving average, where the configuration asks for one.
+///
+/// # Errors
+/// Settings outside their range, samples that do not fit the network, a folder of another run, a gradient that is not finite.
+pub fn train(
+    architecture: &dyn Architecture,
+    config: &TrainConfig,
+    lesson: Lesson<'_>,
+    folder: &Path,
+    stop: Option<&AtomicBool>,
+) -> Result<Trained> {
+    let mut trainer = Trainer::new(architecture, config, lesson)?;
+    let loop_config = trainer.loop_config();
+    let outcome = training::run(&mut trainer, &loop_config, folder, stop)?;
+    let best = folder.join("best.safetensors");
+    let tensors = match best.exists() {
+        true => best_weights(&best)?,
+        false => trainer.params.tensors(),
+    };
+    Ok(Trained { tensors, outcome })
+}
+
+/// The weights that a checkpoint of [`train`] evaluates: the moving average where there is one.
+///
+/// # Errors
+/// A file that is no checkpoint.
+pub fn best_weights(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let bundle = Bundle::open(path, &Device::Cpu)?;
+    let average = bundle.tensors("average");
+    Ok(if average.is_empty() { bundle.tensors("weights") } else { average })
+}
+
+/// A frozen network of `tensors`.
+///
+/// # Errors
+/// Tensors of another network.
+pub fn frozen(architecture: &dyn Architecture, tensors: &BTreeMap<String, Tensor>) -> Result<Box<dyn Network>> {
+    let params = Params::frozen(tensors.clone(), &Device::Cpu);
+    let network = architecture.build(&params.root())?;
+    params.expect_all_taken()?;
+    Ok(network)
+}
+
+struct Trainer<'a> {
+    config: &'a TrainConfig,
+    lesson: Lesson<'a>,
+    params: Params,
+    network: Box<dyn Network>,
+    /// What is evaluated: the same weights, or their average, without a graph.
+    evaluated: Box<dyn Network>,
+    average: Option<Ema>,
+    optimiser: Optimiser,
+    schedule: Schedule,
+    batches: Batches,
+    yes_weights: Vec<f32>,
+    settings: String,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(architecture: &dyn Architecture, config: &'a TrainConfig, lesson: Lesson<'a>) -> Result<Self> {
+        config.check()?;
+        check(architecture, &lesson)?;
+        let params = Params::seeded(config.seed, &Device::Cpu);
+        let network = architecture.build(&params.root())?;
+        if let Some(start) = lesson.start {
+            let mut tensors = params.tensors();
+            for (name, tensor) in &mut tensors {
+                // A copy in either case: a variable cannot be set to its own memory.
+                *tensor = start.get(name).filter(|given| given.dims() == tensor.dims()).unwrap_or(tensor).copy()?;
+            }
+            params.assign(&tensors)?;
+        }
+        let average = config.average.map(|decay| Ema::new(decay, &params)).transpose()?;
+        let frozen = average.as_ref().map_or_else(|| params.freeze(), Ema::params);
+        let evaluated = architecture.build(&frozen.root())?;
+        let optimiser = Optimiser::new(config.optimiser, &params)?;
+        let batches = Batches::new(lesson.train.len(), config.batch, config.seed)?;
+        let schedule = config.schedule(batches.per_epoch() * config.epochs);
+        let count = lesson.train.names().len();
+        let mut yes_weights = config.loss.yes_weights(lesson.train.labels(), count);
+        yes_weights.truncate(count);
+        let settings = format!(
+            "{} | {config:?} | {} training and {} validation samples of {:?}",
+            architecture.describe(),
+            lesson.train.len(),
+            lesson.validation.len(),
+            lesson.train.names(),
+        );
+        Ok(Self { config, lesson, params, network, evaluated, average, optimiser, schedule, batches, yes_weights, settings })
+    }
+
+    fn loop_config(&self) -> LoopConfig {
+        let epoch = self.batches.per_epoch();
+        LoopConfig {
+            steps: epoch * self.config.epochs,
+            seed: self.config.seed,
+            log_every: epoch.div_ceil(4).max(1),
+            evaluate_every: epoch * self.config.evaluate_every,
+            checkpoint_every: self.config.checkpoint_every,
+            best: Some(Best { metric: SELECTED_BY.into(), maximise: true }),
+        }
+    }
+
+    /// What the samples of a batch are to be taken for [sample, label].
+    fn targets(&self, indices: &[usize]) -> Vec<Target> {
+        let count = self.yes_weights.len();
+        let loss = &self.config.loss;
+        let reported = self.lesson.reported;
+        let of_sample = |index: &usize| {
+            let labels = self.lesson.train.labels_of(*index);
+            let teacher = self.lesson.teacher.and_then(|all| all.get(index * count..(index + 1) * count));
+            labels.iter().zip(&self.yes_weights).enumerate().map(move |(label, (value, yes_weight))| {
+                let target = Target::new(
+                    *value,
+                    *yes_weight,
+                    teacher.and_then(|row| row.get(label)).copied().filter(|p| !p.is_nan()),
+                    loss,
+                );
+                let weight = if label < reported { target.weight } else { target.weight * loss.auxiliary as f32 };
+                Target { weight, ..target }
+            })
+        };
+        indices.iter().flat_map(of_sample).collect()
+    }
+
+    /// Inputs and targets of a batch, augmented and mixed.
+    fn batch(&self, indices: &[usize], rng: &mut Rng) -> veilray_nn::Result<(Tensor, Vec<Target>)> {
+        let samples = self.lesson.train;
+        let change = Change::Random(&self.config.images, &self.config.latents, rng);
+        let mut values = gather(samples, indices, change);
+        let mut targets = self.targets(indices);
+        if self.config.mixup > 0.0 {
+            let shares: Vec<f32> = indices.iter().map(|_| beta(self.config.mixup, rng) as f32).collect();
+            mix(&mut values, &shares, |a, b, share| (1.0 - share) * a + share * b);
+            mix(&mut targets, &shares, |a, b, share| a.mix(b, 1.0 - share, share));
+        }
+        Ok((tensor(samples, values, indices.len())?, targets))
+    }
+}
+
+/// Refuses samples that the network or each other do not fit.
+fn check(architecture: &dyn Architecture, lesson: &Lesson<'_>) -> Result<()> {
+    for (what, samples) in [("training samples", lesson.train), ("validation samples", lesson.validation)] {
+        if samples.shape() != architecture.input() {
+            return setting(what, format!("of the network's input {:?}", architecture.input()), format!("{:?}", samples.shape()));
+        }
+        if samples.names().len() != architecture.labels() {
+            return setting(
+                what,
+                format!("with the network's {} labels", architecture.labels()),
+                format!("{:?}", samples.names()),
+            );
+        }
+    }
+    if lesson.train.names() != lesson.validation.names() {
+        let wanted = format!("with the training split's labels {:?}", lesson.train.names());
+        return setting("validation samples", wanted, format!("{:?}", lesson.validation.names()));
+    }
+    let count = lesson.train.names().len();
+    if lesson.reported == 0 || lesson.reported > count {
+        return setting("reported labels", format!("in 1..={count}"), lesson.reported);
+    }
+    if let Some(teacher) = lesson.teacher {
+        let wanted = lesson.train.len() * count;
+        if teacher.len() != wanted || teacher.iter().any(|p| !(p.is_nan() || (0.0..=1.0).contains(p))) {
+            return setting(
+                "teacher probabilities",
+                format!("{wanted} numbers in [0, 1] or NaN"),
+                format!("{} numbers", teacher.len()),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Blends each row with the next one (the last with the first) by its share.
+pub(super) fn mix<T: Copy>(rows: &mut [T], shares: &[f32], blend: impl Fn(T, T, f32) -> T) {
+    let width = rows.len() / shares.len().max(1);
+    let mut partners = rows.to_vec();
+    partners.rotate_left(width);
+    for ((row, partner), share) in rows.chunks_mut(width.max(1)).zip(partners.chunks(width.max(1))).zip(shares) {
+        row.iter_mut().zip(partner).for_each(|(a, b)| *a = blend(*a, *b, *share));
+    }
+}
+
+/// A draw from Beta(a, a), a in (0, 1] (Jöhnk 1964).
+pub(super) fn beta(a: f64, rng: &mut Rng) -> f64 {
+    loop {
+        // In logarithms, as the powers underflow where a is small.
+        let mut power = || (1.0 - rng.uniform()).ln() / a;
+        let (x, y) = (power(), power());
+        let top = x.max(y);
+        if (x - top).exp() + (y - top).exp() <= (-top).exp() {
+            return (x - top).exp() / ((x - top).exp() + (y - top).exp());
+        }
+    }
+}
+
+impl Task for Trainer<'_> {
+    fn step(&mut self, step: u64, rng: &mut Rng) -> veilray_nn::Result<Metrics> {
+        let indices = self.batches.at(step).to_vec();
+        let (input, targets) = self.batch(&indices, rng)?;
+        let mut pass = Pass::train(rng);
+        if self.config.range.is_used() {
+            pass = pass.watching();
+        }
+        let logits = self.network.forward(&input, &mut pass)?;
+        let mut loss = cross_entropy(&logits, &targets)?;
+        let mut metrics = Metrics::new().with("loss", loss.to_scalar::<f32>()?);
+        if let Some(penalty) = self.config.range.of(&pass.watched())? {
+            metrics = metrics.with("penalty", penalty.to_scalar::<f32>()?);
+            loss = (loss + penalty)?;
+        }
+        let norm = self.optimiser.step(&loss.backward()?, self.schedule.factor(step))?;
+        if let Some(average) = &mut self.average {
+            average.update(&self.params)?;
+        }
+        Ok(metrics.with("gradient", norm))
+    }
+
+    fn evaluate(&mut self, _: u64) -> veilray_nn::Result<Metrics> {
+        let samples = self.lesson.validation;
+        let logits = predict(self.evaluated.as_ref(), samples, self.config.batch, false)?;
+        let loss = cross_entropy(
+            &Tensor::from_slice(&logits, (samples.len(), samples.names().len()), &Device::Cpu)?,
+            &samples.labels().iter().map(|label| Target::new(*label, 1.0, None, &self.config.loss)).collect::<Vec<_>>(),
+        )?;
+        // Logits that are no numbers cannot be ranked: such weights are never the best.
+        let auc = reported(samples, &logits, self.lesson.reported)
+            .map(|scored| Evaluation::of(&scored).roc_auc.macro_mean.map(|mean| mean.value));
+        let auc = auc.ok().flatten().unwrap_or(f64::NAN);
+        Ok(Metrics::new().with(SELECTED_BY, auc).with("loss", loss.to_scalar::<f32>()?))
+    }
+
+    fn save(&self, bundle: &mut Bundle) -> veilray_nn::Result<()> {
+        self.params.save(bundle, "weights")?;
+        self.optimiser.save(bundle, "optimiser")?;
+        self.average.as_ref().map_or(Ok(()), |average| average.save(bundle, "average"))
+    }
+
+    fn load(&mut self, bundle: &Bundle) -> veilray_nn::Result<()> {
+        self.params.load(bundle, "weights")?;
+        self.optimiser.load(bundle, "optimiser")?;
+        self.average.as_mut().map_or(Ok(()), |average| average.load(bundle, "average"))
+    }
+
+    fn settings(&self) -> String {
+        self.settings.clone()
+    }
+}
+
+/// The first `count` labels of `samples` with their logits, as a table for the metrics.
+///
+/// # Errors
+/// Logits that are not finite or not one per sample and label.
+pub fn reported(samples: &Samples, logits: &[f32], count: usize) -> Result<Scored> {
+    let all = samples.names().len().max(1);
+    fn first<T: Copy>(values: &[T], all: usize, count: usize) -> Vec<T> {
+        values.chunks(all).flat_map(|row| row.iter().take(count)).copied().collect()
+    }
+    let names = samples.names().iter().take(count).cloned().collect();
+    Ok(Scored::new(first(logits, all, count), first(samples.labels(), all, count), names)?)
+}
+
+/// Probabilities of a teacher for every label of `samples`, from its logits; with `mirror` averaged over mirror images.
+///
+/// # Errors
+/// Samples of another shape than the teacher's input.
+pub fn teach(teacher: &dyn Network, samples: &Samples, batch: usize, mirror: bool) -> Result<Vec<f32>> {
+    Ok(probabilities(&predict(teacher, samples, batch, mirror)?))
+}

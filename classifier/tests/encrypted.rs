@@ -1,0 +1,161 @@
+//! Circuits on ciphertexts against the same circuits in clear, and replies that must not be believed.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use veilray_classifier::execute::client::{self, Bounds};
+use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, ExecuteError};
+use veilray_classifier::fold::{FoldOptions, fold};
+use veilray_classifier::pack::{PackOptions, PackedOp, pack};
+use veilray_classifier::schedule::ScheduleError;
+use veilray_classifier::spec::{NetworkSpec, Shape};
+use veilray_classifier::weights::Weights;
+use veilray_classifier::{networks, reference};
+use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
+use veilray_nn::Rng;
+
+struct Session {
+    spec: NetworkSpec,
+    weights: Weights,
+    params: Params,
+    server: EncryptedCircuit,
+    secret: SecretKey,
+    keys: ExpandedKeys,
+}
+
+/// A network with random weights, packed, encoded and with keys.
+fn session(spec: NetworkSpec, set: &str, seed: u64) -> Session {
+    let weights = Weights::random(&spec, seed).unwrap();
+    let params = ParamsLiteral::named(set).unwrap().check().unwrap();
+    let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
+    let options = PackOptions { passes: 1, ..PackOptions::new(&params, &circuit) };
+    let server = EncryptedCircuit::new(pack(&circuit, &options).unwrap(), &params).unwrap();
+    let secret = SecretKey::generate(&params).unwrap();
+    let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec()).unwrap()).unwrap();
+    Session { spec, weights, params, server, secret, keys }
+}
+
+fn image(spec: &NetworkSpec, seed: u64) -> Vec<f64> {
+    let mut rng = Rng::new(seed, "image");
+    (0..spec.input.len()).map(|_| rng.normal()).collect()
+}
+
+const WIDE: Bounds = Bounds { logit: 1e3, stray: 0.05, precision_bits: 16 };
+
+impl Session {
+    fn agrees(&self, tolerance: f64) {
+        let image = image(&self.spec, 1);
+        let wanted = reference::evaluate(&self.spec, &self.weights, &image).unwrap();
+        let clear = ClearExecutor::new(self.server.circuit()).unwrap().run(&image);
+        let sent = client::encrypt(self.server.circuit(), &self.params, &Encryptor::new(&self.secret), &image).unwrap();
+        let mut seen = 0;
+        let reply = self.server.run_traced(&sent, &self.keys, |step| {
+            assert_eq!(step.ciphertexts.len(), step.node.layout.blocks());
+            let place = self.server.places()[step.index];
+            for ciphertext in step.ciphertexts {
+                assert_eq!(ciphertext.level(), place.level, "{}", step.node.name);
+                assert!((ciphertext.scale() / place.scale - 1.0).abs() < 1e-9, "{}", step.node.name);
+            }
+            seen += 1;
+        });
+        let reply = reply.unwrap();
+        assert_eq!((seen, reply.level()), (self.server.circuit().nodes().len(), 0));
+        let found = client::read(self.server.circuit(), &Decryptor::new(&self.secret), &reply, &WIDE).unwrap();
+        let name = &self.spec.name;
+        for ((w, c), f) in wanted.iter().zip(&clear).zip(&found) {
+            assert!((w - c).abs() < 1e-5 * (1.0 + w.abs()), "{name}: {w} unpacked, {c} packed");
+            assert!((c - f).abs() < tolerance * (1.0 + c.abs()), "{name}: {c} in clear, {f} encrypted");
+        }
+    }
+}
+
+#[test]
+fn the_tutorial_network_and_our_smallest_agree_with_clear_at_n13() {
+    session(networks::usual("tenseal-mnist").unwrap(), "n13", 1).agrees(0.01);
+    let small = networks::named("veilnet-xs", Shape::new(2, 16, 16), 5).unwrap();
+    session(small, "n13", 2).agrees(0.01);
+}
+
+/// Residual sums, strides, groups, pooling and a gate, all at once and small.
+const MIXED: &str = r#"
+name = "mixed"
+labels = 3
+input = { channels = 2, height = 8, width = 8 }
+
+[[layers]]
+kind = "conv"
+out = 8
+kernel = 3
+stride = 2
+padding = 1
+groups = 2
+
+[[layers]]
+kind = "activation"
+form = "polynomial"
+
+[[layers]]
+kind = "residual"
+body = [
+    { kind = "conv", out = 8, kernel = 3, stride = 1, padding = 1, groups = 1 },
+    { kind = "activation", form = "square" },
+    { kind = "conv", out = 8, kernel = 1, stride = 1, padding = 0, groups = 1 },
+]
+
+[[layers]]
+kind = "avg_pool"
+kernel = 2
+stride = 2
+padding = 0
+
+[[layers]]
+kind = "flatten"
+
+[[layers]]
+kind = "linear"
+out = 3
+"#;
+
+#[test]
+fn residual_sums_strides_groups_and_pooling_agree_with_clear() {
+    let spec = NetworkSpec::from_toml(MIXED).unwrap();
+    let session = session(spec, "n14", 3);
+    assert!(session.server.circuit().nodes().iter().any(|n| matches!(n.op, PackedOp::Sum { .. } | PackedOp::Linear(_))));
+    session.agrees(0.01);
+}
+
+#[test]
+fn wrong_inputs_are_refused_and_wrong_replies_are_not_believed() {
+    let spec = networks::named("veilnet-xs", Shape::new(1, 8, 8), 2).unwrap();
+    let session = session(spec.clone(), "n13", 4);
+    let circuit = session.server.circuit();
+    let (image, encryptor) = (image(&spec, 2), Encryptor::new(&session.secret));
+    let sent = client::encrypt(circuit, &session.params, &encryptor, &image).unwrap();
+
+    assert!(matches!(session.server.run(&[], &session.keys), Err(ExecuteError::Input { wanted: 1, found: 0 })));
+    let evaluator = veilray_he::Evaluator::new(&session.params);
+    let lower = vec![evaluator.drop_to(&sent[0], sent[0].level() - 1).unwrap()];
+    assert!(matches!(session.server.run(&lower, &session.keys), Err(ExecuteError::Place { .. })));
+    let mut bad = image.clone();
+    bad[3] = f64::NAN;
+    let refused = client::encrypt(circuit, &session.params, &encryptor, &bad);
+    assert!(matches!(refused, Err(ExecuteError::NotFinite { index: 3 })));
+
+    // Keys of another patient: the server cannot notice, the client must.
+    let other = SecretKey::generate(&session.params).unwrap();
+    let reply = session.server.run(&sent, &session.keys).unwrap();
+    let read = client::read(circuit, &Decryptor::new(&other), &reply, &Bounds::default());
+    assert!(matches!(read, Err(ExecuteError::Stray { .. })), "{read:?}");
+    let narrow = Bounds { logit: 1e-6, ..WIDE };
+    let read = client::read(circuit, &Decryptor::new(&session.secret), &reply, &narrow);
+    assert!(matches!(read, Err(ExecuteError::Logit { .. })), "{read:?}");
+
+    // Parameters that the circuit does not fit.
+    let n14 = ParamsLiteral::named("n14").unwrap().check().unwrap();
+    let refused = EncryptedCircuit::new(circuit.clone(), &n14);
+    assert!(matches!(refused, Err(ExecuteError::Schedule(ScheduleError::Slots { .. }))));
+    let deep = networks::usual("veilnet-s").unwrap();
+    let weights = Weights::random(&deep, 1).unwrap();
+    let deep = fold(&deep, &weights, &FoldOptions::default()).unwrap();
+    let packed = pack(&deep, &PackOptions { passes: 0, ..PackOptions::new(&session.params, &deep) }).unwrap();
+    let refused = EncryptedCircuit::new(packed, &session.params).unwrap_err();
+    assert!(refused.to_string().contains("take the set n14"), "{refused}");
+}

@@ -1,0 +1,73 @@
+//! `veilray-sweep encode`: a data set through an encoder into a file of latents.
+
+mod pass;
+mod summary;
+
+pub use pass::{Error, LatentEncoder, Options, Result, encode};
+pub use summary::{Refused, Summary};
+
+use crate::data::{Dataset, Split};
+use crate::evaluate_encoder::folder;
+use crate::output;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+use veilray_encoder::release::Released;
+
+/// Encodes a data set to a file of latents (HDF5) that classifiers train on.
+///
+/// A run that was interrupted goes on where it was when started again with the same arguments. Images that the gate refuses are left out and
+/// listed at the end by their place in the table.
+#[derive(Debug, clap::Args)]
+#[command(after_help = output::EXIT_CODES)]
+pub struct Args {
+    /// A known data set (nih14, nih_cxr14_256, nih_cxr14_128, kermany_pneumonia, tb_nlm_cxr, kidney_ct, pneumoniamnist) or a folder with a
+    /// labels.csv.
+    #[arg(long, env = "VEILRAY_DATASET", value_name = "NAME|DIR")]
+    pub data: String,
+    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
+    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
+    pub data_root: Option<PathBuf>,
+    /// The encoder: a folder, or its name in `weights/`.
+    #[arg(long, env = "VEILRAY_ENCODER", value_name = "NAME|DIR")]
+    pub model: String,
+    /// The file to write; the folder FILE.parts holds what is done until then.
+    #[arg(long, env = "VEILRAY_OUT", value_name = "FILE")]
+    pub out: PathBuf,
+    /// Splits to encode, separated by commas.
+    #[arg(long, env = "VEILRAY_SPLITS", value_delimiter = ',', default_value = "train,val,test", value_name = "SPLITS")]
+    pub splits: Vec<Split>,
+    /// Also encodes each training image mirrored left to right.
+    #[arg(long, env = "VEILRAY_FLIPS")]
+    pub flips: bool,
+    /// Images encoded at a time.
+    #[arg(long, env = "VEILRAY_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+    /// Rows after which they are brought to the disk; an interrupted run loses fewer than that.
+    #[arg(long, env = "VEILRAY_FLUSH", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub flush: u32,
+    /// Prints one JSON object instead of text.
+    #[arg(long, env = "VEILRAY_JSON")]
+    pub json: bool,
+}
+
+/// Runs the command, with a progress bar on stderr.
+///
+/// # Errors
+/// A data set, an encoder or an output file that cannot be used.
+pub fn run(args: &Args) -> Result<Summary> {
+    let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
+    let mut encoder = Released::open(&folder(&args.model)).map_err(Error::encoder)?;
+    let options = Options {
+        splits: args.splits.clone(),
+        flips: args.flips,
+        batch: args.batch.into(),
+        flush: usize::try_from(args.flush).unwrap_or(usize::MAX),
+    };
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, eta {eta}") {
+        bar.set_style(style);
+    }
+    let summary = encode(&dataset, &mut encoder, &args.out, &options, &bar);
+    bar.finish_and_clear();
+    summary
+}

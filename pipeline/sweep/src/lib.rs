@@ -1,0 +1,17 @@
+//! Veilray's experiments: data sets, their latents, and how accuracy and cost depend on the compression factor.
+//!
+//! - [`data`] reads data sets: folders with a `labels.csv`, MedMNIST's `.npz`;
+//! - [`encode`] turns a data set into a file of latents;
+//! - [`train_encoder`] trains and releases an autoencoder, [`evaluate_encoder`] measures one;
+//! - [`train_classifier`] trains a classifier on latents, or its teacher on images;
+//! - [`output`] prints what a command found.
+//!
+//! `veilray-sweep --help` lists the commands.
+#![forbid(unsafe_code)]
+
+pub mod data;
+pub mod encode;
+pub mod evaluate_encoder;
+pub mod output;
+pub mod train_classifier;
+pub mod train_encoder;

@@ -1,0 +1,202 @@
+//! What an experiment's TOML file says.
+
+use super::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use veilray_classifier::networks;
+use veilray_classifier::spec::{Form, NetworkSpec, Shape};
+use veilray_classifier::train::{ResNetConfig, Student, TrainConfig};
+
+/// One network trained on one collection of data, in one or more stages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The labels that are reported, in the order of the logits.
+    pub labels: Vec<String>,
+    /// Further labels that the network learns beside them, to see more in an image; the released network has no logits for them.
+    #[serde(default)]
+    pub auxiliary: Vec<String>,
+    /// Labels made of other columns.
+    #[serde(default)]
+    pub derived: Vec<Derived>,
+    /// Where the samples come from, one after the other.
+    pub data: Vec<Source>,
+    /// The network.
+    pub network: Network,
+    /// Files of teacher probabilities (written by `--teach`), averaged.
+    #[serde(default)]
+    pub teachers: Vec<PathBuf>,
+    /// Whether predictions are averaged over an image and its mirror image: for teachers only, as it doubles the cost.
+    #[serde(default)]
+    pub mirror: bool,
+    /// Stages of training; each starts from the weights of the one before.
+    pub stages: Vec<Stage>,
+}
+
+/// A label made of a column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// The label's name.
+    pub label: String,
+    /// The column it is made of; where that is empty or missing, the label is unknown.
+    pub column: String,
+    /// Yes where the column is one of these texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<String>,
+    /// Yes where the column is a number not below this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+}
+
+/// One set of samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Source {
+    /// Images: a known data set's name, or a folder with a `labels.csv`.
+    Images(String),
+    /// A file of latents, below `--latents`.
+    Latents(PathBuf),
+}
+
+/// Which network. Its number of labels follows from the experiment's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Network {
+    /// A residual network on pixels, not to be encrypted.
+    Teacher(ResNetConfig),
+    /// A network to be encrypted, by its name; its input is the latents'.
+    Student(String),
+    /// A network to be encrypted, as a TOML file of a specification, relative to the experiment's file.
+    Specification(PathBuf),
+}
+
+impl Network {
+    /// Side of the images that it sees; 0 where it sees latents.
+    pub fn side(&self) -> usize {
+        match self {
+            Self::Teacher(teacher) => teacher.input[2],
+            Self::Student(_) | Self::Specification(_) => 0,
+        }
+    }
+
+    /// The network for inputs of `shape` and `labels` logits; `folder` is the experiment's.
+    ///
+    /// # Errors
+    /// A name or a file that is none, a network that the input does not fit.
+    pub fn student(&self, folder: &Path, shape: [usize; 3], labels: usize) -> Result<Option<Student>> {
+        let [channels, height, width] = shape;
+        let spec = match self {
+            Self::Teacher(_) => return Ok(None),
+            Self::Student(name) => networks::named(name, Shape::new(channels, height, width), labels)?,
+            Self::Specification(file) => NetworkSpec::read(&folder.join(file))?,
+        };
+        Ok(Some(Student::new(spec)?.with_labels(labels)?))
+    }
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Its name, and that of its folder.
+    pub name: String,
+    /// The form of a student's activations in this stage, where it is not the network's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Form>,
+    /// Everything else.
+    pub train: TrainConfig,
+}
+
+impl Experiment {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a field that is missing, unknown or of another type, or that contradicts another.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let config: Self = toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
+        config.check().map_err(|why| Error::config(path, why))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.stages.is_empty() || self.data.is_empty() || self.labels.is_empty() {
+            return Err("labels, data and stages must each have at least one entry".into());
+        }
+        let kind = |source: &Source| matches!(source, Source::Images(_));
+        if self.data.iter().any(kind) && !self.data.iter().all(kind) {
+            return Err("data: a network takes images or latents, not both".into());
+        }
+        for rule in &self.derived {
+            if rule.any_of.is_empty() == rule.at_least.is_none() {
+                return Err(format!("derived {}: give either any_of or at_least", rule.label));
+            }
+        }
+        for (what, names) in [
+            ("stage", self.stages.iter().map(|stage| &stage.name).collect::<Vec<_>>()),
+            ("label", self.all_labels().into_iter().collect()),
+        ] {
+            let mut sorted = names;
+            sorted.sort();
+            if let Some(name) = sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b).map(|(a, _)| a) {
+                return Err(format!("the {what} {name} is there twice"));
+            }
+        }
+        let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        match self.stages.iter().find(|stage| !plain(&stage.name)) {
+            Some(stage) => Err(format!("stage {:?}: a name is letters, digits, - and _", stage.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Reported labels, then auxiliary ones.
+    pub fn all_labels(&self) -> Vec<&String> {
+        self.labels.iter().chain(&self.auxiliary).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEACHER: &str = r#"
+        labels = ["a"]
+        auxiliary = ["old"]
+        derived = [{ label = "old", column = "age", at_least = 60 }]
+        data = [{ images = "nih14" }]
+        stages = [{ name = "relu", train = { epochs = 3 } }]
+        network.teacher = { input = [1, 8, 8], unshuffle = 1, stem = 4, widths = [6], blocks = [1], dropout = 0.1, labels = 2 }
+    "#;
+
+    fn read(text: &str) -> Result<Experiment, String> {
+        let config: Experiment = toml::from_str(text).map_err(|e| e.to_string())?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn a_teacher_is_read() {
+        let config = read(TEACHER).unwrap();
+        assert_eq!(config.all_labels(), ["a", "old"]);
+        assert_eq!(config.stages[0].activation, None);
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(read(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        for (old, new, word) in [
+            ("{ images = \"nih14\" }", "{ images = \"nih14\" }, { latents = \"x.h5\" }", "not both"),
+            ("at_least = 60", "at_least = 60, any_of = [\"x\"]", "either any_of or at_least"),
+            ("auxiliary = [\"old\"]", "auxiliary = [\"a\"]", "label a is there twice"),
+            ("name = \"relu\"", "name = \"../relu\"", "letters, digits"),
+            ("epochs = 3", "epochs = 3, epoch = 4", "unknown field"),
+            ("labels = [\"a\"]", "labels = []", "at least one entry"),
+        ] {
+            let text = TEACHER.replacen(old, new, 1);
+            assert_ne!(text, TEACHER);
+            let refused = read(&text).unwrap_err();
+            assert!(refused.contains(word), "{refused}");
+        }
+    }
+}

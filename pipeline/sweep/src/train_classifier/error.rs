@@ -1,0 +1,79 @@
+//! Why an experiment was refused.
+
+use std::path::{Path, PathBuf};
+
+/// This module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an experiment was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The experiment's file.
+    #[error("{}: {why}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A data set.
+    #[error(transparent)]
+    Data(#[from] crate::data::Error),
+    /// A file of latents.
+    #[error(transparent)]
+    Latents(#[from] veilray_encoder::latents::Error),
+    /// The training.
+    #[error(transparent)]
+    Train(#[from] veilray_classifier::train::Error),
+    /// A network's description.
+    #[error(transparent)]
+    Network(#[from] veilray_classifier::spec::SpecError),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] veilray_classifier::metrics::Error),
+    /// A checkpoint or a file of weights.
+    #[error(transparent)]
+    Weights(#[from] veilray_nn::Error),
+    /// Images of a side that 256 is no multiple of.
+    #[error("images of side {found}: the canonical image of 256 can be brought to 1, 2, 4, ..., 128 and 256")]
+    Side {
+        /// The side asked for.
+        found: usize,
+    },
+    /// A split without samples.
+    #[error("the data of the experiment hold no samples of the split {split}")]
+    EmptySplit {
+        /// The split.
+        split: &'static str,
+    },
+    /// A sample that a teacher has not seen.
+    #[error("{} holds no probabilities for {name}; write it anew with --teach from the same data", path.display())]
+    Untaught {
+        /// The file.
+        path: PathBuf,
+        /// The sample.
+        name: String,
+    },
+    /// A file could not be read or written.
+    #[error("could not {doing} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    pub(super) fn config(path: &Path, why: String) -> Self {
+        Self::Config { path: path.into(), why }
+    }
+}

@@ -1,0 +1,204 @@
+//! From data sets and files of latents to samples.
+
+use super::config::{Derived, Experiment, Source};
+use super::{Error, Result};
+use crate::data::{self, Dataset, Split, UNKNOWN};
+use std::path::PathBuf;
+use veilray_classifier::train::{Inputs, Samples};
+use veilray_encoder::ingest::SIDE;
+use veilray_encoder::latents::Reader;
+
+/// Where sources lie.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    /// Of data sets; where there is none, they are looked for.
+    pub data: Option<PathBuf>,
+    /// Of files of latents.
+    pub latents: PathBuf,
+}
+
+/// Samples of one split, and the name of each.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The samples.
+    pub samples: Samples,
+    /// `set/file` of each; the latents of an image and of its mirror image share it.
+    pub names: Vec<String>,
+    /// Images that ingest refused, by their place in the table, each with the reason.
+    pub refused: Vec<String>,
+}
+
+/// All samples of `split`; images are brought to `side` x `side`. Latents of mirrored images belong to the training split alone.
+///
+/// # Errors
+/// A source that cannot be read, or that holds other shapes; a split without samples.
+pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -> Result<Named> {
+    let mut all: Option<Named> = None;
+    for source in &experiment.data {
+        let table = match source {
+            Source::Images(name) => images(&Dataset::find(name, roots.data.as_deref())?, split, side)?,
+            Source::Latents(file) => latents(&Reader::open(&roots.latents.join(file))?, split)?,
+        };
+        if table.rows.is_empty() {
+            continue;
+        }
+        let more = table.into_named(experiment)?;
+        all = Some(match all {
+            None => more,
+            Some(Named { samples, mut names, mut refused }) => {
+                names.extend(more.names);
+                refused.extend(more.refused);
+                Named { samples: samples.concat(more.samples)?, names, refused }
+            }
+        });
+    }
+    all.ok_or(Error::EmptySplit { split: split.name() })
+}
+
+/// Rows of one source, with what both kinds know of them.
+struct Table {
+    set: String,
+    label_names: Vec<String>,
+    extra_names: Vec<String>,
+    rows: Vec<Row>,
+    inputs: Inputs,
+    shape: [usize; 3],
+    refused: Vec<String>,
+}
+
+struct Row {
+    file: String,
+    patient: String,
+    labels: Vec<u8>,
+    extra: Vec<String>,
+}
+
+impl Table {
+    fn into_named(self, experiment: &Experiment) -> Result<Named> {
+        let wanted = experiment.all_labels();
+        let extra = |column: &str| self.extra_names.iter().position(|name| name == column);
+        // Where each label comes from: a column of labels, or a rule on a further column.
+        let sources: Vec<_> = wanted
+            .iter()
+            .map(|label| {
+                let rule = experiment.derived.iter().find(|rule| rule.label == **label);
+                let place = rule.and_then(|rule| extra(&rule.column));
+                (self.label_names.iter().position(|name| name == *label).filter(|_| rule.is_none()), rule.zip(place))
+            })
+            .collect();
+        let cell = |row: &Row, place: usize| row.extra.get(place).map_or("", |text| text.trim()).to_string();
+        let value = |row: &Row, (column, rule): &(Option<usize>, Option<(&Derived, usize)>)| match (column, rule) {
+            (Some(column), _) => row.labels.get(*column).copied().unwrap_or(UNKNOWN),
+            (None, Some((rule, place))) => derive(rule, &cell(row, *place)),
+            (None, None) => UNKNOWN,
+        };
+        let labels =
+            self.rows.iter().flat_map(|row| sources.iter().map(|source| value(row, source)).collect::<Vec<_>>()).collect();
+        let view = extra("view");
+        let views = self.rows.iter().map(|row| view.map_or_else(String::new, |place| cell(row, place))).collect();
+        let patients = self.rows.iter().map(|row| row.patient.clone()).collect();
+        let names = self.rows.iter().map(|row| format!("{}/{}", self.set, row.file)).collect();
+        let wanted = wanted.into_iter().cloned().collect();
+        let samples = Samples::new(self.inputs, self.shape, labels, wanted, patients, views)?;
+        Ok(Named { samples, names, refused: self.refused })
+    }
+}
+
+fn derive(rule: &Derived, cell: &str) -> u8 {
+    match rule.at_least {
+        _ if cell.is_empty() => UNKNOWN,
+        None => u8::from(rule.any_of.iter().any(|text| text == cell)),
+        Some(bound) => cell.parse::<f64>().map_or(UNKNOWN, |value| u8::from(value >= bound)),
+    }
+}
+
+/// The images of a split as 8-bit levels.
+fn images(set: &Dataset, split: Split, side: usize) -> Result<Table> {
+    if side == 0 || !SIDE.is_multiple_of(side) {
+        return Err(Error::Side { found: side });
+    }
+    let (mut rows, mut pixels, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, item) in set.split(split) {
+        let read = match set.image(index) {
+            Err(data::Error::Ingest(reason)) => {
+                refused.push(format!("{}: {reason}", item.place));
+                continue;
+            }
+            read => read?,
+        };
+        pixels.extend(reduce(&read.image.to_levels(), SIDE / side));
+        let (file, patient) = (item.file.clone(), item.patient_id.clone());
+        rows.push(Row { file, patient, labels: item.labels.clone(), extra: item.extra.clone() });
+    }
+    Ok(Table {
+        set: set.name.clone(),
+        label_names: set.label_names.clone(),
+        extra_names: set.extra_names.clone(),
+        rows,
+        inputs: Inputs::Images(pixels),
+        shape: [1, side, side],
+        refused,
+    })
+}
+
+/// The rounded means of squares of `step` x `step` of a canonical image.
+fn reduce(levels: &[u8], step: usize) -> Vec<u8> {
+    let side = SIDE / step.max(1);
+    let mut sums = vec![0usize; side * side];
+    for (row, line) in levels.chunks(SIDE).enumerate() {
+        let out = sums.get_mut(row / step * side..).unwrap_or_default();
+        for (out, square) in out.iter_mut().zip(line.chunks(step)) {
+            *out += square.iter().map(|level| usize::from(*level)).sum::<usize>();
+        }
+    }
+    let area = step * step;
+    sums.into_iter().map(|sum| ((sum + area / 2) / area) as u8).collect()
+}
+
+/// The latents of a split.
+fn latents(reader: &Reader, split: Split) -> Result<Table> {
+    let info = reader.info();
+    let (mut rows, mut places) = (Vec::new(), Vec::new());
+    for (place, row) in reader.rows().iter().enumerate() {
+        if row.split == split && (!row.flipped || split == Split::Train) {
+            let (file, patient) = (row.file.clone(), row.patient_id.clone());
+            rows.push(Row { file, patient, labels: row.labels.clone(), extra: row.extra.clone() });
+            places.push(place);
+        }
+    }
+    Ok(Table {
+        set: info.dataset.clone(),
+        label_names: info.label_names.clone(),
+        extra_names: info.extra_names.clone(),
+        rows,
+        inputs: Inputs::Latents(reader.read_rows(&places)?),
+        shape: info.shape,
+        refused: vec![],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reduction_takes_the_rounded_mean_of_each_square() {
+        let levels: Vec<u8> = (0..SIDE * SIDE).map(|i| ((i * 7 + i / SIDE * 13) % 256) as u8).collect();
+        assert_eq!(reduce(&levels, 1), levels);
+        let half = reduce(&levels, 2);
+        assert_eq!(half.len(), SIDE * SIDE / 4);
+        for (x, y) in [(0, 0), (127, 3), (64, 127)] {
+            let at = |dx: usize, dy: usize| f64::from(levels[(2 * y + dy) * SIDE + 2 * x + dx]);
+            let mean = (at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1)) / 4.0;
+            assert_eq!(f64::from(half[y * SIDE / 2 + x]), (mean + 0.5).floor());
+        }
+    }
+
+    #[test]
+    fn derived_labels_follow_their_rule_and_are_unknown_where_nothing_stands() {
+        let old = Derived { label: "old".into(), column: "age".into(), any_of: vec![], at_least: Some(60.0) };
+        let front = Derived { label: "ap".into(), column: "view".into(), any_of: vec!["AP".into()], at_least: None };
+        assert_eq!(["59", "60", "", "x"].map(|cell| derive(&old, cell)), [0, 1, UNKNOWN, UNKNOWN]);
+        assert_eq!(["AP", "PA", ""].map(|cell| derive(&front, cell)), [1, 0, UNKNOWN]);
+    }
+}

@@ -1,0 +1,200 @@
+//! A run's stages, and what they leave.
+
+use super::{Error, Experiment, Named, Network, Probabilities, Result, Roots, table};
+use crate::data::Split;
+use candle_core::Tensor;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use veilray_classifier::metrics::{Bootstrap, OperatingPoint, SplitReport};
+use veilray_classifier::spec::NetworkSpec;
+use veilray_classifier::train::{self, Architecture, Lesson, RangeContract, ResNetConfig, Student};
+use veilray_nn::{Bundle, write_atomically};
+
+/// What a run says of its network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The experiment, as it was read.
+    pub experiment: Experiment,
+    /// Images of the training and validation splits that ingest refused, with the reasons; none of them counts anywhere.
+    pub refused: Vec<String>,
+    /// Number of trained values.
+    pub parameters: usize,
+    /// Steps of each stage.
+    pub steps: BTreeMap<String, u64>,
+    /// Temperature and thresholds, from the validation split.
+    pub operating_point: OperatingPoint,
+    /// How far pre-activations reach on the validation split; a teacher's has no layers.
+    pub range: RangeContract,
+    /// Figures of the validation split.
+    pub validation: SplitReport,
+}
+
+/// A trained network, what it was trained on and its report.
+pub struct Trained {
+    network: Box<dyn train::Network>,
+    spec: Option<NetworkSpec>,
+    tensors: BTreeMap<String, Tensor>,
+    /// Probabilities of the training split, for all labels.
+    all_labels: Box<dyn train::Network>,
+    training: Named,
+    report: Report,
+    batch: usize,
+}
+
+/// What is trained: either kind.
+enum Architect {
+    Teacher(ResNetConfig),
+    Student(Student),
+}
+
+impl Architect {
+    fn get(&self) -> &dyn Architecture {
+        match self {
+            Self::Teacher(teacher) => teacher,
+            Self::Student(student) => student,
+        }
+    }
+}
+
+impl Trained {
+    /// Trains every stage of `experiment`, or what is left of them, in `out`. `folder` is the experiment file's.
+    ///
+    /// # Errors
+    /// Everything that an experiment can be refused for.
+    pub fn train(experiment: &Experiment, folder: &Path, roots: &Roots, out: &Path) -> Result<Self> {
+        let side = experiment.network.side();
+        let training = table::load(experiment, roots, Split::Train, side)?;
+        let Named { samples: validation, refused, .. } = table::load(experiment, roots, Split::Val, side)?;
+        let teacher = Probabilities::average(&experiment.teachers, &training)?;
+        let labels = experiment.all_labels().len();
+        let student = experiment.network.student(folder, training.samples.shape(), labels)?;
+        let mut steps = BTreeMap::new();
+        let mut last: Option<(Architect, BTreeMap<String, Tensor>)> = None;
+        for stage in &experiment.stages {
+            let architect = match (&experiment.network, &student) {
+                (Network::Teacher(config), _) => Architect::Teacher(ResNetConfig { labels, ..config.clone() }),
+                (_, Some(student)) => {
+                    Architect::Student(stage.activation.map_or(student.clone(), |form| student.with_form(form)))
+                }
+                (_, None) => continue,
+            };
+            let lesson = Lesson {
+                train: &training.samples,
+                validation: &validation,
+                reported: experiment.labels.len(),
+                teacher: teacher.as_deref(),
+                start: last.as_ref().map(|(_, tensors)| tensors),
+            };
+            let done = train::train(architect.get(), &stage.train, lesson, &out.join(&stage.name), None)?;
+            steps.insert(stage.name.clone(), done.outcome.steps);
+            last = Some((architect, done.tensors));
+        }
+        let (architect, tensors) = last.ok_or_else(|| Error::config(folder, "the experiment has no stages".into()))?;
+        let all_labels = train::frozen(architect.get(), &tensors)?;
+        // A student is released without its auxiliary labels; a teacher teaches them too.
+        let (architect, tensors) = match architect {
+            Architect::Student(student) => {
+                let count = experiment.labels.len();
+                (Architect::Student(student.with_labels(count)?), student.trim(&tensors, count)?)
+            }
+            teacher => (teacher, tensors),
+        };
+        let network = train::frozen(architect.get(), &tensors)?;
+        let spec = match &architect {
+            Architect::Student(student) => Some(student.spec().clone()),
+            Architect::Teacher(_) => None,
+        };
+        let batch = experiment.stages.iter().map(|stage| stage.train.batch).max().unwrap_or(1);
+        let mut report = Report::measure(experiment, network.as_ref(), &validation, batch)?;
+        report.parameters = trained_values(&tensors);
+        report.steps = steps;
+        report.refused = training.refused.iter().cloned().chain(refused).collect();
+        Ok(Self { network, spec, tensors, all_labels, training, report, batch })
+    }
+
+    /// Writes `model.safetensors`, `report.json` and, of a student, `network.toml`.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let mut bundle = Bundle::new();
+        bundle.put_tensors("", &self.tensors);
+        bundle.save(&folder.join("model.safetensors"))?;
+        if let Some(spec) = &self.spec {
+            write_atomically(&folder.join("network.toml"), spec.to_toml()?.as_bytes())?;
+        }
+        write_json(&folder.join("report.json"), &self.report)
+    }
+
+    /// What the network thinks of the training split, auxiliary labels included.
+    ///
+    /// # Errors
+    /// As [`train::teach`].
+    pub fn teach(&self) -> Result<Probabilities> {
+        let mirror = self.report.experiment.mirror;
+        let values = train::teach(self.all_labels.as_ref(), &self.training.samples, self.batch, mirror)?;
+        Probabilities::new(&self.training, values)
+    }
+
+    /// Figures of the test split at the operating point that the validation split chose.
+    ///
+    /// # Errors
+    /// A test split that cannot be read.
+    pub fn test(&self, roots: &Roots) -> Result<SplitReport> {
+        let experiment = &self.report.experiment;
+        let test = table::load(experiment, roots, Split::Test, experiment.network.side())?.samples;
+        let scored = scored(experiment, self.network.as_ref(), &test, self.batch)?;
+        let point = &self.report.operating_point;
+        Ok(SplitReport::of("test", &scored, test.patients(), test.views(), point, &Bootstrap::default())?)
+    }
+
+    /// The report alone.
+    pub fn into_report(self) -> Report {
+        self.report
+    }
+}
+
+impl Report {
+    fn measure(experiment: &Experiment, network: &dyn train::Network, validation: &train::Samples, batch: usize) -> Result<Self> {
+        let scored = scored(experiment, network, validation, batch)?;
+        let point = OperatingPoint::choose(&scored);
+        let (patients, views) = (validation.patients(), validation.views());
+        Ok(Self {
+            experiment: experiment.clone(),
+            refused: Vec::new(),
+            parameters: 0,
+            steps: BTreeMap::new(),
+            validation: SplitReport::of("val", &scored, patients, views, &point, &Bootstrap::default())?,
+            operating_point: point,
+            range: RangeContract::measure(network, validation, batch)?,
+        })
+    }
+}
+
+/// The reported labels' logits.
+fn scored(
+    experiment: &Experiment,
+    network: &dyn train::Network,
+    samples: &train::Samples,
+    batch: usize,
+) -> Result<veilray_classifier::metrics::Scored> {
+    let logits = train::predict(network, samples, batch, experiment.mirror)?;
+    // A released student has as many logits as there are reported labels, a teacher more.
+    let samples = samples.clone().with_labels(&experiment.labels)?;
+    let row = logits.len() / samples.len().max(1);
+    let first = logits.chunks(row.max(1)).flat_map(|row| row.iter().take(experiment.labels.len())).copied().collect::<Vec<_>>();
+    Ok(train::reported(&samples, &first, experiment.labels.len())?)
+}
+
+/// Number of values that training moved: all but the running statistics.
+fn trained_values(tensors: &BTreeMap<String, Tensor>) -> usize {
+    let running = |name: &str| name.ends_with(".mean") || name.ends_with(".variance");
+    tensors.iter().filter(|(name, _)| !running(name)).map(|(_, tensor)| tensor.elem_count()).sum()
+}
+
+/// Writes JSON, atomically.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::config(path, e.to_string()))?;
+    Ok(write_atomically(path, text.as_bytes())?)
+}

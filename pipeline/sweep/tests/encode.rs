@@ -1,0 +1,237 @@
+//! A pass over a data set: every image once, whatever happens in between.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
+mod support;
+
+use indicatif::ProgressBar;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use support::spec;
+use veilray_encoder::ingest::gate::TrainingLimits;
+use veilray_encoder::ingest::{Canonical, SIDE};
+use veilray_encoder::latents::{self, Reader};
+use veilray_encoder::release::{FORMAT, Manifest, PREPROCESSING, Provenance, Released};
+use veilray_encoder::vqgan::{Codebook, Config, Levels, Norm, Vqgan};
+use veilray_nn::Params;
+use veilray_sweep::data::{Dataset, Split};
+use veilray_sweep::encode::{Error, LatentEncoder, Options, Result, Summary, encode};
+
+/// Means over blocks of 128 × 64 pixels, which a mirrored image has in mirrored order; refuses after `left` images.
+struct Means {
+    left: usize,
+    digest: String,
+}
+
+fn means() -> Means {
+    Means { left: usize::MAX, digest: "5f".repeat(32) }
+}
+
+impl LatentEncoder for Means {
+    fn name(&self) -> &str {
+        "means"
+    }
+
+    fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        [1, 2, 4]
+    }
+
+    fn encode(&mut self, images: &[Canonical]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+        self.left = self.left.checked_sub(images.len()).ok_or("out of order")?;
+        Ok(images.iter().flat_map(latent).collect())
+    }
+}
+
+fn latent(image: &Canonical) -> Vec<f32> {
+    let mut sums = [0.0f64; 8];
+    for (i, &value) in image.values().iter().enumerate() {
+        sums[i / SIDE / 128 * 4 + i % SIDE / 64] += f64::from(value);
+    }
+    sums.iter().map(|sum| (sum / (128.0 * 64.0)) as f32).collect()
+}
+
+fn run(set: &Dataset, encoder: &mut Means, out: &Path, flips: bool) -> Result<Summary> {
+    let options = Options { flips, batch: 3, flush: 4, ..Options::default() };
+    encode(set, encoder, out, &options, &ProgressBar::hidden())
+}
+
+/// Twenty images, one of them constant and one of them missing.
+fn set() -> (tempfile::TempDir, Dataset) {
+    let mut table = String::from("file,split,patient_id,tb,site\n");
+    for i in 0..20 {
+        table += &format!("images/{i}.png,{},Doe{i},{},{}\n", Split::ALL[i % 3], i % 2, ["north", "south"][i / 10]);
+    }
+    let folder = support::folder(&table);
+    fs::write(folder.path().join("images/4.png"), support::png(&[90; 128 * 128])).unwrap();
+    fs::remove_file(folder.path().join("images/11.png")).unwrap();
+    let set = Dataset::open(folder.path(), &spec("name = 'small'\nlabels = [{ name = 'tb' }]")).unwrap();
+    (folder, set)
+}
+
+fn assert_whole(out: &Path, set: &Dataset, flips: bool) {
+    let reader = Reader::open(out).unwrap();
+    let mut seen = vec![];
+    for (index, row) in reader.rows().iter().enumerate() {
+        let item = set.items.iter().position(|item| item.file == row.file).unwrap();
+        seen.push((item, row.flipped));
+        let item_of_row = &set.items[item];
+        assert_eq!((row.split, &row.patient_id), (item_of_row.split, &item_of_row.patient_id));
+        assert_eq!((&row.labels, &row.extra), (&item_of_row.labels, &item_of_row.extra));
+        let mut wanted = latent(&set.image(item).unwrap().image);
+        if row.flipped {
+            wanted.chunks_mut(4).for_each(<[f32]>::reverse);
+            assert_eq!(row.split, Split::Train);
+        }
+        let found = reader.read(index..index + 1).unwrap();
+        assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} {wanted:?}");
+    }
+    seen.sort();
+    let all = (0..20).filter(|i| ![4, 11].contains(i)).flat_map(|i| [(i, false), (i, true)]);
+    assert_eq!(seen, all.filter(|&(i, flipped)| !flipped || flips && i % 3 == 0).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_image_is_encoded_once_and_the_refused_ones_are_named_by_place() {
+    let (folder, set) = set();
+    let out = folder.path().join("latents/small.h5");
+    let summary = run(&set, &mut means(), &out, false).unwrap();
+    assert_whole(&out, &set, false);
+    assert_eq!(summary.rows, [(Split::Train, 7), (Split::Val, 6), (Split::Test, 5)].into());
+    assert_eq!((summary.rows_before, summary.warned), (0, 18));
+    let places: Vec<&str> = summary.refused.iter().map(|refused| &*refused.place).collect();
+    assert_eq!(places, ["small/labels.csv line 6", "small/labels.csv line 13"]);
+    assert!(summary.refused[0].reason.contains("constant") && summary.refused[1].reason.contains("cannot be read"));
+    for text in [summary.to_string(), serde_json::to_string(&summary).unwrap()] {
+        assert!(text.contains("refused") && !text.contains("Doe"), "{text}");
+    }
+    let info = Reader::open(&out).unwrap().info().clone();
+    assert_eq!((&*info.encoder, &*info.dataset, info.dataset_digest), ("means", "small", set.digest()));
+}
+
+#[test]
+fn training_images_can_be_mirrored_too() {
+    let (folder, set) = set();
+    let out = folder.path().join("small.h5");
+    let summary = run(&set, &mut means(), &out, true).unwrap();
+    assert_eq!(summary.rows, [(Split::Train, 14), (Split::Val, 6), (Split::Test, 5)].into());
+    assert_whole(&out, &set, true);
+}
+
+#[test]
+fn an_interrupted_run_goes_on() {
+    let (folder, set) = set();
+    let out = folder.path().join("small.h5");
+    let error = run(&set, &mut Means { left: 10, ..means() }, &out, true).unwrap_err();
+    assert_eq!(error.to_string(), "the encoder: out of order");
+    assert!(!out.exists());
+    let summary = run(&set, &mut means(), &out, true).unwrap();
+    assert!((1..=10).contains(&summary.rows_before), "{}", summary.rows_before);
+    assert_whole(&out, &set, true);
+    // Nothing is left to do, and nothing is done.
+    let before = fs::read(&out).unwrap();
+    let summary = run(&set, &mut Means { left: 0, ..means() }, &out, true).unwrap();
+    assert_eq!((summary.rows_before, summary.refused.len()), (25, 2));
+    assert_eq!(fs::read(&out).unwrap(), before);
+}
+
+#[test]
+fn splits_can_be_encoded_one_after_the_other() {
+    let (folder, set) = set();
+    let out = folder.path().join("small.h5");
+    for splits in [vec![Split::Test], vec![Split::Train, Split::Val]] {
+        let options = Options { splits, ..Options::default() };
+        encode(&set, &mut means(), &out, &options, &ProgressBar::hidden()).unwrap();
+    }
+    assert_whole(&out, &set, false);
+    assert_eq!(Reader::open(&out).unwrap().rows()[0].split, Split::Test);
+}
+
+#[test]
+fn another_encoder_does_not_go_on_with_this_ones_file() {
+    let (folder, set) = set();
+    let out = folder.path().join("small.h5");
+    run(&set, &mut means(), &out, false).unwrap();
+    let error = run(&set, &mut Means { digest: "aa".repeat(32), ..means() }, &out, false).unwrap_err();
+    assert!(matches!(error, Error::Latents(latents::Error::OtherRun { what: "the encoder's digest", .. })), "{error}");
+}
+
+#[test]
+fn a_data_set_without_an_image_that_passes_is_an_error() {
+    let (folder, set) = set();
+    let out = folder.path().join("small.h5");
+    fs::remove_dir_all(folder.path().join("images")).unwrap();
+    let error = run(&set, &mut means(), &out, false).unwrap_err();
+    assert!(matches!(&error, Error::Nothing { refused, .. } if refused.len() == 20), "{error}");
+    let none = Options { splits: vec![], ..Options::default() };
+    assert!(matches!(encode(&set, &mut means(), &out, &none, &ProgressBar::hidden()), Err(Error::Nothing { .. })));
+}
+
+/// A release of an encoder as it is before training.
+fn release(folder: &Path) {
+    let levels = || Levels { channels: vec![4, 4], blocks: vec![0, 1], attention: false, early: true };
+    let shapes = Config {
+        image_channels: 1,
+        unshuffle: 8,
+        latent_channels: 2,
+        norm: Norm::None,
+        encoder: levels(),
+        decoder: levels(),
+        codebook: Codebook { size: 4, projection: None },
+    };
+    let params = Params::seeded(1, &candle_core::Device::Cpu);
+    Vqgan::new(&params, &shapes).unwrap();
+    let manifest = Manifest {
+        format: FORMAT,
+        name: "tiny".into(),
+        preprocessing: PREPROCESSING.into(),
+        factor: 16,
+        latent: [2, 16, 16],
+        weights_sha256: String::new(),
+        limits: TrainingLimits { reconstruction_error: 1.0, latent_min: -1.0, latent_max: 1.0 },
+        training: Provenance { data: [].into(), steps: 0, seconds: 0.0, threads: 1, parameters: 0 },
+        shapes,
+    };
+    Released::write(folder, manifest, &params.tensors()).unwrap();
+}
+
+fn command(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_veilray-sweep"));
+    command.current_dir(folder).args(["encode", "--data", ".", "--model", "tiny", "--out", "tiny.h5"]).args(more);
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_command_encodes_with_a_released_encoder() {
+    let (folder, _) = set();
+    let folder = folder.path();
+    fs::write(folder.join("dataset.toml"), "name = 'small'\nlabels = [{ name = 'tb' }]").unwrap();
+    release(&folder.join("tiny"));
+    let (code, stdout, stderr) = command(folder, &["--json", "--flips", "--batch", "3"]);
+    assert_eq!((code, &*stderr), (Some(0), ""), "{stdout}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(report["rows"], serde_json::json!({ "train": 14, "val": 6, "test": 5 }));
+    assert_eq!(report["refused"].as_array().unwrap().len(), 2);
+    let (encoder, reader) = (Released::open(&folder.join("tiny")).unwrap(), Reader::open(&folder.join("tiny.h5")).unwrap());
+    assert_eq!(reader.info().encoder_digest, encoder.digest());
+    let set = Dataset::folder(folder).unwrap();
+    let row = reader.rows().iter().position(|row| row.file == "images/7.png").unwrap();
+    let wanted = encoder.encode(&[set.image(7).unwrap().image]).unwrap();
+    let found = reader.read(row..row + 1).unwrap();
+    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5));
+    // Without --flips it would be another file; the reason is one line on stderr.
+    let (code, stdout, stderr) = command(folder, &[]);
+    assert_eq!((code, &*stdout, stderr.lines().count()), (Some(1), "", 1));
+    assert!(stderr.starts_with("veilray-sweep: tiny.h5: flips was true, is now false"), "{stderr}");
+    assert_eq!(command(folder, &["--batch", "0"]).0, Some(2));
+    assert_eq!(command(folder, &["--splits", "holdout"]).0, Some(2));
+}
