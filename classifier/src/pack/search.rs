@@ -13,6 +13,10 @@ use crate::spec::Shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Largest weight of keys in the search, ms per MB: it counts them for splits into two rotations, and would trade good layouts for keys
+/// that the final split into three saves anyway.
+const MOST_KEY_WEIGHT: f64 = 0.5;
+
 /// How the layout of a class comes about.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Rule {
@@ -197,9 +201,9 @@ impl<'a> Search<'a> {
         }
         let widest = inputs.iter().map(|l| l.period()).max().unwrap_or(1);
         let outer = (widest / output.period()).max(1).trailing_zeros() as f64;
-        let key_ms = self.model.ms_per_key_megabyte * map.cost.key_megabytes;
-        let fold_ms = (map.below.rotate + map.below.add) * output.blocks() as f64
-            + self.model.ms_per_key_megabyte * map.below.key_megabytes;
+        let weight = self.model.ms_per_key_megabyte.min(MOST_KEY_WEIGHT);
+        let key_ms = weight * map.cost.key_megabytes;
+        let fold_ms = (map.below.rotate + map.below.add) * output.blocks() as f64 + weight * map.below.key_megabytes;
         let price = |sets: &[BlockDiagonals]| {
             let split = cheapest_split(sets, slots, &map.cost, key_ms);
             split.ms + key_ms * split.keys as f64

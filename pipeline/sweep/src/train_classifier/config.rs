@@ -23,7 +23,7 @@ pub struct Experiment {
     pub data: Vec<Source>,
     /// The network.
     pub network: Network,
-    /// Files of teacher probabilities (written by `--teach`), averaged.
+    /// Files of teacher probabilities (written by `--teach`), averaged; relative to the current folder.
     #[serde(default)]
     pub teachers: Vec<PathBuf>,
     /// Whether predictions are averaged over an image and its mirror image: for teachers only, as it doubles the cost.
@@ -198,5 +198,17 @@ mod tests {
             let refused = read(&text).unwrap_err();
             assert!(refused.contains(word), "{refused}");
         }
+    }
+    #[test]
+    fn the_experiments_of_the_repository_are_understood() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/train");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let experiment = Experiment::read(&entry.unwrap().path()).unwrap();
+            let labels = experiment.all_labels().len();
+            experiment.network.student(Path::new("."), [4, 32, 32], labels).unwrap();
+            count += 1;
+        }
+        assert!(count >= 5);
     }
 }
