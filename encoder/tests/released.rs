@@ -13,11 +13,8 @@ use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::Released;
 
 /// Name, latent, and the bars on PSNR (dB) and SSIM over test images.
-const RELEASED: [(&str, [usize; 3], f64, f64); 3] = [
-    ("encoder-f4", [3, 64, 64], 34.0, 0.93),
-    ("encoder-f8", [4, 32, 32], 30.0, 0.85),
-    ("encoder-f16", [8, 16, 16], 26.0, 0.72),
-];
+const RELEASED: [(&str, [usize; 3], f64, f64); 3] =
+    [("encoder-f4", [3, 64, 64], 34.0, 0.93), ("encoder-f8", [4, 32, 32], 30.0, 0.85), ("encoder-f16", [8, 16, 16], 26.0, 0.72)];
 
 fn open(name: &str) -> Released {
     Released::open(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../weights").join(name)).unwrap()
