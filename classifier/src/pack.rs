@@ -202,10 +202,11 @@ pub fn pack(circuit: &Circuit, options: &PackOptions) -> Result<PackedCircuit, P
             return Err(PackError::Blocks { node: node.name.clone(), shape: node.shape, slots: options.slots });
         }
     }
+    let values = circuit.nodes().first().map_or(0, |node| node.shape.len());
     let mut best: Option<PackedCircuit> = None;
     for (input, circuit) in input::arrangements(circuit, options.slots) {
         let found = search::search(&circuit, log_slots, &options.costs, options.level, options.passes)?;
-        let packed = assemble(&circuit, input, found, options)?;
+        let packed = assemble(&circuit, (input, values), found, options)?;
         let weighed =
             |p: &PackedCircuit| p.total_ms(&options.costs) + options.costs.ms_per_key_megabyte * p.key_megabytes(&options.costs);
         if best.as_ref().is_none_or(|b| weighed(&packed) < weighed(b)) {
@@ -218,7 +219,7 @@ pub fn pack(circuit: &Circuit, options: &PackOptions) -> Result<PackedCircuit, P
 
 fn assemble(
     circuit: &Circuit,
-    input: input::Gather,
+    (gather, values): (input::Gather, usize),
     found: search::Found,
     options: &PackOptions,
 ) -> Result<PackedCircuit, PackError> {
@@ -264,7 +265,7 @@ fn assemble(
         labels: circuit.labels(),
         slots: options.slots,
         level: options.level,
-        input: PackedInput::new(input, input_layout),
+        input: PackedInput::new(gather, input_layout, values),
         nodes,
     };
     out.choose_steps(&options.costs);

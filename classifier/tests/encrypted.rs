@@ -139,6 +139,9 @@ fn wrong_inputs_are_refused_and_wrong_replies_are_not_believed() {
     let refused = client::encrypt(circuit, &session.params, &encryptor, &bad);
     assert!(matches!(refused, Err(ExecuteError::NotFinite { index: 3 })));
 
+    let refused = client::encrypt(circuit, &session.params, &encryptor, &image[1..]);
+    assert!(matches!(refused, Err(ExecuteError::Values { wanted: 64, found: 63 })));
+
     // Keys of another patient: the server cannot notice, the client must.
     let other = SecretKey::generate(&session.params).unwrap();
     let reply = session.server.run(&sent, &session.keys).unwrap();

@@ -11,8 +11,6 @@ mod support;
 
 use dicom_core::VR;
 use proptest::prelude::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::OnceLock;
 use support::dicom::{self, File};
 use support::{grey_png, jpeg, picture};
@@ -20,38 +18,13 @@ use veilray_encoder::ingest::{Error, Limits, Settings, read_bytes};
 
 const N: usize = 160;
 
-thread_local! {
-    /// Largest allocation of this thread since it was last set.
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, watched.
-struct Watched;
-
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
-        // SAFETY: the caller's promises are the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watched = Watched;
-
-/// Reads hostile bytes; panics if any one allocation is larger than limits of 64 Kipixel allow (the canonical resampler's included).
+/// Reads hostile bytes; panics if it holds more memory at once than limits of 64 Kipixel allow (the canonical resampler's included).
 fn survive(bytes: &[u8]) {
     let settings = Settings { limits: Limits { file_bytes: 1 << 20, pixels: 1 << 16 }, ..Settings::default() };
-    LARGEST.set(0);
-    let result = read_bytes(bytes, &settings);
-    let largest = LARGEST.get();
-    assert!(largest <= 2 << 20, "{largest} bytes at once for {} bytes of input: {result:?}", bytes.len());
+    let mut result = None;
+    let most = allocation_counter::measure(|| result = Some(read_bytes(bytes, &settings))).bytes_max;
+    let result = result.unwrap();
+    assert!(most <= 2 << 20, "{most} bytes at once for {} bytes of input: {result:?}", bytes.len());
     // A foreign decoder that panicked was caught, but it should not have.
     assert!(!format!("{result:?}").contains("broke its decoder"), "{result:?}");
 }
@@ -206,4 +179,10 @@ proptest! {
         }
         survive(&bytes);
     }
+}
+
+#[test]
+fn the_measure_of_memory_sees_an_allocation() {
+    let most = allocation_counter::measure(|| drop(std::hint::black_box(vec![1u8; 3 << 20]))).bytes_max;
+    assert!(most >= 3 << 20, "{most}");
 }

@@ -31,6 +31,10 @@ pub fn encrypt(
     encryptor: &Encryptor<'_>,
     image: &[f64],
 ) -> Result<Vec<Ciphertext>, ExecuteError> {
+    let wanted = circuit.input().values();
+    if image.len() != wanted {
+        return Err(ExecuteError::Values { wanted, found: image.len() });
+    }
     if let Some(index) = image.iter().position(|v| !v.is_finite()) {
         return Err(ExecuteError::NotFinite { index });
     }

@@ -34,6 +34,14 @@ pub enum ExecuteError {
         /// log2 of the scale that came.
         found_scale: f64,
     },
+    /// Another number of values.
+    #[error("the network reads {wanted} values, {found} came; compress the image with this model's encoder")]
+    Values {
+        /// Of the network's input.
+        wanted: usize,
+        /// That came.
+        found: usize,
+    },
     /// A value that is infinite or not a number.
     #[error("value {index} of the latent is not finite; compress the image again")]
     NotFinite {

@@ -18,11 +18,18 @@ pub(super) type Gather = Option<Vec<Option<u32>>>;
 pub struct PackedInput {
     gather: Gather,
     layout: Arc<Layout>,
+    /// Of an image, before it is arranged.
+    values: usize,
 }
 
 impl PackedInput {
-    pub(super) fn new(gather: Gather, layout: Arc<Layout>) -> Self {
-        Self { gather, layout }
+    pub(super) fn new(gather: Gather, layout: Arc<Layout>, values: usize) -> Self {
+        Self { gather, layout, values }
+    }
+
+    /// Values of an image.
+    pub fn values(&self) -> usize {
+        self.values
     }
 
     /// The layout of the input tensor, whose channels may be the taps of windows.
