@@ -7,6 +7,8 @@ mod clear;
 pub mod client;
 mod encrypted;
 mod error;
+pub(crate) mod needs;
+mod slots;
 
 pub use clear::{ClearExecutor, Traced};
 pub use encrypted::{EncryptedCircuit, Step};
