@@ -8,8 +8,10 @@ pub mod client;
 mod encrypted;
 mod error;
 pub(crate) mod needs;
+mod simulate;
 mod slots;
 
 pub use clear::{ClearExecutor, Traced};
 pub use encrypted::{EncryptedCircuit, Step};
 pub use error::ExecuteError;
+pub use simulate::{NodeError, Sample, Simulation, simulate};

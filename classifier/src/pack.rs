@@ -8,6 +8,7 @@ mod diagonals;
 mod input;
 mod layout;
 mod linear_map;
+mod measure;
 mod search;
 mod steps;
 

@@ -29,7 +29,7 @@ fn costs() -> CostModel {
             key_megabytes: 0.1 * limbs,
         }
     };
-    CostModel { levels: (0..40).map(level).collect(), ms_per_key_megabyte: 0.1 }
+    CostModel { levels: (0..40).map(level).collect(), ms_per_key_megabyte: 0.1, threads: 1 }
 }
 
 fn form() -> impl Strategy<Value = Form> {

@@ -72,15 +72,13 @@ impl EncryptedCircuit {
     pub fn new(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
         let places = schedule(&circuit, params)?;
         let mut keys = KeySpec::new();
-        let mut readers = vec![0; places.len()];
         let mut nodes = Vec::with_capacity(places.len());
         for (node, place) in circuit.nodes().iter().zip(&places) {
             let encoder = Compiler { params, encoder: Encoder::new(params), places: &places, node, place: *place };
             nodes.push(encoder.compile()?);
             keys = keys.union(&node_keys(params, node, *place));
-            inputs(&node.op).into_iter().for_each(|input| readers.get_mut(input).into_iter().for_each(|count| *count += 1));
         }
-        Ok(Self { params: params.clone(), places, nodes, keys, readers, circuit })
+        Ok(Self { params: params.clone(), places, nodes, keys, readers: readers(&circuit), circuit })
     }
 
     /// The circuit.
@@ -171,6 +169,15 @@ impl EncryptedCircuit {
         }
         Ok(())
     }
+}
+
+/// How often each node is read.
+pub(crate) fn readers(circuit: &PackedCircuit) -> Vec<usize> {
+    let mut readers = vec![0; circuit.nodes().len()];
+    for input in circuit.nodes().iter().flat_map(|node| inputs(&node.op)) {
+        readers.get_mut(input).into_iter().for_each(|count| *count += 1);
+    }
+    readers
 }
 
 /// Nodes that an operation reads, as often as it reads them.
