@@ -13,5 +13,6 @@ mod slots;
 
 pub use clear::{ClearExecutor, Traced};
 pub use encrypted::{EncryptedCircuit, Step};
+pub(crate) use encrypted::{inputs, readers};
 pub use error::ExecuteError;
 pub use simulate::{NodeError, Sample, Simulation, simulate};

@@ -180,6 +180,11 @@ impl PackedLinear {
         self.terms.iter().flat_map(|t| t.blocks.values()).map(Vec::len).sum()
     }
 
+    /// Number of matrix entries other than zero, over all terms.
+    pub fn entry_count(&self) -> usize {
+        self.terms.iter().map(|t| t.matrix.len()).sum()
+    }
+
     /// Steps that need a key at the level of the inputs: baby steps, copies and giant steps.
     pub fn rotations(&self) -> BTreeSet<usize> {
         self.rotations_at(self.steps)

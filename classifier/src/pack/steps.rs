@@ -76,6 +76,18 @@ impl PackedLinear {
 
     /// What baby steps, copies, giant steps and decompositions cost.
     fn steps_ms(&self, steps: Steps, cost: &LevelCost) -> f64 {
+        let count = self.step_counts(steps);
+        let [babies, parts, copies] = [count.babies, count.parts, count.copies].map(|n| n as f64);
+        let [giants, sources] = [count.giants, count.sources].map(|n| n as f64);
+        cost.baby * (babies + copies) + cost.output * copies + cost.input * (parts + sources) + cost.giant * giants
+    }
+
+    /// How many steps of each kind its evaluation takes.
+    pub fn counts(&self) -> StepCounts {
+        self.step_counts(self.steps())
+    }
+
+    fn step_counts(&self, steps: Steps) -> StepCounts {
         let (mut babies, mut parts) = (0usize, 0usize);
         let (mut copies, mut giants) = (BTreeSet::new(), BTreeSet::new());
         let (mut below, mut above) = (Marks::new(self.period()), Marks::new(self.period()));
@@ -99,7 +111,21 @@ impl PackedLinear {
             }
         }
         let sources = copies.iter().map(|(t, i, _)| (*t, *i)).collect::<BTreeSet<_>>().len();
-        let [babies, parts, copies, giants, sources] = [babies, parts, copies.len(), giants.len(), sources].map(|n| n as f64);
-        cost.baby * (babies + copies) + cost.output * copies + cost.input * (parts + sources) + cost.giant * giants
+        StepCounts { babies, copies: copies.len(), giants: giants.len(), parts, sources }
     }
+}
+
+/// Steps of a linear map's evaluation, folds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepCounts {
+    /// Baby steps other than 0.
+    pub babies: usize,
+    /// Rotated copies of input ciphertexts.
+    pub copies: usize,
+    /// Giant steps other than 0.
+    pub giants: usize,
+    /// Decompositions inside the map: one per output ciphertext and copy it reads.
+    pub parts: usize,
+    /// Decompositions before it: one per input ciphertext that is copied.
+    pub sources: usize,
 }
