@@ -15,6 +15,7 @@ mod steps;
 pub use cost::{CostModel, LevelCost};
 pub use input::PackedInput;
 pub use layout::{Layout, Place};
+pub(crate) use linear_map::chain;
 pub use linear_map::{PackedLinear, PackedTerm, Part};
 pub use steps::{StepCounts, Steps};
 
@@ -112,7 +113,8 @@ pub struct PackOptions {
     pub costs: CostModel,
     /// Passes of the layout search over all tensors; 0 keeps the layouts it starts from.
     pub passes: usize,
-    /// Most megabytes (10^6 bytes) of evaluation keys: [`CostModel::ms_per_key_megabyte`] is doubled until they fit.
+    /// Most megabytes (10^6 bytes) of evaluation keys: copies may then be chained ([`Steps::chained`]), and keys weigh more and more until
+    /// they fit.
     pub key_budget: Option<f64>,
 }
 
@@ -134,7 +136,8 @@ impl PackOptions {
 pub enum PackedOp {
     /// Encrypted by the client from [`PackedInput::pack`].
     Input,
-    /// Linear maps by diagonals; one level. On ciphertexts: the copies of each input ciphertext (`Evaluator::rotate_hoisted`); then
+    /// Linear maps by diagonals; one level. On ciphertexts: the copies of each input ciphertext (`Evaluator::rotate_hoisted`, or one after
+    /// the other where [`Steps::chained`]); then
     /// `Evaluator::linear_sum` per output ciphertext over its parts; then for each fold a rotation and an addition; then the bias.
     Linear(PackedLinear),
     /// Each ciphertext times itself, relinearised and rescaled; one level.
@@ -317,7 +320,7 @@ fn assemble(
         input: PackedInput::new(gather, input_layout, values),
         nodes,
     };
-    out.choose_steps(&options.costs);
+    out.choose_steps(&options.costs, false);
     Ok(out)
 }
 
@@ -414,8 +417,8 @@ impl PackedCircuit {
         let mut least = self.evaluation_key_megabytes(costs);
         let mut kept = self.clone();
         while least > budget && dearer.ms_per_key_megabyte < MOST_WEIGHT {
-            dearer.ms_per_key_megabyte = (2.0 * dearer.ms_per_key_megabyte).max(0.125);
-            self.choose_steps(&dearer);
+            self.choose_steps(&dearer, true);
+            dearer.ms_per_key_megabyte = (1.5 * dearer.ms_per_key_megabyte).max(0.125);
             let found = self.evaluation_key_megabytes(costs);
             if found < least {
                 least = found;

@@ -82,7 +82,7 @@ pub struct PlannedPrecision {
     pub log2_max: f64,
     /// log2 of the root mean square error.
     pub log2_rms: f64,
-    /// Bits by which the modulus exceeds the largest value in any slot, at the node where that is least.
+    /// Bits by which the modulus exceeds the largest value in any slot, at the node where that is least; negative where it does not.
     pub headroom_bits: f64,
 }
 
@@ -129,7 +129,8 @@ impl Plan {
     /// The plan of a packed circuit. Nothing is encoded, no key is made.
     ///
     /// # Errors
-    /// [`PlanError::Schedule`] for parameters that the circuit does not fit, [`PlanError::Overflow`] for values beyond the modulus.
+    /// [`PlanError::Schedule`] for parameters that the circuit does not fit, [`PlanError::Overflow`] for values of the
+    /// options' images beyond the modulus.
     pub fn new(circuit: &PackedCircuit, params: &Params, options: &PlanOptions) -> Result<Self, PlanError> {
         let places = schedule(circuit, params)?;
         let keys = circuit
@@ -232,7 +233,7 @@ fn precision(
     for (node, place) in found.nodes.iter().zip(places) {
         // The sign takes a bit.
         let left = params.log_q(place.level) - 1.0 - place.scale.log2();
-        if node.largest > left.exp2() {
+        if !options.images.is_empty() && node.largest > left.exp2() {
             return Err(PlanError::Overflow {
                 node: node.name.clone(),
                 largest: node.largest,

@@ -2,7 +2,7 @@
 
 use super::ExecuteError;
 use super::needs::node_keys;
-use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
+use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp, chain};
 use crate::schedule::{Place, same_scale, schedule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -281,7 +281,7 @@ impl Run<'_> {
     fn node(&self, node: &PackedNode, encoded: &Encoded) -> Result<Vec<Ciphertext>, ExecuteError> {
         match (&node.op, encoded) {
             (PackedOp::Linear(map), Encoded::Linear { rows, copies, bias }) => {
-                let copies = self.copies(copies)?;
+                let copies = self.copies(copies, map.steps().chained)?;
                 rows.iter().zip(bias).map(|(row, bias)| self.linear(map, row, &copies, bias.as_ref())).collect()
             }
             (PackedOp::Square { input }, _) => self.of(*input)?.iter().map(|x| self.product(x, x)).collect(),
@@ -315,8 +315,8 @@ impl Run<'_> {
         Ok(if x.level() == level { x.clone() } else { self.evaluator.drop_to(x, level)? })
     }
 
-    /// The copies; those of one ciphertext share its decomposition.
-    fn copies(&self, copies: &BTreeSet<Copy>) -> Result<BTreeMap<Copy, Ciphertext>, ExecuteError> {
+    /// The copies; those of one ciphertext share its decomposition, unless they are chained.
+    fn copies(&self, copies: &BTreeSet<Copy>, chained: bool) -> Result<BTreeMap<Copy, Ciphertext>, ExecuteError> {
         let mut sources: BTreeMap<(usize, usize), Vec<i64>> = BTreeMap::new();
         copies.iter().for_each(|copy| sources.entry((copy.input, copy.block)).or_default().push(copy.steps as i64));
         let mut out = BTreeMap::new();
@@ -324,7 +324,18 @@ impl Run<'_> {
             let blocks = self.of(input)?;
             let x = blocks.get(block).ok_or(ExecuteError::Input { wanted: block + 1, found: blocks.len() })?;
             let x = self.lowered(x, self.place.level + 1)?;
-            let turned = if steps == [0] { vec![x] } else { self.evaluator.rotate_hoisted(&x, &steps, self.keys)? };
+            let turned = if chained {
+                let mut turned: Vec<Ciphertext> = Vec::with_capacity(steps.len());
+                for difference in chain(steps.iter().map(|s| *s as usize)) {
+                    let before = turned.last().unwrap_or(&x);
+                    turned.push(self.evaluator.rotate(before, difference as i64, self.keys)?);
+                }
+                turned
+            } else if steps == [0] {
+                vec![x]
+            } else {
+                self.evaluator.rotate_hoisted(&x, &steps, self.keys)?
+            };
             out.extend(steps.iter().zip(turned).map(|(steps, x)| (Copy { input, block, steps: *steps as usize }, x)));
         }
         Ok(out)
@@ -433,6 +444,7 @@ mod tests {
                     Encoded::Linear { rows, copies, .. } => {
                         let PackedOp::Linear(map) = &node.op else { panic!("{} is no map", node.name) };
                         spec = rows.iter().flatten().fold(spec, |spec, (_, t)| spec.union(&t.key_spec()));
+                        assert!(!map.steps().chained, "{name} has no budget");
                         spec = spec.with_rotations(&params, copies.iter().map(|c| c.steps as i64), place.level + 1);
                         spec = spec.with_rotations(&params, map.folds().map(|s| s as i64), place.level);
                     }

@@ -107,10 +107,12 @@ fn linear(slots: usize, map: &PackedLinear, maps: &Maps, done: &[Blocks], distur
     let mut copies: BTreeMap<[usize; 3], Vec<f64>> = BTreeMap::new();
     for [input, block, copy] in wanted {
         let Some(x) = done.get(input).and_then(|blocks| blocks.get(block)) else { continue };
-        let mut x = x.clone();
+        // Ascending: the copy before is the last one made, if it is of the same ciphertext.
+        let before = copies.range([input, block, 0]..[input, block, copy]).next_back().filter(|_| map.steps().chained);
+        let (done, mut x) = before.map_or((0, x.clone()), |(key, x)| (key[2], x.clone()));
         if copy != 0 {
             let length = x.len().max(1);
-            x.rotate_left(copy % length);
+            x.rotate_left((copy - done) % length);
             disturb(Event::Copy(input), &mut x);
         }
         copies.insert([input, block, copy], x);

@@ -13,9 +13,15 @@ pub struct Steps {
     pub width: usize,
     /// A multiple of `width`; equal to it where the input is not copied.
     pub stride: usize,
+    /// Whether each copy is rotated from the one before instead of from the input: a key for every difference, usually one, instead of
+    /// one for every copy, at the price of a decomposition each.
+    pub chained: bool,
 }
 
 impl Steps {
+    /// A rotation for every diagonal.
+    pub(super) const NONE: Self = Self { width: 1, stride: 1, chained: false };
+
     /// The baby step, the copy and the giant step of a diagonal.
     pub fn of(self, diagonal: usize) -> [usize; 3] {
         let (baby, below) = (diagonal % self.width.max(1), diagonal % self.stride.max(1));
@@ -24,8 +30,9 @@ impl Steps {
 }
 
 impl PackedCircuit {
-    /// The steps of every map: each in turn gets those that cost least, keys that others need being free.
-    pub(super) fn choose_steps(&mut self, costs: &CostModel) {
+    /// The steps of every map: each in turn gets those that cost least, keys that others need being free. Chained copies are considered
+    /// where `chains` says so.
+    pub(super) fn choose_steps(&mut self, costs: &CostModel, chains: bool) {
         let maps: Vec<usize> =
             (0..self.nodes.len()).filter(|i| matches!(self.nodes.get(*i).map(|n| &n.op), Some(PackedOp::Linear(_)))).collect();
         for round in 0..3 {
@@ -40,7 +47,7 @@ impl PackedCircuit {
                     }
                 }
                 if let Some(PackedNode { op: PackedOp::Linear(map), depth, .. }) = self.nodes.get_mut(*at) {
-                    let steps = map.cheapest_steps(self.level.saturating_sub(*depth) + 1, costs, &others);
+                    let steps = map.cheapest_steps(self.level.saturating_sub(*depth) + 1, costs, &others, chains);
                     map.set_steps(steps);
                 }
             }
@@ -50,7 +57,7 @@ impl PackedCircuit {
 
 impl PackedLinear {
     /// The steps that cost least with the keys they add, where `known` rotations have keys up to their levels anyway.
-    fn cheapest_steps(&self, level: usize, costs: &CostModel, known: &BTreeMap<usize, usize>) -> Steps {
+    fn cheapest_steps(&self, level: usize, costs: &CostModel, known: &BTreeMap<usize, usize>, chains: bool) -> Steps {
         let cost = costs.at(level);
         let megabytes = |steps: usize| match known.get(&steps) {
             Some(had) if *had >= level => 0.0,
@@ -63,9 +70,13 @@ impl PackedLinear {
         };
         let widths: Vec<usize> = diagonals::widths(self.period()).collect();
         let multiple = |width: usize| widths.iter().copied().filter(move |stride| stride % width == 0);
-        let all = widths.iter().flat_map(|width| multiple(*width).map(|stride| Steps { width: *width, stride }));
+        let kinds = if chains { &[false, true][..] } else { &[false] };
+        let all = widths
+            .iter()
+            .flat_map(|width| multiple(*width).map(|stride| (*width, stride)))
+            .flat_map(|(width, stride)| kinds.iter().map(move |chained| Steps { width, stride, chained: *chained }));
         let priced = all.map(|steps| (steps, price(steps)));
-        priced.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Steps { width: 1, stride: 1 }, |(steps, _)| steps)
+        priced.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Steps::NONE, |(steps, _)| steps)
     }
 
     /// What it costs at a level, but for the folds, which are rotations one level below; milliseconds.
@@ -111,6 +122,7 @@ impl PackedLinear {
             }
         }
         let sources = copies.iter().map(|(t, i, _)| (*t, *i)).collect::<BTreeSet<_>>().len();
+        let sources = if steps.chained { copies.len() } else { sources };
         StepCounts { babies, copies: copies.len(), giants: giants.len(), parts, sources }
     }
 }
@@ -126,6 +138,6 @@ pub struct StepCounts {
     pub giants: usize,
     /// Decompositions inside the map: one per output ciphertext and copy it reads.
     pub parts: usize,
-    /// Decompositions before it: one per input ciphertext that is copied.
+    /// Decompositions before it: one per input ciphertext that is copied, or per copy where these are chained.
     pub sources: usize,
 }

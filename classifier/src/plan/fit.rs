@@ -62,7 +62,7 @@ pub enum PlanError {
         /// What would help.
         cure: String,
     },
-    /// Values that the modulus cannot hold.
+    /// Values of a given image that the modulus cannot hold.
     #[error("{node} reaches {largest:.1}, its modulus holds values below {bound:.1}: {cure}")]
     Overflow {
         /// Path of the layer.
@@ -187,10 +187,15 @@ fn cure(circuit: &Circuit, params: &Params, options: &PlanOptions, limits: &Limi
             && limits.keys.is_none_or(|limit| plan.bytes.evaluation_keys <= limit)
     };
     let rough = PlanOptions { precision: false, ..options.clone() };
-    let fewest = planned(circuit, params, &rough, Some(0)).ok().map(|(_, plan)| plan);
-    if let Some(found) = fewest.as_ref().filter(|found| within(found)) {
-        let (keys, times) = (found.bytes.evaluation_keys.div_ceil(1_000_000), found.predicted_ms / plan.predicted_ms);
-        return format!("pack it with a key budget of {keys} MB, which takes {times:.1} times as long");
+    let mut fewest = None;
+    for quarters in [3, 2, 1, 0] {
+        let budget = plan.bytes.evaluation_keys / 4 * quarters;
+        let Ok((_, found)) = planned(circuit, params, &rough, Some(budget)) else { continue };
+        if within(&found) {
+            let (keys, times) = (found.bytes.evaluation_keys.div_ceil(1_000_000), found.predicted_ms / plan.predicted_ms);
+            return format!("pack it with a key budget of {keys} MB, which takes {times:.1} times as long");
+        }
+        fewest = Some(found);
     }
     let others = ParamsLiteral::names().filter(|name| *name != plan.params);
     for name in others {
