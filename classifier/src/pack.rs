@@ -266,8 +266,8 @@ pub fn pack(circuit: &Circuit, options: &PackOptions) -> Result<PackedCircuit, P
     best.map(|(_, packed)| packed).ok_or(PackError::Keys { budget: options.key_budget.unwrap_or(0.0), least })
 }
 
-/// Milliseconds per megabyte beyond which steps no longer change: a key is then dearer than the whole circuit.
-const MOST_WEIGHT: f64 = 4096.0;
+/// Milliseconds per megabyte at which weights end: a key is then dearer than most maps, and steps no longer change.
+const MOST_WEIGHT: f64 = 128.0;
 
 fn assemble(
     circuit: &Circuit,
@@ -418,7 +418,7 @@ impl PackedCircuit {
         let mut kept = self.clone();
         while least > budget && dearer.ms_per_key_megabyte < MOST_WEIGHT {
             self.choose_steps(&dearer, true);
-            dearer.ms_per_key_megabyte = (1.5 * dearer.ms_per_key_megabyte).max(0.125);
+            dearer.ms_per_key_megabyte = (2.0 * dearer.ms_per_key_megabyte).max(0.125);
             let found = self.evaluation_key_megabytes(costs);
             if found < least {
                 least = found;

@@ -175,7 +175,7 @@ fn a_plan_prints_and_serialises() {
 #[test]
 fn what_does_not_fit_names_the_change_that_would() {
     let n13 = params("n13");
-    let of = |name: &str| folded(&networks::named(name, Shape::new(2, 16, 16), 3).unwrap());
+    let of = |name: &str| folded(&networks::named(name, Shape::new(2, 8, 8), 3).unwrap());
     let refused = |circuit: &Circuit, params: &Params, limits: Limits| {
         fit(circuit, params, &options(params, false), &limits).map(|_| ()).unwrap_err()
     };
@@ -208,7 +208,7 @@ fn what_does_not_fit_names_the_change_that_would() {
 fn a_key_budget_is_kept_or_refused_with_the_least_that_can_be_had() {
     let params = params("n14");
     let circuit = folded(&networks::usual("veilnet-se").unwrap());
-    let options = PackOptions { passes: 1, ..PackOptions::new(&params, &circuit) };
+    let options = PackOptions { passes: 0, ..PackOptions::new(&params, &circuit) };
     let megabytes = |p: &PackedCircuit| p.evaluation_key_megabytes(&options.costs);
     let fast = pack(&circuit, &options).unwrap();
     let small = pack(&circuit, &options.clone().with_key_budget(64.0)).unwrap();

@@ -74,7 +74,8 @@ impl PackedLinear {
         let all = widths
             .iter()
             .flat_map(|width| multiple(*width).map(|stride| (*width, stride)))
-            .flat_map(|(width, stride)| kinds.iter().map(move |chained| Steps { width, stride, chained: *chained }));
+            .flat_map(|(width, stride)| kinds.iter().map(move |chained| Steps { width, stride, chained: *chained }))
+            .filter(|steps| steps.stride > steps.width || !steps.chained);
         let priced = all.map(|steps| (steps, price(steps)));
         priced.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Steps::NONE, |(steps, _)| steps)
     }
