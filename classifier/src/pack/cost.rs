@@ -91,7 +91,7 @@ impl CostModel {
                 key_megabytes: veilray_he::wire::galois_key_bytes(params, level).map_or(0.0, |bytes| bytes as f64 / 1e6),
             }
         });
-        Self { levels: levels.collect(), ms_per_key_megabyte: 0.5, threads: 1 }
+        Self { levels: levels.collect(), ms_per_key_megabyte: 1.0, threads: 1 }
     }
 
     /// [`CostModel::counted`] with the time that a transform takes on the reference machine.
