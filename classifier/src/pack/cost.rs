@@ -69,10 +69,10 @@ impl CostModel {
     /// Costs counted in transforms of one limb, `transform_ms` each: 0.0155 at N = 2^14 on the reference machine.
     ///
     /// With l primes of the level, k special ones and d digits, a decomposition takes l + d·(l + k) transforms and a division by P
-    /// 2·(l + k). The factors are medians of [`CostModel::measured`] on one thread of the reference machine at n13, n14 and n15, lowest,
-    /// middle and highest level, in transforms timed beside them: transforms are the smaller part of what they stand for, the rest is
-    /// reading and writing memory. Factors at single levels lie within a third of them, so plans of times use measured costs; these
-    /// are for choices that client and server must make alike.
+    /// 2·(l + k). The factors were fitted by eye to [`CostModel::measured`] on one thread of a busy two-core machine at n13 and n14, n15
+    /// beside them, at lowest, middle and highest level, in transforms timed in the same sitting. Single operations at single levels lie
+    /// up to a factor of two beside them, so plans of times use measured costs; these are for choices that client and server must make
+    /// alike.
     pub fn counted(params: &veilray_he::Params, transform_ms: f64) -> Self {
         let levels = (0..=params.max_level()).map(|level| {
             let (l, k, d) = (params.limbs(level) as f64, params.special().len() as f64, params.digits(level) as f64);
