@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod demo;
+pub mod models;
+pub mod protocol;
