@@ -9,5 +9,5 @@ mod encrypted;
 mod error;
 
 pub use clear::{ClearExecutor, Traced};
-pub use encrypted::{EncryptedCircuit, Step};
+pub use encrypted::{EncryptedCircuit, Step, inputs};
 pub use error::ExecuteError;

@@ -1,7 +1,7 @@
 //! Metadata in redb: JSON records by key, each change on disk when the call returns.
 
 use super::disk;
-use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableDatabase, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -10,12 +10,18 @@ use std::sync::{PoisonError, RwLock};
 
 /// One kind of record.
 #[derive(Debug, Clone, Copy)]
-pub struct Table(TableDefinition<'static, &'static str, &'static [u8]>);
+pub struct Table(&'static str);
+
+impl Table {
+    fn definition(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
+        TableDefinition::new(self.0)
+    }
+}
 
 /// Uploaded keys, by `tenant folder/digest`.
-pub const KEYS: Table = Table(TableDefinition::new("keys"));
+pub const KEYS: Table = Table("keys");
 /// Jobs, by identifier.
-pub const JOBS: Table = Table(TableDefinition::new("jobs"));
+pub const JOBS: Table = Table("jobs");
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +34,7 @@ pub enum DbError {
     Redb(Box<redb::Error>),
     /// A record that is none.
     #[error("a record of veilrayd.redb cannot be read: {0}")]
-    Record(#[from] serde_json::Error),
+    Record(serde_json::Error),
 }
 
 impl<E: Into<redb::Error>> From<E> for DbError {
@@ -63,8 +69,8 @@ impl Db {
     /// As the database.
     pub fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, DbError> {
         self.with(|database| {
-            let table = database.begin_read()?.open_table(table.0)?;
-            table.get(key)?.map(|value| Ok(serde_json::from_slice(value.value())?)).transpose()
+            let table = database.begin_read()?.open_table(table.definition())?;
+            table.get(key)?.map(|value| serde_json::from_slice(value.value()).map_err(DbError::Record)).transpose()
         })
     }
 
@@ -74,14 +80,14 @@ impl Db {
     /// As the database.
     pub fn scan<T: DeserializeOwned>(&self, table: Table, prefix: &str) -> Result<Vec<(String, T)>, DbError> {
         self.with(|database| {
-            let table = database.begin_read()?.open_table(table.0)?;
+            let table = database.begin_read()?.open_table(table.definition())?;
             let mut out = Vec::new();
             for entry in table.range(prefix..)? {
                 let (key, value) = entry?;
                 if !key.value().starts_with(prefix) {
                     break;
                 }
-                out.push((key.value().to_string(), serde_json::from_slice(value.value())?));
+                out.push((key.value().to_string(), serde_json::from_slice(value.value()).map_err(DbError::Record)?));
             }
             Ok(out)
         })
@@ -92,10 +98,10 @@ impl Db {
     /// # Errors
     /// [`DbError::Full`]; as the database.
     pub fn put<T: Serialize>(&self, table: Table, key: &str, value: &T) -> Result<(), DbError> {
-        let bytes = serde_json::to_vec(value)?;
+        let bytes = serde_json::to_vec(value).map_err(DbError::Record)?;
         self.with(|database| {
             let transaction = database.begin_write()?;
-            transaction.open_table(table.0)?.insert(key, bytes.as_slice())?;
+            transaction.open_table(table.definition())?.insert(key, bytes.as_slice())?;
             Ok(transaction.commit()?)
         })
     }
@@ -107,7 +113,7 @@ impl Db {
     pub fn remove(&self, table: Table, key: &str) -> Result<(), DbError> {
         self.with(|database| {
             let transaction = database.begin_write()?;
-            transaction.open_table(table.0)?.remove(key)?;
+            transaction.open_table(table.definition())?.remove(key)?;
             Ok(transaction.commit()?)
         })
     }
@@ -128,12 +134,15 @@ impl Db {
     }
 }
 
+/// Memory that redb may keep pages in; records are few and small.
+const CACHE: usize = 8 << 20;
+
 /// Tables exist from the start, so that reading an empty one is no error.
 fn create(path: &Path) -> Result<redb::Database, DbError> {
-    let database = redb::Database::create(path)?;
+    let database = redb::Builder::new().set_cache_size(CACHE).create(path)?;
     let transaction = database.begin_write()?;
     for table in [KEYS, JOBS] {
-        transaction.open_table(table.0)?;
+        transaction.open_table(table.definition())?;
     }
     transaction.commit()?;
     Ok(database)

@@ -1,7 +1,7 @@
 //! Who asks: bearer tokens, kept as hashes, each of one tenant.
 
 use super::config::{ConfigError, TokenEntry};
-use super::hex;
+use super::{clock, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -203,14 +203,8 @@ fn unix(at: &Datetime) -> Option<u64> {
         }
         _ => return None,
     };
-    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let days = clock::days(i64::from(date.year), i64::from(date.month), i64::from(date.day));
     Some(u64::try_from(days).ok()? * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
-/// Days of the Gregorian calendar, counted in years that begin in March so that the leap day is the last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]
