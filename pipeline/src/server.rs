@@ -7,6 +7,7 @@
 //! | [`engine`], [`admission`], [`budget`], [`cache`], [`known_answer`] | the encrypted computation and its memory |
 //! | [`store`], [`upload`], [`jobs`], [`db`], [`disk`] | what survives `kill -9` |
 //! | [`audit`], [`metrics`] | what is written down |
+//! | [`run`], [`offline`] | starting and stopping; one inference from files |
 //!
 //! Threads: those of tokio answer requests and never compute; those of one rayon pool compute and never wait for the network or the disk
 //! of others. A request reserves its memory, waits its turn, and is computed with every thread the pool has.
@@ -27,6 +28,7 @@ pub mod failure;
 pub mod jobs;
 pub mod known_answer;
 pub mod metrics;
+pub mod offline;
 pub mod run;
 pub mod store;
 pub mod tokens;

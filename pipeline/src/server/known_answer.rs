@@ -3,7 +3,9 @@
 use crate::models::Served;
 use std::time::Instant;
 use veilray_classifier::execute::{ClearExecutor, client};
-use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, SecretKey};
+use veilray_he::{
+    Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, ParamsLiteral, SecretKey,
+};
 use veilray_nn::Rng;
 
 /// Largest difference of a logit that is still right, for logits up to 1; larger ones may differ in proportion.
@@ -68,4 +70,27 @@ pub fn known_answer(served: &Served) -> Result<KnownAnswer, KnownAnswerError> {
     let difference = if difference.is_nan() || clear.len() != logits.len() { f64::INFINITY } else { difference };
     let tolerance = TOLERANCE * largest;
     Ok(KnownAnswer { model: served.interface.model.clone(), backend: params.backend().name(), difference, tolerance, server_ms })
+}
+
+/// The engine alone: a product and a rotation under the smallest named set, beside the same in clear.
+///
+/// # Errors
+/// What the engine refuses; none of it is expected.
+pub fn engine_answer() -> Result<KnownAnswer, KnownAnswerError> {
+    let params = ParamsLiteral::named("n13")?.check()?;
+    let mut rng = Rng::new(2, "engine answer");
+    let values: Vec<f64> = (0..params.slots()).map(|_| rng.normal()).collect();
+    let secret = SecretKey::generate(&params)?;
+    let spec = KeySpec::new().with_relinearisation(2).with_rotations(&params, [5], 1);
+    let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, &spec)?)?;
+    let sent = Encryptor::new(&secret).encrypt(&Encoder::new(&params).encode_at(&values, 2, params.scale())?)?;
+    let start = Instant::now();
+    let evaluator = Evaluator::new(&params);
+    let reply = evaluator.rotate(&evaluator.multiply_rescale(&sent, &sent, &keys)?, 5, &keys)?;
+    let server_ms = start.elapsed().as_secs_f64() * 1e3;
+    let found = Decryptor::new(&secret).decrypt(&reply, 16)?;
+    let turned = values.iter().cycle().skip(5).map(|x| x * x);
+    let difference = turned.zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let difference = if difference.is_nan() { f64::INFINITY } else { difference };
+    Ok(KnownAnswer { model: "engine".into(), backend: params.backend().name(), difference, tolerance: TOLERANCE, server_ms })
 }
