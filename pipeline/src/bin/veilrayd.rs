@@ -153,7 +153,10 @@ fn selftest(models: &[PathBuf], json: bool) -> Result<(), Ended> {
         for a in &answers {
             let word = if a.is_right() { "right" } else { "WRONG" };
             let (difference, tolerance) = (a.difference, a.tolerance);
-            print(&format!("{:<16} {word}: differs by {difference:.1e} of {tolerance:.1e} allowed, {:.1} ms, {}", a.model, a.server_ms, a.backend))?;
+            print(&format!(
+                "{:<16} {word}: differs by {difference:.1e} of {tolerance:.1e} allowed, {:.1} ms, {}",
+                a.model, a.server_ms, a.backend
+            ))?;
         }
     }
     if right { Ok(()) } else { Err(Ended::Wrong) }
@@ -166,7 +169,9 @@ fn infer(model: &Path, keys: &Path, input: &Path, out: &Path, json: bool) -> Res
         None => failed(format!("{}; {}", failure.error, failure.hint)),
     })?;
     if json {
-        return print(&serde_json::json!({ "out": out, "bytes": bytes, "manifest": served.interface.manifest_sha256 }).to_string());
+        return print(
+            &serde_json::json!({ "out": out, "bytes": bytes, "manifest": served.interface.manifest_sha256 }).to_string(),
+        );
     }
     print(&format!("{bytes} bytes written to {}", out.display()))
 }
@@ -186,7 +191,8 @@ fn main_with(cli: Cli) -> Result<(), Ended> {
         }
         Command::CheckConfig(args) => {
             let config = args.config()?;
-            let text = if json { serde_json::to_string(&config).map_err(failed) } else { toml::to_string(&config).map_err(failed) };
+            let text =
+                if json { serde_json::to_string(&config).map_err(failed) } else { toml::to_string(&config).map_err(failed) };
             print(text?.trim_end())
         }
         Command::Selftest { models } => selftest(&models, json),

@@ -164,7 +164,12 @@ impl App {
                 return;
             }
             if let Err(failure) = self.run_job(&id).await {
-                tracing::error!(job = id, detail = failure.detail, error = failure.error, "a job was put off until the next start");
+                tracing::error!(
+                    job = id,
+                    detail = failure.detail,
+                    error = failure.error,
+                    "a job was put off until the next start"
+                );
             }
         }
     }

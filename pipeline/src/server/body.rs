@@ -47,7 +47,8 @@ impl Paced {
     /// # Errors
     /// [`ErrorCode::Timeout`]; [`ErrorCode::Malformed`] for a body that breaks off.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        let slow = || Failure::new(ErrorCode::Timeout, "the body came too slowly", "send it faster; an upload of keys can be resumed");
+        let slow =
+            || Failure::new(ErrorCode::Timeout, "the body came too slowly", "send it faster; an upload of keys can be resumed");
         let pause = Instant::now() + self.pace.idle;
         let earned = (self.pace.least > 0).then(|| Duration::from_secs_f64(self.received as f64 / self.pace.least as f64));
         let deadline = earned.map_or(pause, |earned| pause.min(self.start + self.pace.idle + earned));

@@ -140,8 +140,7 @@ pub fn read(path: &Path, address: &Address, served: &Served, limit: u64) -> Resu
         file => BufReader::with_capacity(1 << 18, file?),
     };
     let mut file = Hashing { inner: file, hash: Sha256::new() };
-    let keys =
-        EvaluationKeys::read_from(served.model.params(), &mut file, usize::try_from(limit).unwrap_or(usize::MAX));
+    let keys = EvaluationKeys::read_from(served.model.params(), &mut file, usize::try_from(limit).unwrap_or(usize::MAX));
     std::io::copy(&mut file, &mut std::io::sink())?;
     if hex(&file.hash.finalize()) != address.as_str() {
         return Err(damaged());

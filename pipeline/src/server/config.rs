@@ -318,7 +318,10 @@ mod tests {
 
     #[test]
     fn a_configuration_survives_its_own_text() {
-        let text = format!("[server]\nthreads = 3\n{MODEL}[[tokens]]\nhash = '{}'\ntenant = 'a'\nexpires = 2027-01-31\n", "a".repeat(64));
+        let text = format!(
+            "[server]\nthreads = 3\n{MODEL}[[tokens]]\nhash = '{}'\ntenant = 'a'\nexpires = 2027-01-31\n",
+            "a".repeat(64)
+        );
         let config = parsed(&text).unwrap();
         assert_eq!(parsed(&toml::to_string(&config).unwrap()).unwrap(), config);
     }

@@ -1,7 +1,7 @@
 //! The encrypted computation: models, their memory, and the threads that do nothing else.
 
-use super::api::keys::PIECE;
 use super::admission::{Account, Admission, Permit, Refused};
+use super::api::keys::PIECE;
 use super::audit::{Action, Audit, Entry};
 use super::budget::Needs;
 use super::cache::{KeyCache, Loaded};

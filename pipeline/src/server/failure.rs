@@ -127,7 +127,6 @@ impl From<veilray_he::Error> for Failure {
         let hint = "fetch the model's manifest and make keys and ciphertexts with it";
         let code = match &error {
             E::Wire(WireError::Params { .. }) | E::ParamsMismatch { .. } => ErrorCode::ParamsMismatch,
-            E::Wire(WireError::TooLarge { .. }) => ErrorCode::TooLarge,
             E::Wire(
                 WireError::Level { .. }
                 | WireError::Scale { .. }

@@ -3,9 +3,7 @@
 use crate::models::Served;
 use std::time::Instant;
 use veilray_classifier::execute::{ClearExecutor, client};
-use veilray_he::{
-    Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, ParamsLiteral, SecretKey,
-};
+use veilray_he::{Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, ParamsLiteral, SecretKey};
 use veilray_nn::Rng;
 
 /// Largest difference of a logit that is still right, for logits up to 1; larger ones may differ in proportion.

@@ -6,12 +6,12 @@ use super::audit::{Action, Audit, Entry};
 use super::budget::Needs;
 use super::config::{Config, ConfigError, duration};
 use super::db::{Db, DbError};
+use super::disk;
 use super::engine::{Engine, Parts};
 use super::jobs::Jobs;
 use super::metrics::Metrics;
 use super::store::{Bounds, KeyStore, StoreError};
 use super::tokens::Tokens;
-use super::disk;
 use crate::models::{self, ModelError, Served};
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
@@ -43,7 +43,9 @@ pub enum ServeError {
         name: String,
     },
     /// Memory that does not suffice.
-    #[error("limits.memory_bytes is {found}: one request of the largest model needs {wanted} in all; raise it, or serve a smaller model")]
+    #[error(
+        "limits.memory_bytes is {found}: one request of the largest model needs {wanted} in all; raise it, or serve a smaller model"
+    )]
     Memory {
         /// The limit.
         found: u64,

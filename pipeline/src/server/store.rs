@@ -248,19 +248,15 @@ impl KeyStore {
     pub(super) fn used(&self, folder: &str, uploads: &HashMap<(String, Address), u64>) -> Result<u64, StoreError> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let whole: u64 = self.db.scan::<KeyRecord>(KEYS, &prefix)?.iter().map(|(_, record)| record.bytes).sum();
-        let mut announced: HashMap<(String, Address), u64> = self.parts()?.into_iter().map(|(at, length, _)| (at, length)).collect();
+        let mut announced: HashMap<(String, Address), u64> =
+            self.parts()?.into_iter().map(|(at, length, _)| (at, length)).collect();
         announced.extend(uploads.iter().map(|(at, length)| (at.clone(), *length)));
         let of = |((tenant, _), length): (&(String, Address), &u64)| (folder.is_empty() || tenant == folder).then_some(*length);
         Ok(announced.iter().filter_map(of).fold(whole, u64::saturating_add))
     }
 
     /// Whether `more` bytes fit the tenant's quota and the disk's; keys whose time is over make room first.
-    pub(super) fn room(
-        &self,
-        tenant: &Tenant,
-        more: u64,
-        uploads: &HashMap<(String, Address), u64>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn room(&self, tenant: &Tenant, more: u64, uploads: &HashMap<(String, Address), u64>) -> Result<(), StoreError> {
         let fits = |folder: &str, most: u64| -> Result<(), StoreError> {
             let found = self.used(folder, uploads)?.saturating_add(more);
             if found > most { Err(StoreError::Quota { found, most }) } else { Ok(()) }

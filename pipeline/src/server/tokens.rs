@@ -71,7 +71,8 @@ impl Bucket {
 
 impl Tenant {
     fn new(name: &str, hash: [u8; 32], entry: Option<&TokenEntry>) -> Arc<Self> {
-        let folder = hex(&Sha256::new().chain_update(b"veilray tenant\0").chain_update(name).finalize()).chars().take(32).collect();
+        let folder =
+            hex(&Sha256::new().chain_update(b"veilray tenant\0").chain_update(name).finalize()).chars().take(32).collect();
         let per_minute = entry.map_or(0.0, |entry| f64::from(entry.rate_per_minute));
         let bucket = || Mutex::new(Bucket { per_minute, left: per_minute, at: Instant::now() });
         Arc::new(Self {
@@ -176,7 +177,11 @@ pub(super) fn check(index: usize, entry: &TokenEntry) -> Result<(), ConfigError>
     };
     if parse_hash(&entry.hash).is_none() {
         // Whoever pasted the token itself here must not find it in a log.
-        return refuse("hash", format!("{} characters", entry.hash.len()), "64 hexadecimal digits are wanted; `veilrayd token` prints them");
+        return refuse(
+            "hash",
+            format!("{} characters", entry.hash.len()),
+            "64 hexadecimal digits are wanted; `veilrayd token` prints them",
+        );
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if entry.tenant.is_empty() || entry.tenant.len() > 64 || !entry.tenant.chars().all(plain) {
@@ -186,9 +191,7 @@ pub(super) fn check(index: usize, entry: &TokenEntry) -> Result<(), ConfigError>
         return refuse("scopes", "empty".into(), "some of \"keys\", \"infer\" and \"admin\" are wanted");
     }
     match &entry.expires {
-        Some(at) if unix(at).is_none() => {
-            refuse("expires", at.to_string(), "a date, or date and time in UTC with Z, is wanted")
-        }
+        Some(at) if unix(at).is_none() => refuse("expires", at.to_string(), "a date, or date and time in UTC with Z, is wanted"),
         _ => Ok(()),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::RequestId;
 use crate::protocol::{
-    ErrorCode, INFERENCE_HEADER_LENGTH, InferRequest, InferResponse, InferTimes, MOST_HEADER, OUTPUT, body, elements, split, tensor,
+    ErrorCode, INFERENCE_HEADER_LENGTH, InferRequest, InferResponse, InferTimes, MOST_HEADER, OUTPUT, body, elements, split,
+    tensor,
 };
 use crate::server::admission::Permit;
 use crate::server::app::App;

@@ -54,7 +54,8 @@ pub async fn submit(
         Ok(jobs.create(&kept, input.body.get(input.skip..).unwrap_or_default())?)
     });
     let Some(job) = created.await? else {
-        let failure = Failure::new(ErrorCode::Busy, "the daemon keeps as many jobs as it may", "fetch results and delete their jobs");
+        let failure =
+            Failure::new(ErrorCode::Busy, "the daemon keeps as many jobs as it may", "fetch results and delete their jobs");
         return Err(failure.retry(60));
     };
     let (tenant, model, request_id) = (tenant.name.as_str(), model.name(), &*request_id);
@@ -80,7 +81,11 @@ async fn find(app: &Arc<App>, headers: &HeaderMap, job: &str) -> Result<JobRecor
 /// Where a job is.
 #[utoipa::path(get, path = "/v1/jobs/{job}", tag = "jobs", security(("token" = [])), params(("job" = String, Path)),
     responses((status = 200, body = JobStatus), (status = 404, body = crate::protocol::ErrorBody)))]
-pub async fn status(State(app): State<Arc<App>>, Path(job): Path<String>, headers: HeaderMap) -> Result<Json<JobStatus>, Failure> {
+pub async fn status(
+    State(app): State<Arc<App>>,
+    Path(job): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<JobStatus>, Failure> {
     Ok(Json(find(&app, &headers, &job).await?.status(&job)))
 }
 

@@ -33,9 +33,11 @@ impl From<StoreError> for Failure {
             StoreError::InUse => {
                 Self::new(ErrorCode::Conflict, error.to_string(), "wait until the other upload has ended").retry(5)
             }
-            StoreError::Quota { .. } => {
-                Self::new(ErrorCode::QuotaExceeded, error.to_string(), "delete keys that are no longer used (GET /v1/keys lists them)")
-            }
+            StoreError::Quota { .. } => Self::new(
+                ErrorCode::QuotaExceeded,
+                error.to_string(),
+                "delete keys that are no longer used (GET /v1/keys lists them)",
+            ),
             StoreError::Excess { .. } => {
                 Self::new(ErrorCode::Malformed, error.to_string(), "set Upload-Length to the length of the whole upload")
             }
