@@ -152,19 +152,20 @@ mod tests {
         Body::from_stream(Box::pin(futures_util::stream::unfold(0, piece)))
     }
 
-    async fn read(pieces: usize, every_ms: u64, least: u64) -> Result<usize, ErrorCode> {
-        let pace = Pace { idle: Duration::from_secs(1), least };
-        let body = Paced::new(trickle(pieces, Duration::from_millis(every_ms)), pace);
+    async fn read(body: Body, idle: Duration, least: u64) -> Result<usize, ErrorCode> {
+        let body = Paced::new(body, Pace { idle, least });
         body.whole(10_000).await.map(|body| body.len()).map_err(|failure| failure.code)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_sender_may_pause_but_neither_for_long_nor_always() {
-        assert_eq!(read(20, 900, 100).await, Ok(2000));
-        assert_eq!(read(2, 1100, 0).await, Err(ErrorCode::Timeout));
-        assert_eq!(read(20, 900, 200).await, Err(ErrorCode::Timeout));
-        assert_eq!(read(20, 900, 0).await, Ok(2000));
-        assert_eq!(read(101, 1, 0).await, Err(ErrorCode::TooLarge));
+    #[tokio::test]
+    async fn a_sender_may_neither_pause_for_long_nor_dawdle() {
+        let (long, short, often) = (Duration::from_secs(600), Duration::from_millis(50), Duration::from_millis(1));
+        assert_eq!(read(trickle(20, often), long, 1 << 30).await, Ok(2000));
+        assert_eq!(read(trickle(2, long), short, 0).await, Err(ErrorCode::Timeout));
+        // A pause is never too long, but 100 bytes in ten milliseconds are less than a gigabyte in a second.
+        let dawdle = Duration::from_millis(10);
+        assert_eq!(read(trickle(99, dawdle), Duration::from_millis(200), 1 << 30).await, Err(ErrorCode::Timeout));
+        assert_eq!(read(trickle(101, Duration::ZERO), long, 0).await, Err(ErrorCode::TooLarge));
     }
 
     #[tokio::test]

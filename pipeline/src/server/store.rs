@@ -106,6 +106,9 @@ pub struct Recovery {
     pub lost: usize,
 }
 
+/// An unfinished upload: tenant folder and address, length, last change.
+type Part = ((String, Address), u64, SystemTime);
+
 /// What was removed because its time was over: tenant folder and address.
 pub type Expired = Vec<(String, String)>;
 
@@ -266,7 +269,7 @@ impl KeyStore {
     }
 
     /// Unfinished uploads: where, length, last change.
-    fn parts(&self) -> Result<Vec<((String, Address), u64, SystemTime)>, StoreError> {
+    fn parts(&self) -> Result<Vec<Part>, StoreError> {
         let root = self.root.join("parts");
         let mut out = Vec::new();
         for folder in disk::folders(&root)? {

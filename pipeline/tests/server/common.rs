@@ -242,6 +242,10 @@ impl Ask {
 }
 
 pub fn answer(stream: TcpStream, method: &str) -> std::io::Result<Answer> {
+    answer_from(stream, method)
+}
+
+pub fn answer_from(stream: impl Read, method: &str) -> std::io::Result<Answer> {
     let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
     let mut reader = BufReader::new(stream);
     let mut line = String::new();

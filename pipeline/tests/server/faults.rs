@@ -34,6 +34,31 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
 }
 
 #[test]
+fn what_cannot_be_written_to_the_audit_log_is_not_acknowledged() {
+    let (f, (folder, config)) = (fixture(), place());
+    let mut daemon = Process::start(&config, "");
+    assert_eq!(daemon.ask().put_keys(&f.client).status, 201);
+    daemon.kill();
+    // Room for the line that says it started, and no more.
+    let (audit, blocks) = (folder.path().join("data/audit.jsonl"), 16 << 10);
+    let filler = blocks * 1024 - std::fs::metadata(&audit).unwrap().len() as usize - 150;
+    let mut text = std::fs::read(&audit).unwrap();
+    text.extend(std::iter::repeat_n(b'\n', filler));
+    std::fs::write(&audit, &text).unwrap();
+    let mut daemon = Process::start(&config, &format!("trap '' XFSZ; ulimit -f {blocks};"));
+    let lines = std::fs::read_to_string(&audit).unwrap();
+    assert!(lines.trim_end().ends_with('}') && lines.len() > text.len());
+    assert_eq!(daemon.ask().infer(&f.question(&f.client, 1)).code(), (507, "quota_exceeded".into()));
+    let (body, length) = f.question(&f.client, 1);
+    assert_eq!(daemon.ask().post("/v1/models/tiny/jobs", &body, length).code(), (507, "quota_exceeded".into()));
+    assert_eq!(std::fs::read_to_string(&audit).unwrap(), lines);
+    assert_eq!(daemon.ask().get("/healthz").status, 200);
+    daemon.kill();
+    let daemon = Process::start(&config, "");
+    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.question(&f.client, 1)), 1));
+}
+
+#[test]
 fn damaged_keys_are_found_removed_and_can_be_sent_again() {
     let (f, (folder, config)) = (fixture(), place());
     let daemon = start(config.clone());

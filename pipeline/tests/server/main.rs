@@ -9,3 +9,4 @@ mod interface;
 mod load;
 mod memory;
 mod privacy;
+mod tls;

@@ -85,11 +85,22 @@ fn check(input: &Input, model: &Hosted) -> Result<(), Failure> {
         let error = format!("{wanted} ciphertexts are needed, {} came", elements.len());
         return Err(Failure::new(ErrorCode::NotConformant, error, "encrypt the image with the model's interface"));
     }
+    let params = model.served.model.params();
+    let level = model.served.interface.ends.level();
     for element in elements {
         let header = veilray_he::wire::inspect(element)?;
-        if header.digest != *model.served.model.params().digest() {
+        if header.digest != *params.digest() {
             let error = format!("a ciphertext is of other parameters than {}", model.served.interface.params);
             return Err(Failure::new(ErrorCode::ParamsMismatch, error, "make keys and ciphertexts from the model's manifest"));
+        }
+        // A scale that is nearly right would fail later, where it looks like the circuit's fault.
+        if header.level != level || header.scale.to_bits() != params.scale().to_bits() {
+            let (scale, found) = (params.scale().log2(), header.scale.log2());
+            let error = format!(
+                "a ciphertext is at level {} and scale 2^{found}, level {level} and scale 2^{scale} are wanted",
+                header.level
+            );
+            return Err(Failure::new(ErrorCode::NotConformant, error, "encrypt the image with the model's interface"));
         }
     }
     Ok(())
