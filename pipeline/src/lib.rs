@@ -4,3 +4,4 @@
 pub mod demo;
 pub mod models;
 pub mod protocol;
+pub mod server;
