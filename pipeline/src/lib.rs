@@ -1,4 +1,5 @@
 //! The client and the daemon: everything that crosses a process boundary.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod demo;
