@@ -38,6 +38,7 @@
 pub mod circuit;
 pub mod execute;
 pub mod fold;
+pub mod interface;
 pub mod metrics;
 pub mod networks;
 pub mod pack;

@@ -5,6 +5,7 @@
 
 mod cost;
 mod diagonals;
+mod ends;
 mod input;
 mod layout;
 mod linear_map;
@@ -12,6 +13,7 @@ mod search;
 mod steps;
 
 pub use cost::{CostModel, LevelCost};
+pub use ends::Ends;
 pub use input::PackedInput;
 pub use layout::{Layout, Place};
 pub use linear_map::{PackedLinear, PackedTerm, Part};
@@ -176,10 +178,7 @@ pub struct PackedNode {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedCircuit {
     name: String,
-    labels: usize,
-    slots: usize,
-    level: usize,
-    input: PackedInput,
+    ends: Ends,
     nodes: Vec<PackedNode>,
 }
 
@@ -219,7 +218,7 @@ pub fn pack(circuit: &Circuit, options: &PackOptions) -> Result<PackedCircuit, P
 
 fn assemble(
     circuit: &Circuit,
-    (gather, values): (input::Gather, usize),
+    (windows, values): (Option<input::Windows>, usize),
     found: search::Found,
     options: &PackOptions,
 ) -> Result<PackedCircuit, PackError> {
@@ -262,10 +261,12 @@ fn assemble(
     let input_layout = found.layouts.first().cloned().ok_or(PackError::Slots { found: options.slots, least: 2 })?;
     let mut out = PackedCircuit {
         name: circuit.name().into(),
-        labels: circuit.labels(),
-        slots: options.slots,
-        level: options.level,
-        input: PackedInput::new(gather, input_layout, values),
+        ends: Ends {
+            input: PackedInput::new(windows, input_layout, values),
+            level: options.level,
+            labels: circuit.labels(),
+            period: nodes.last().map_or(options.slots, |n| n.layout.period()),
+        },
         nodes,
     };
     out.choose_steps(&options.costs);
@@ -297,17 +298,17 @@ impl PackedCircuit {
 
     /// Number of logits.
     pub fn labels(&self) -> usize {
-        self.labels
+        self.ends.labels
     }
 
     /// Slots of a ciphertext.
     pub fn slots(&self) -> usize {
-        self.slots
+        self.ends.slots()
     }
 
     /// Level of the input's ciphertexts.
     pub fn level(&self) -> usize {
-        self.level
+        self.ends.level
     }
 
     /// Levels that the circuit consumes.
@@ -317,7 +318,12 @@ impl PackedCircuit {
 
     /// How the client packs an image's values.
     pub fn input(&self) -> &PackedInput {
-        &self.input
+        &self.ends.input
+    }
+
+    /// What its client must know.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// The nodes, each behind those it reads.
@@ -328,7 +334,7 @@ impl PackedCircuit {
     /// What each node costs by a model, in milliseconds on one thread.
     pub fn node_ms(&self, costs: &CostModel) -> Vec<f64> {
         let ms = |node: &PackedNode| {
-            let level = self.level.saturating_sub(node.depth);
+            let level = self.level().saturating_sub(node.depth);
             let (before, after, blocks) = (costs.at(level + 1), costs.at(level), node.layout.blocks() as f64);
             let rotations = |count: usize| (after.rotate + after.add) * count as f64 * blocks;
             match &node.op {
@@ -352,15 +358,10 @@ impl PackedCircuit {
         self.rotations().values().map(|level| costs.at(*level).key_megabytes).sum()
     }
 
-    /// The logits in the slots of the last node's ciphertext, and the largest value in the slots that hold none: the reply repeats the
-    /// logits after every period of the last layout, and holds zeros elsewhere, so that value is an error to be compared with a bound.
+    /// The logits in the slots of the last node's ciphertext, and the largest error elsewhere: [`Ends::logits`].
     #[must_use]
     pub fn logits(&self, slots: &[f64]) -> (Vec<f64>, f64) {
-        let logits: Vec<f64> = slots.iter().take(self.labels).copied().collect();
-        let period = self.nodes.last().map_or(self.slots, |n| n.layout.period());
-        let stray = |(i, v): (usize, &f64)| (v - logits.get(i % period).copied().unwrap_or(0.0)).abs();
-        let largest = slots.iter().enumerate().map(stray).fold(0.0, f64::max);
-        (logits, largest)
+        self.ends.logits(slots)
     }
 
     /// Rotations to the left, in slots (0 < steps < slots), that need a Galois key, with the highest level of use.
@@ -376,16 +377,22 @@ impl PackedCircuit {
     }
 
     fn node_rotations(&self, node: &PackedNode) -> Vec<(usize, usize)> {
-        let level = self.level.saturating_sub(node.depth);
+        let level = self.level().saturating_sub(node.depth);
         match &node.op {
             PackedOp::Linear(map) => {
                 let steps = map.rotations().into_iter().map(|s| (s, level + 1));
                 steps.chain(map.folds().map(|s| (s, level))).collect()
             }
             PackedOp::WindowSum { steps, .. } => steps.iter().map(|s| (*s, level)).collect(),
-            PackedOp::Spread { steps, .. } => steps.iter().map(|s| (self.slots - s, level)).collect(),
+            PackedOp::Spread { steps, .. } => steps.iter().map(|s| (self.slots() - s, level)).collect(),
             _ => vec![],
         }
+    }
+}
+
+impl AsRef<Ends> for PackedCircuit {
+    fn as_ref(&self) -> &Ends {
+        &self.ends
     }
 }
 

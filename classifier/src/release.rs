@@ -1,6 +1,9 @@
 //! A released classifier: a folder with a manifest, a network and its weights, checked against each other when opened.
 
+use crate::execute::{EncryptedCircuit, ExecuteError};
+use crate::fold::{FoldError, FoldOptions, fold};
 use crate::metrics::OperatingPoint;
+use crate::pack::{PackError, PackOptions, PackedCircuit, pack};
 use crate::spec::{NetworkSpec, SpecError};
 use crate::train::RangeContract;
 use crate::weights::{Weights, WeightsError};
@@ -64,6 +67,15 @@ pub enum Error {
     /// The parameter set.
     #[error(transparent)]
     Params(#[from] veilray_he::Error),
+    /// Folding.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// Packing.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// Encoding.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
 }
 
 /// What a released classifier is: `manifest.toml`.
@@ -157,6 +169,23 @@ impl Model {
     /// What it is.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The circuit that is evaluated under the manifest's parameters, its diagonals encoded.
+    ///
+    /// # Errors
+    /// A network that cannot be folded, packed or encoded under these parameters.
+    pub fn circuit(&self) -> Result<EncryptedCircuit> {
+        Ok(EncryptedCircuit::new(self.packed()?, &self.params)?)
+    }
+
+    /// The circuit over slots.
+    ///
+    /// # Errors
+    /// A network that cannot be folded or packed under these parameters.
+    pub fn packed(&self) -> Result<PackedCircuit> {
+        let circuit = fold(&self.spec, &self.weights, &FoldOptions::default())?;
+        Ok(pack(&circuit, &PackOptions::new(&self.params, &circuit))?)
     }
 
     /// SHA-256 of the manifest's file, hexadecimal: it stands for the whole model.

@@ -8,12 +8,19 @@ use crate::secret::{SecretKey, error_poly};
 use crate::seed::{SecretRng, Seed, uniform_limb};
 use crate::simd::RUN;
 use crate::{Error, Result, par};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The evaluation keys a circuit needs, each up to the highest level it is used at: a key for level ℓ has only the limbs of ℓ.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// One that was deserialised may ask for what parameters cannot have; generating the keys or asking for their bytes then is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeySpec {
+    /// Highest level of ciphertext products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     relinearisation: Option<usize>,
+    /// Highest level by Galois element.
     galois: BTreeMap<u32, usize>,
 }
 

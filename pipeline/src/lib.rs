@@ -3,3 +3,5 @@
 
 pub mod client;
 pub mod demo;
+pub mod models;
+pub mod protocol;

@@ -1,7 +1,7 @@
 //! The client's two steps around a circuit: an image's values into ciphertexts, the reply into logits.
 
 use super::ExecuteError;
-use crate::pack::PackedCircuit;
+use crate::pack::Ends;
 use veilray_he::{Ciphertext, Decryptor, Encoder, Encryptor, Params};
 
 /// What a reply must look like to be believed.
@@ -26,12 +26,13 @@ impl Default for Bounds {
 /// # Errors
 /// Another number of values than the network's input has; what the engine refuses.
 pub fn encrypt(
-    circuit: &PackedCircuit,
+    circuit: &impl AsRef<Ends>,
     params: &Params,
     encryptor: &Encryptor<'_>,
     image: &[f64],
 ) -> Result<Vec<Ciphertext>, ExecuteError> {
-    let wanted = circuit.input().values();
+    let ends = circuit.as_ref();
+    let wanted = ends.input().values();
     if image.len() != wanted {
         return Err(ExecuteError::Values { wanted, found: image.len() });
     }
@@ -39,8 +40,8 @@ pub fn encrypt(
         return Err(ExecuteError::NotFinite { index });
     }
     let encoder = Encoder::new(params);
-    let encrypt = |slots: Vec<f64>| Ok(encryptor.encrypt(&encoder.encode_at(&slots, circuit.level(), params.scale())?)?);
-    circuit.input().pack(image).into_iter().map(encrypt).collect()
+    let encrypt = |slots: Vec<f64>| Ok(encryptor.encrypt(&encoder.encode_at(&slots, ends.level(), params.scale())?)?);
+    ends.input().pack(image).into_iter().map(encrypt).collect()
 }
 
 /// The logits of a reply.
@@ -49,13 +50,13 @@ pub fn encrypt(
 /// [`ExecuteError::Stray`] or [`ExecuteError::Logit`] for a reply that cannot be the network's answer to a sound image: it was computed
 /// under other keys, tampered with, or the image left the network's range.
 pub fn read(
-    circuit: &PackedCircuit,
+    circuit: &impl AsRef<Ends>,
     decryptor: &Decryptor<'_>,
     reply: &Ciphertext,
     bounds: &Bounds,
 ) -> Result<Vec<f64>, ExecuteError> {
     let slots = decryptor.decrypt(reply, bounds.precision_bits)?;
-    let (logits, stray) = circuit.logits(&slots);
+    let (logits, stray) = circuit.as_ref().logits(&slots);
     // A value that is not a number fails too.
     if stray.is_nan() || stray > bounds.stray {
         return Err(ExecuteError::Stray { found: stray, bound: bounds.stray });

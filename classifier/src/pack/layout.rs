@@ -2,6 +2,7 @@
 
 use super::PackError;
 use crate::spec::Shape;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What one bit of an address says.
@@ -23,7 +24,8 @@ pub enum Place {
 /// One scheme covers dense and multiplexed packing: a stride frees the low bits of row and column in place, and other channels may take
 /// them. Slots whose address has a free bit set hold the same values again where that bit is at or above the period, unspecified ones
 /// where it is below; unless the layout is clean, when they hold zeros.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Layout {
     shape: Shape,
     log_slots: u32,
@@ -34,6 +36,46 @@ pub struct Layout {
     channels: Vec<usize>,
     rows: Vec<usize>,
     columns: Vec<usize>,
+}
+
+/// A [`Layout`] as it travels.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    shape: Shape,
+    log_slots: u32,
+    /// A letter per bit, lowest first: c, r or x for the next bit of channel, row or column, - for none.
+    places: String,
+    period: usize,
+    clean: bool,
+}
+
+const LETTERS: [(Place, char); 4] = [(Place::Channel, 'c'), (Place::Row, 'r'), (Place::Column, 'x'), (Place::Free, '-')];
+
+impl From<Layout> for Stored {
+    fn from(layout: Layout) -> Self {
+        let letter = |place: &Place| LETTERS.iter().find(|(known, _)| known == place).map(|(_, letter)| *letter);
+        let Layout { shape, log_slots, period, clean, .. } = layout;
+        Self { shape, log_slots, places: layout.places.iter().filter_map(letter).collect(), period, clean }
+    }
+}
+
+impl TryFrom<Stored> for Layout {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let Stored { shape, log_slots, places, period, clean } = stored;
+        shape.check("the layout").map_err(|e| e.to_string())?;
+        let place = |letter: char| LETTERS.iter().find(|(_, known)| *known == letter).map(|(place, _)| *place);
+        let read: Option<Vec<Place>> = places.chars().map(place).collect();
+        let read = read.ok_or_else(|| format!("the places {places:?} must be letters of \"crx-\""))?;
+        if read.len() > 40 || log_slots > 16 || !period.is_power_of_two() || period > 1 << log_slots {
+            return Err(format!("{} places, period {period} over 2^{log_slots} slots: no layout of this crate", read.len()));
+        }
+        let mut out = Self::with_period(shape, log_slots, read, period, clean).map_err(|e| e.to_string())?;
+        out.clean = clean;
+        Ok(out)
+    }
 }
 
 impl Layout {

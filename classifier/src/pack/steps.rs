@@ -28,6 +28,7 @@ impl PackedCircuit {
     pub(super) fn choose_steps(&mut self, costs: &CostModel) {
         let maps: Vec<usize> =
             (0..self.nodes.len()).filter(|i| matches!(self.nodes.get(*i).map(|n| &n.op), Some(PackedOp::Linear(_)))).collect();
+        let level = self.level();
         for round in 0..3 {
             for at in &maps {
                 // In the first round maps further on have no steps yet.
@@ -40,7 +41,7 @@ impl PackedCircuit {
                     }
                 }
                 if let Some(PackedNode { op: PackedOp::Linear(map), depth, .. }) = self.nodes.get_mut(*at) {
-                    let steps = map.cheapest_steps(self.level.saturating_sub(*depth) + 1, costs, &others);
+                    let steps = map.cheapest_steps(level.saturating_sub(*depth) + 1, costs, &others);
                     map.set_steps(steps);
                 }
             }
