@@ -5,8 +5,11 @@
 
 pub mod error;
 pub mod files;
+pub mod findings;
 pub mod images;
+pub mod keyset;
 pub mod passphrase;
+pub mod session;
 pub mod vault;
 
 pub use error::{Error, Exit, Result};

@@ -146,6 +146,9 @@ pub enum Error {
     /// Packing, or a reply that is not believed.
     #[error(transparent)]
     Execute(#[from] veilray_classifier::execute::ExecuteError),
+    /// A model or encoder that is not here.
+    #[error(transparent)]
+    Model(#[from] crate::models::ModelError),
     /// A released classifier.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
