@@ -134,6 +134,9 @@ pub enum Error {
     /// A file of ciphertexts that is not one.
     #[error("not a usable file of ciphertexts: {0}")]
     Container(String),
+    /// An image file that the system does not give.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
     /// An image that is not classified.
     #[error(transparent)]
     Image(#[from] veilray_encoder::ingest::Error),

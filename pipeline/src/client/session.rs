@@ -4,7 +4,6 @@ use super::findings::{self, Finding};
 use super::keyset::KeySet;
 use super::{Error, Result};
 use crate::models;
-use std::sync::Arc;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::interface::Interface;
 use veilray_encoder::ingest::{self, Settings};
@@ -16,7 +15,7 @@ use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
 pub struct Session {
     keys: KeySet,
     secret: SecretKey,
-    encoder: Arc<Released>,
+    encoder: Released,
     settings: Settings,
 }
 
@@ -42,12 +41,22 @@ impl Session {
     /// A wrong passphrase; an encoder that is missing or not the one that the model reads.
     pub fn open(keys: KeySet, passphrase: &[u8], settings: Settings) -> Result<Self> {
         let (secret, encoder) = rayon::join(|| keys.secret(passphrase), || open_encoder(keys.interface()));
-        Ok(Self { secret: secret?, encoder: Arc::new(encoder?), keys, settings })
+        Ok(Self { secret: secret?, encoder: encoder?, keys, settings })
     }
 
     /// The key set.
     pub fn keys(&self) -> &KeySet {
         &self.keys
+    }
+
+    /// How image files are read.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Released {
+        &self.encoder
     }
 
     /// Reads, checks, compresses and encrypts an image file's bytes.
