@@ -9,6 +9,7 @@ pub mod error;
 pub mod files;
 pub mod findings;
 pub mod images;
+pub mod inspect;
 pub mod keyset;
 pub mod ledger;
 pub mod passphrase;

@@ -8,13 +8,13 @@
 
 use super::remote::{Answer, Remote};
 use super::row::{Row, Status};
-use super::session::{Prepared, Session};
+use super::session::Session;
 use super::{Error, Result, files, findings::Finding};
 use crate::protocol::InferParameters;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use veilray_encoder::release::hex_digest;
 
@@ -68,7 +68,8 @@ struct Ready {
     index: usize,
     path: String,
     sha256: String,
-    image: Prepared,
+    warnings: Vec<String>,
+    ciphertexts: Vec<Vec<u8>>,
 }
 
 struct Done {
@@ -77,52 +78,116 @@ struct Done {
     answer: Option<Answer>,
 }
 
-/// Classifies `paths`. `known` says whether path and file digest were answered before; `emit` gets the rows that are ready, in order.
-///
-/// # Errors
-/// What concerns all images, and what `emit` answers.
-pub fn run(
-    session: &Session,
-    remote: &Remote,
-    paths: &[PathBuf],
-    width: Width,
-    known: &(dyn Fn(&str, &str) -> bool + Sync),
-    emit: &mut dyn FnMut(Vec<Event>) -> Result<()>,
-) -> Result<Summary> {
-    let start = std::time::Instant::now();
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (to_send, queue) = sync_channel::<Ready>(width.requests.max(1));
-    let queue = Mutex::new(queue);
-    let (report, done) = channel::<Done>();
-    let mut summary = Summary::default();
-    std::thread::scope(|scope| {
-        for _ in 0..width.prepare.max(1) {
-            let (to_send, report, next, stop) = (to_send.clone(), report.clone(), &next, &stop);
-            scope.spawn(move || {
-                while let Some((index, path)) = take(paths, next, stop) {
-                    prepare(session, index, path, known, &to_send, &report);
-                }
-            });
-        }
-        for _ in 0..width.requests.max(1) {
-            let (queue, report, stop) = (&queue, report.clone(), &stop);
-            scope.spawn(move || {
-                while let Some(ready) = received(queue) {
-                    if !stop.load(Ordering::Relaxed) && report.send(ask(session, remote, ready)).is_err() {
-                        break;
+/// Whom to ask with which keys, and how much at once.
+#[derive(Clone, Copy)]
+pub struct Batch<'s> {
+    /// The keys and the encoder.
+    pub session: &'s Session,
+    /// The server.
+    pub remote: &'s Remote,
+    /// How much at once.
+    pub width: Width,
+}
+
+/// Whether path and file digest were answered before.
+pub type Known<'f> = &'f (dyn Fn(&str, &str) -> bool + Sync);
+/// Is told an image's place among the paths and what the user should know before it is sent.
+pub type Warn<'f> = &'f (dyn Fn(usize, &str) + Sync);
+
+impl Batch<'_> {
+    /// Classifies `paths`; `emit` gets what is ready, in their order.
+    ///
+    /// # Errors
+    /// What concerns all images, and what `emit` answers.
+    pub fn run(
+        &self,
+        paths: &[PathBuf],
+        known: Known<'_>,
+        warn: Warn<'_>,
+        emit: &mut dyn FnMut(Vec<Event>) -> Result<()>,
+    ) -> Result<Summary> {
+        let start = std::time::Instant::now();
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (to_send, queue) = sync_channel::<Ready>(self.width.requests.max(1));
+        let queue = Mutex::new(queue);
+        let (report, done) = channel::<Done>();
+        let mut summary = Summary::default();
+        std::thread::scope(|scope| {
+            for _ in 0..self.width.prepare.max(1) {
+                let (to_send, report, next, stop) = (to_send.clone(), report.clone(), &next, &stop);
+                scope.spawn(move || {
+                    while let Some((index, path)) = take(paths, next, stop) {
+                        match self.prepare(index, path, known, warn) {
+                            // Nobody takes it only if the run has ended.
+                            Ok(ready) => drop(to_send.send(ready)),
+                            Err(event) => drop(report.send(Done { index, result: Ok(event), answer: None })),
+                        }
                     }
-                }
-            });
+                });
+            }
+            for _ in 0..self.width.requests.max(1) {
+                let (queue, report, stop) = (&queue, report.clone(), &stop);
+                scope.spawn(move || {
+                    while let Some(ready) = received(queue) {
+                        // The queue is emptied even then: who fills it must not wait for ever.
+                        if !stop.load(Ordering::Relaxed) {
+                            let _ = report.send(self.ask(ready));
+                        }
+                    }
+                });
+            }
+            drop((to_send, report));
+            let collected = collect(&done, &mut summary, emit);
+            stop.store(true, Ordering::Relaxed);
+            collected
+        })?;
+        summary.wall_ms = start.elapsed().as_secs_f64() * 1e3;
+        Ok(summary)
+    }
+
+    /// An image that is ready to be sent, or what became of it before.
+    fn prepare(&self, index: usize, path: &Path, known: Known<'_>, warn: Warn<'_>) -> Result<Ready, Event> {
+        let (name, session) = (path.to_string_lossy().into_owned(), self.session);
+        let interface = session.keys().interface();
+        let without =
+            |sha256: &str, error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
+        let file = read(path, session.settings().limits.file_bytes).map_err(|error| without("", &error))?;
+        let sha256 = hex_digest(&file);
+        if known(&name, &sha256) {
+            return Err(Event::Known);
         }
-        drop((to_send, report));
-        let collected = collect(&done, &mut summary, emit);
-        stop.store(true, Ordering::Relaxed);
-        // Threads that are about to hand something over must find somebody who takes it.
-        drop(done);
-        collected
-    })?;
-    summary.wall_ms = start.elapsed().as_secs_f64() * 1e3;
-    Ok(summary)
+        let compressed = session.compress(&file).map_err(|error| without(&sha256, &error))?;
+        drop(file);
+        compressed.warnings.iter().for_each(|warning| warn(index, warning));
+        let ciphertexts = session.encrypt(&compressed.latent).map_err(|error| without(&sha256, &error))?;
+        Ok(Ready { index, path: name, sha256, warnings: compressed.warnings, ciphertexts })
+    }
+
+    fn ask(&self, ready: Ready) -> Done {
+        let Ready { index, path, sha256, warnings, ciphertexts } = ready;
+        let interface = self.session.keys().interface();
+        let (result, answer) = match self.one(&ciphertexts) {
+            Ok((labels, answer)) => {
+                let row = Row { path, sha256, warnings, labels, status: Status::Answered, ..Row::blank(interface) };
+                (Ok(row), Some(answer))
+            }
+            Err(error) if concerns_all(&error) => (Err(error), None),
+            Err(error) => (Ok(Row { warnings, ..Row::without(path, sha256, interface, &error) }), None),
+        };
+        Done { index, result: result.map(|row| Event::Row(Box::new(row))), answer }
+    }
+
+    /// Sends one image's ciphertexts and reads the answer.
+    ///
+    /// # Errors
+    /// The server's, or a reply that is not believed.
+    pub fn one(&self, ciphertexts: &[Vec<u8>]) -> Result<(Vec<Finding>, Answer)> {
+        let record = self.session.keys().record();
+        let parameters =
+            InferParameters { keys: record.evaluation_keys_sha256.clone(), manifest: record.manifest_sha256.clone() };
+        let answer = self.remote.infer(&record.model, &parameters, ciphertexts, self.session.largest_reply()?)?;
+        Ok((self.session.read(&answer.logits)?, answer))
+    }
 }
 
 fn take<'p>(paths: &'p [PathBuf], next: &AtomicUsize, stop: &AtomicBool) -> Option<(usize, &'p Path)> {
@@ -138,82 +203,12 @@ fn received(queue: &Mutex<Receiver<Ready>>) -> Option<Ready> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-fn prepare(
-    session: &Session,
-    index: usize,
-    path: &Path,
-    known: &(dyn Fn(&str, &str) -> bool + Sync),
-    to_send: &SyncSender<Ready>,
-    report: &std::sync::mpsc::Sender<Done>,
-) {
-    let name = path.to_string_lossy().into_owned();
-    let event = |event| Done { index, result: Ok(event), answer: None };
-    let without = |sha256: String, error: &Error| {
-        Event::Row(Box::new(Row::without(name.clone(), sha256, session.keys().interface(), error)))
-    };
-    let done = match read(path, session) {
-        Err(error) => event(without(String::new(), &error)),
-        Ok(file) => {
-            let sha256 = hex_digest(&file);
-            if known(&name, &sha256) {
-                event(Event::Known)
-            } else {
-                match session.prepare(&file) {
-                    Err(error) => event(without(sha256, &error)),
-                    Ok(image) => {
-                        // Nobody takes it only if the run has ended.
-                        let _ = to_send.send(Ready { index, path: name, sha256, image });
-                        return;
-                    }
-                }
-            }
-        }
-    };
-    let _ = report.send(done);
-}
-
 /// An image file's bytes; the error does not name it.
-fn read(path: &Path, session: &Session) -> Result<Vec<u8>> {
-    files::read_limited(path, session.settings().limits.file_bytes).map_err(|error| match error {
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    files::read_limited(path, limit).map_err(|error| match error {
         Error::File { why, .. } => Error::Unreadable(why),
         error => error,
     })
-}
-
-fn ask(session: &Session, remote: &Remote, ready: Ready) -> Done {
-    let Ready { index, path, sha256, image } = ready;
-    let interface = session.keys().interface();
-    let (findings, answer) = match one(session, remote, &image) {
-        Ok((findings, answer)) => (Ok(findings), Some(answer)),
-        Err(error) => (Err(error), None),
-    };
-    let result = match findings {
-        Ok(labels) => Ok(Row {
-            path,
-            sha256,
-            model: interface.model.clone(),
-            manifest_sha256: interface.manifest_sha256.clone(),
-            status: Status::Answered,
-            reason: String::new(),
-            warnings: image.warnings,
-            labels,
-        }),
-        Err(error) if concerns_all(&error) => Err(error),
-        Err(error) => Ok(Row { warnings: image.warnings, ..Row::without(path, sha256, interface, &error) }),
-    };
-    Done { index, result: result.map(|row| Event::Row(Box::new(row))), answer }
-}
-
-/// Sends one image and reads the answer.
-///
-/// # Errors
-/// The server's, or a reply that is not believed.
-pub fn one(session: &Session, remote: &Remote, image: &Prepared) -> Result<(Vec<Finding>, Answer)> {
-    let record = session.keys().record();
-    let parameters =
-        InferParameters { keys: record.evaluation_keys_sha256.clone(), manifest: record.manifest_sha256.clone() };
-    let answer = remote.infer(&record.model, &parameters, &image.ciphertexts, session.largest_reply()?)?;
-    Ok((session.read(&answer.logits)?, answer))
 }
 
 /// Whether the next image would meet the same error.

@@ -155,6 +155,9 @@ pub enum Error {
     /// A released classifier.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
+    /// The demo's own daemon.
+    #[error("the daemon did not start: {0}")]
+    Daemon(String),
     /// A self-test or a comparison with clear.
     #[error("{0}")]
     Disagreement(String),

@@ -59,6 +59,11 @@ impl Ledger {
         Ok(Self { path: path.into(), file, form, done })
     }
 
+    /// What is answered already: path, file digest and manifest digest.
+    pub fn known(&self) -> HashSet<(String, String, String)> {
+        self.done.clone()
+    }
+
     /// Whether an image is answered already.
     pub fn has(&self, path: &str, sha256: &str, manifest_sha256: &str) -> bool {
         self.done.contains(&(path.into(), sha256.into(), manifest_sha256.into()))

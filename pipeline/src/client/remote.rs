@@ -49,6 +49,8 @@ pub struct Answer {
     pub upload_ms: f64,
     /// Reading the answer, ms.
     pub download_ms: f64,
+    /// From the first byte sent to the last received, ms.
+    pub total_ms: f64,
 }
 
 impl Remote {
@@ -134,7 +136,8 @@ impl Remote {
             .ok_or_else(|| reply("answer", &format!("it has no header {INFERENCE_HEADER_LENGTH}")))?;
         let most = largest_reply + protocol::MOST_HEADER + 4;
         let bytes = read(&mut response, most as u64, "answer")?;
-        let download_ms = (start.elapsed() - waited).as_secs_f64() * 1e3;
+        let total = start.elapsed();
+        let (total_ms, download_ms) = (total.as_secs_f64() * 1e3, total.saturating_sub(waited).as_secs_f64() * 1e3);
         let (header, rest) = protocol::split::<InferResponse>(&bytes, header_length as usize).map_err(|e| reply("answer", &e))?;
         if header.model_version != parameters.manifest {
             return Err(reply("answer", &"it comes from another manifest of the model"));
@@ -145,7 +148,7 @@ impl Remote {
         };
         let times = header.parameters;
         let upload_ms = (waited.as_secs_f64() * 1e3 - times.server_ms - times.queue_ms).max(0.0);
-        Ok(Answer { logits, times, sent: body.len(), received: bytes.len(), upload_ms, download_ms })
+        Ok(Answer { logits, times, sent: body.len(), received: bytes.len(), upload_ms, download_ms, total_ms })
     }
 
     fn get(&self, path: &str) -> Result<Response<Body>> {

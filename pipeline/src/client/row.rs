@@ -178,13 +178,18 @@ impl Row {
             Error::Image(veilray_encoder::ingest::Error::Refused(_)) | Error::Execute(_) => Status::Refused,
             _ => Status::Failed,
         };
+        Self { path, sha256, status, reason: error.to_string(), ..Self::blank(interface) }
+    }
+
+    /// A row of that model that says nothing yet.
+    pub(super) fn blank(interface: &veilray_classifier::interface::Interface) -> Self {
         Self {
-            path,
-            sha256,
+            path: String::new(),
+            sha256: String::new(),
             model: interface.model.clone(),
             manifest_sha256: interface.manifest_sha256.clone(),
-            status,
-            reason: error.to_string(),
+            status: Status::Failed,
+            reason: String::new(),
             warnings: vec![],
             labels: vec![],
         }

@@ -19,19 +19,13 @@ pub struct Session {
     settings: Settings,
 }
 
-/// An image that is ready to be sent.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// Its ciphertexts, as they travel.
-    pub ciphertexts: Vec<Vec<u8>>,
-    /// Its latent, which never leaves this machine.
+/// An image that was read and compressed. Its latent never leaves this machine.
+#[derive(Clone, PartialEq)]
+pub struct Latent {
+    /// [channel, height, width] row by row.
     pub latent: Vec<f64>,
     /// What the user should know; nothing in it tells whose image it is.
     pub warnings: Vec<String>,
-    /// Reading and compressing, ms.
-    pub compress_ms: f64,
-    /// Packing and encrypting, ms.
-    pub encrypt_ms: f64,
 }
 
 impl Session {
@@ -59,23 +53,25 @@ impl Session {
         &self.encoder
     }
 
-    /// Reads, checks, compresses and encrypts an image file's bytes.
+    /// Reads, checks and compresses an image file's bytes.
     ///
     /// # Errors
-    /// The gate's refusal, or what encoder and engine say.
-    pub fn prepare(&self, file: &[u8]) -> Result<Prepared> {
-        let start = std::time::Instant::now();
+    /// The gate's refusal, or what the encoder says.
+    pub fn compress(&self, file: &[u8]) -> Result<Latent> {
         let read = ingest::read_bytes(file, &self.settings)?;
         let compressed = self.encoder.compress(&read.image)?;
         let warnings = read.report.warnings.iter().chain(&compressed.warnings).map(ToString::to_string).collect();
-        let latent: Vec<f64> = compressed.latent.iter().map(|v| f64::from(*v)).collect();
-        let compress_ms = start.elapsed().as_secs_f64() * 1e3;
-        let start = std::time::Instant::now();
+        Ok(Latent { latent: compressed.latent.iter().map(|v| f64::from(*v)).collect(), warnings })
+    }
+
+    /// A latent's ciphertexts, as they travel.
+    ///
+    /// # Errors
+    /// What the engine refuses.
+    pub fn encrypt(&self, latent: &[f64]) -> Result<Vec<Vec<u8>>> {
         let ends = &self.keys.interface().ends;
-        let encrypted = client::encrypt(ends, self.keys.params(), &Encryptor::new(&self.secret), &latent)?;
-        let ciphertexts = encrypted.iter().map(Ciphertext::to_bytes).collect::<veilray_he::Result<_>>()?;
-        let encrypt_ms = start.elapsed().as_secs_f64() * 1e3;
-        Ok(Prepared { ciphertexts, latent, warnings, compress_ms, encrypt_ms })
+        let encrypted = client::encrypt(ends, self.keys.params(), &Encryptor::new(&self.secret), latent)?;
+        Ok(encrypted.iter().map(Ciphertext::to_bytes).collect::<veilray_he::Result<_>>()?)
     }
 
     /// Decrypts a reply and judges it; one that cannot be the model's answer to a sound image is refused.
