@@ -14,7 +14,7 @@ use crate::client::findings::{self, Finding};
 use crate::client::keyset::{KeySet, MOST_KEY_BYTES};
 use crate::client::remote::{Access, Address, Remote};
 use crate::client::session::Session;
-use crate::client::{Error, Exit, Result, files, vault};
+use crate::client::{Error, Exit, Result, images, vault};
 use crate::models;
 use daemon::Daemon;
 use std::path::{Path, PathBuf};
@@ -66,10 +66,11 @@ pub fn run(image: Option<&Path>, model: &str) -> Result<Report> {
     let start = Instant::now();
     let folder = models::find(model)?;
     let file = match image {
-        Some(path) => files::read_limited(path, Settings::default().limits.file_bytes)?,
+        Some(path) => images::read(path, Settings::default().limits.file_bytes)?,
         None => drawn()?,
     };
-    let place = tempfile::Builder::new().prefix("veilray-demo-").tempdir().map_err(Error::file("create", &std::env::temp_dir()))?;
+    let place =
+        tempfile::Builder::new().prefix("veilray-demo-").tempdir().map_err(Error::file("create", &std::env::temp_dir()))?;
     daemon::remove_on_interrupt(place.path());
     // Dropped before the folder it works in.
     let daemon = Daemon::start(&folder, &place.path().join("server"))?;
@@ -77,14 +78,16 @@ pub fn run(image: Option<&Path>, model: &str) -> Result<Report> {
 
     let access = Access { ca: None, token_file: None, patience: START };
     let remote = Remote::new(&Address::parse(daemon.url(), false)?, &access)?;
-    let [only] = remote.models()?.try_into().map_err(|_| Error::Reply { what: "list of models", why: "one was wanted".into() })?;
+    let [only] =
+        remote.models()?.try_into().map_err(|_| Error::Reply { what: "list of models", why: "one was wanted".into() })?;
     let interface = remote.interface(&only.name)?;
     timings.start = ms(start);
 
     let since = Instant::now();
     let passphrase = passphrase()?;
-    let keys = KeySet::create(&place.path().join("keys"), &interface, &passphrase, vault::Cost::DEFAULT, MOST_KEY_BYTES)?;
-    let session = Session::open(keys, &passphrase, Settings::default())?;
+    let keys =
+        KeySet::create(&place.path().join("keys"), &interface, passphrase.as_slice(), vault::Cost::DEFAULT, MOST_KEY_BYTES)?;
+    let session = Session::open(keys, passphrase.as_slice(), Settings::default())?;
     timings.keygen = ms(since);
 
     let record = session.keys().record();
@@ -113,7 +116,8 @@ pub fn run(image: Option<&Path>, model: &str) -> Result<Report> {
     let clear = in_clear(&folder, &interface, &compressed.latent)?;
     let peak_rss_mb = Peak { client: peak_rss_mb("self"), server: daemon.peak_rss_mb() };
     let bytes = Bytes { upload: answer.sent, reply: answer.received, evaluation_keys: record.evaluation_keys_bytes };
-    let report = report::compare(&interface, session.keys().params(), labels, &clear, compressed.warnings, timings, bytes, peak_rss_mb);
+    let report =
+        report::compare(&interface, session.keys().params(), labels, &clear, compressed.warnings, timings, bytes, peak_rss_mb);
     daemon.stop();
     Ok(report)
 }

@@ -9,7 +9,9 @@ use veilray_classifier::release::{MANIFEST, Model};
 use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::{Released, WEIGHTS, hex_digest};
 use veilray_he::simd::Backend;
-use veilray_he::{Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, Params, ParamsLiteral, SecretKey};
+use veilray_he::{
+    Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, Params, ParamsLiteral, SecretKey,
+};
 
 /// Arguments of `selftest`.
 #[derive(clap::Args)]

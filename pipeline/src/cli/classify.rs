@@ -106,7 +106,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
 
     let form = args.form.form();
     print(&form.head(labels)?)?;
-    let bar = bar(paths.len() as u64, "{bar:30} {pos}/{len} images, {elapsed} elapsed, {eta} left", settings.quiet || paths.len() == 1);
+    let bar =
+        bar(paths.len() as u64, "{bar:30} {pos}/{len} images, {elapsed} elapsed, {eta} left", settings.quiet || paths.len() == 1);
     let many = paths.len();
     let hooks = Hooks { known: ledger.as_ref().map(Ledger::known), manifest: &manifest };
     let known = |path: &str, sha256: &str| hooks.has(path, sha256);

@@ -110,11 +110,14 @@ pub(crate) fn keygen(args: &Keygen, settings: &Settings) -> Result<Exit> {
     keyset::checked(&interface, most)?;
     // Without the encoder the keys would be of no use: better known now.
     open_encoder(&interface)?;
-    let exists = KeySet::list(&root)?.iter().any(|set| {
-        set.record().state == State::Active && set.record().manifest_sha256 == interface.manifest_sha256
-    });
+    let exists = KeySet::list(&root)?
+        .iter()
+        .any(|set| set.record().state == State::Active && set.record().manifest_sha256 == interface.manifest_sha256);
     if exists {
-        let why = format!("there are active keys for {} already: use them, or replace them with `veilray keys rotate`", interface.model);
+        let why = format!(
+            "there are active keys for {} already: use them, or replace them with `veilray keys rotate`",
+            interface.model
+        );
         return Err(Error::Keys { path: root, why });
     }
     let passphrase = settings.passphrase(args.passphrase_file.as_ref()).new_one()?;

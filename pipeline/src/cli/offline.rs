@@ -130,11 +130,7 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
 }
 
 fn one(session: &Session, path: &Path, line: &mut Numbered<'_>) -> Result<Vec<Vec<u8>>> {
-    let limit = session.settings().limits.file_bytes;
-    let file = files::read_limited(path, limit).map_err(|error| match error {
-        Error::File { why, .. } => Error::Unreadable(why),
-        error => error,
-    })?;
+    let file = images::read(path, session.settings().limits.file_bytes)?;
     line.sha256 = hex_digest(&file);
     let compressed = session.compress(&file)?;
     line.warnings = compressed.warnings;

@@ -9,7 +9,7 @@
 use super::remote::{Answer, Remote};
 use super::row::{Row, Status};
 use super::session::Session;
-use super::{Error, Result, files, findings::Finding};
+use super::{Error, Result, findings::Finding, images};
 use crate::protocol::InferParameters;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ impl Batch<'_> {
         let interface = session.keys().interface();
         let without =
             |sha256: &str, error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
-        let file = read(path, session.settings().limits.file_bytes).map_err(|error| without("", &error))?;
+        let file = images::read(path, session.settings().limits.file_bytes).map_err(|error| without("", &error))?;
         let sha256 = hex_digest(&file);
         if known(&name, &sha256) {
             return Err(Event::Known);
@@ -201,14 +201,6 @@ fn take<'p>(paths: &'p [PathBuf], next: &AtomicUsize, stop: &AtomicBool) -> Opti
 /// The next image to send; the lock is held while waiting for one, which no other waiter minds.
 fn received(queue: &Mutex<Receiver<Ready>>) -> Option<Ready> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
-}
-
-/// An image file's bytes; the error does not name it.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    files::read_limited(path, limit).map_err(|error| match error {
-        Error::File { why, .. } => Error::Unreadable(why),
-        error => error,
-    })
 }
 
 /// Whether the next image would meet the same error.

@@ -1,6 +1,6 @@
 //! Which images a command line means: files, folders and patterns.
 
-use super::{Error, Result};
+use super::{Error, Result, files};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,17 @@ pub fn find(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
         out.extend(found.into_iter().filter(|path| seen.insert(path.clone())));
     }
     Ok(out)
+}
+
+/// An image file's bytes, at most `limit`; the error does not name it.
+///
+/// # Errors
+/// [`Error::Unreadable`].
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    files::read_limited(path, limit).map_err(|error| match error {
+        Error::File { why, .. } => Error::Unreadable(why),
+        error => error,
+    })
 }
 
 fn expand(argument: &Path) -> std::result::Result<Vec<PathBuf>, String> {

@@ -85,7 +85,13 @@ impl KeySet {
     ///
     /// # Errors
     /// An interface that is not sound or wants more than `most_key_bytes`; a folder that cannot be written to.
-    pub fn create(root: &Path, interface: &Interface, passphrase: &[u8], cost: vault::Cost, most_key_bytes: usize) -> Result<Self> {
+    pub fn create(
+        root: &Path,
+        interface: &Interface,
+        passphrase: &[u8],
+        cost: vault::Cost,
+        most_key_bytes: usize,
+    ) -> Result<Self> {
         let params = checked(interface, most_key_bytes)?;
         files::private_folder(root)?;
         let new = tempfile::Builder::new().prefix(".new-").tempdir_in(root).map_err(Error::file("create a folder in", root))?;
@@ -134,7 +140,9 @@ impl KeySet {
         let record: Record = toml::from_str(&text).map_err(|e| refuse(format!("{RECORD}: {}", e.message())))?;
         if record.format != FORMAT {
             let found = record.format;
-            return Err(refuse(format!("{RECORD} has format {found}, this program reads {FORMAT}: use the release that wrote it")));
+            return Err(refuse(format!(
+                "{RECORD} has format {found}, this program reads {FORMAT}: use the release that wrote it"
+            )));
         }
         let json = read(INTERFACE, MOST_INTERFACE)?;
         if hex_digest(&json) != record.interface_sha256 {
@@ -272,9 +280,8 @@ impl KeySet {
 /// What is wrong with it.
 pub fn checked(interface: &Interface, most_key_bytes: usize) -> Result<Params> {
     let refuse = |why: String| Err(Error::Reply { what: "interface", why });
-    let plain = |name: &str| {
-        (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
+    let plain =
+        |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !plain(&interface.model) || !plain(&interface.encoder) {
         return refuse("the names of model and encoder may have up to 64 letters, digits, - and _".into());
     }

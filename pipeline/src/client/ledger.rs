@@ -160,7 +160,9 @@ mod tests {
             let labels = point().thresholds.labels;
             let open = |of: &[&str], force| Ledger::open(&file, &labels, &paths(of), force).unwrap();
             let mut ledger = open(&[], false);
-            ledger.append(&[row("a, b", Status::Answered), row("c", Status::Refused), row("d", Status::Answered)], &point()).unwrap();
+            ledger
+                .append(&[row("a, b", Status::Answered), row("c", Status::Refused), row("d", Status::Answered)], &point())
+                .unwrap();
             drop(ledger);
             let whole = std::fs::read_to_string(&file).unwrap();
             // Cut off at every byte of the last row: the rows before it stay.

@@ -116,7 +116,13 @@ impl Remote {
     ///
     /// # Errors
     /// As [`Remote::models`]; a daemon that is busy for longer than the client's patience.
-    pub fn infer(&self, model: &str, parameters: &InferParameters, ciphertexts: &[Vec<u8>], largest_reply: usize) -> Result<Answer> {
+    pub fn infer(
+        &self,
+        model: &str,
+        parameters: &InferParameters,
+        ciphertexts: &[Vec<u8>],
+        largest_reply: usize,
+    ) -> Result<Answer> {
         let tensor = protocol::elements(ciphertexts);
         let header = InferRequest {
             id: None,

@@ -182,7 +182,7 @@ impl Row {
     }
 
     /// A row of that model that says nothing yet.
-    pub(super) fn blank(interface: &veilray_classifier::interface::Interface) -> Self {
+    pub fn blank(interface: &veilray_classifier::interface::Interface) -> Self {
         Self {
             path: String::new(),
             sha256: String::new(),

@@ -162,7 +162,12 @@ impl fmt::Display for Report {
         step("decrypt", t.decrypt, None, "reply to findings")?;
         step("total", t.total, None, "")?;
         let megabytes = |peak: Option<f64>| peak.map_or("unknown".into(), |mb| format!("{mb:.0} MB"));
-        writeln!(f, "  peak memory  client {}, daemon {}\n", megabytes(self.peak_rss_mb.client), megabytes(self.peak_rss_mb.server))?;
+        writeln!(
+            f,
+            "  peak memory  client {}, daemon {}\n",
+            megabytes(self.peak_rss_mb.client),
+            megabytes(self.peak_rss_mb.server)
+        )?;
         for warning in &self.warnings {
             writeln!(f, "  warning: {warning}")?;
         }

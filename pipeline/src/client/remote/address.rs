@@ -11,8 +11,7 @@ use zeroize::Zeroizing;
 /// The variable that may hold a token.
 pub const TOKEN_VARIABLE: &str = "VEILRAY_TOKEN";
 /// Where systems keep the authorities they trust; the first that exists is used unless a file is named.
-const SYSTEM_CA: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+const SYSTEM_CA: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer once a request is sent: a large model's evaluation and the queue before it.
@@ -89,7 +88,8 @@ pub(super) fn agent(address: &Address, access: &Access) -> Result<(Agent, Option
     }
     if address.tls {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(authorities(access.ca.as_deref())?);
+        let tls =
+            TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(authorities(access.ca.as_deref())?);
         config = config.tls_config(tls.build());
     }
     Ok((config.build().new_agent(), token(access.token_file.as_deref())?))
@@ -98,7 +98,9 @@ pub(super) fn agent(address: &Address, access: &Access) -> Result<(Agent, Option
 fn authorities(named: Option<&Path>) -> Result<RootCerts> {
     let system = || SYSTEM_CA.iter().map(Path::new).find(|path| path.exists());
     let Some(path) = named.or_else(system) else {
-        return Err(Error::Address("https needs certificate authorities, and this system has none: name a PEM file with --ca".into()));
+        return Err(Error::Address(
+            "https needs certificate authorities, and this system has none: name a PEM file with --ca".into(),
+        ));
     };
     let bytes = files::read_limited(path, 16 << 20)?;
     let certificates: Vec<Certificate<'static>> = parse_pem(&bytes)
@@ -137,7 +139,9 @@ mod tests {
 
     #[test]
     fn plain_http_goes_no_further_than_this_machine() {
-        for good in ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:80", "http://127.8.9.1", "https://example.org:8443"] {
+        for good in
+            ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:80", "http://127.8.9.1", "https://example.org:8443"]
+        {
             assert_eq!(Address::parse(good, false).unwrap().base(), good.trim_end_matches('/'));
         }
         for remote in ["http://example.org", "http://10.0.0.1:80", "http://localhost.example.org", "http://[2001:db8::1]:80"] {
@@ -145,7 +149,15 @@ mod tests {
             assert!(refused.to_string().contains("--insecure-http"), "{refused}");
             assert!(Address::parse(remote, true).is_ok());
         }
-        for bad in ["", "example.org", "ftp://x", "http://", "https://user:secret@host", "https://host/path", "http://127.0.0.1@evil.org"] {
+        for bad in [
+            "",
+            "example.org",
+            "ftp://x",
+            "http://",
+            "https://user:secret@host",
+            "https://host/path",
+            "http://127.0.0.1@evil.org",
+        ] {
             assert!(matches!(Address::parse(bad, true), Err(Error::Address(_))), "{bad}");
         }
     }

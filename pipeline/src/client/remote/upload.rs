@@ -70,7 +70,9 @@ impl Remote {
         let response = self.answer(result)?;
         // An answer to half an upload says how much is there.
         match number(&response, UPLOAD_OFFSET) {
-            Some(have) if have < total => Err(Error::Unreachable { address: self.base.clone(), why: "the upload broke off".into() }),
+            Some(have) if have < total => {
+                Err(Error::Unreachable { address: self.base.clone(), why: "the upload broke off".into() })
+            }
             _ => Ok(()),
         }
     }
