@@ -1,13 +1,13 @@
-//! `veilray plan`.
+//! `veilray plan`: what a model costs, before any key exists.
 
-use super::output::{megabytes, report};
+use super::output::report;
 use super::settings::Settings;
 use crate::client::{Error, Exit, Result};
 use crate::models;
-use serde::Serialize;
-use veilray_classifier::release::Model;
-use veilray_he::KeySpec;
-use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
+use veilray_classifier::fold::{FoldOptions, fold};
+use veilray_classifier::pack::CostModel;
+use veilray_classifier::plan::{Limits, Plan, PlanOptions, fit};
+use veilray_classifier::release::{Error as ReleaseError, Model};
 
 /// Arguments of `plan`.
 #[derive(clap::Args)]
@@ -15,71 +15,39 @@ pub(crate) struct Args {
     /// The model: its name in the folder of released models, or its folder.
     #[arg(long, env = "VEILRAY_MODEL", value_name = "M")]
     model: Option<String>,
+    /// Plans for half the bytes of evaluation keys, at the price of time.
+    #[arg(long, env = "VEILRAY_FEWER_KEYS", value_parser = clap::builder::BoolishValueParser::new())]
+    fewer_keys: bool,
+    /// Refuses a plan of more bytes of evaluation keys, after trading keys for time.
+    #[arg(long, env = "VEILRAY_MAX_KEY_BYTES", value_name = "BYTES", conflicts_with = "fewer_keys")]
+    max_key_bytes: Option<usize>,
+    /// Refuses a plan whose server needs more memory.
+    #[arg(long, env = "VEILRAY_MAX_MEMORY_BYTES", value_name = "BYTES")]
+    max_memory_bytes: Option<usize>,
     /// Prints one JSON object.
     #[arg(long, env = "VEILRAY_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     json: bool,
 }
 
-/// What is known before any key exists.
-#[derive(Debug, Serialize)]
-struct Plan {
-    model: String,
-    params: String,
-    security_bits: u32,
-    log_n: u32,
-    log_qp: f64,
-    levels: usize,
-    depth: usize,
-    rotations: usize,
-    bytes: Bytes,
-}
-
-#[derive(Debug, Serialize)]
-struct Bytes {
-    upload: usize,
-    reply: usize,
-    evaluation_keys: usize,
-}
-
 /// Runs `plan`.
 ///
 /// # Errors
-/// No such model.
+/// No such model, or a model that does not fit the limits; the error then names a change that would do.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let name = settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model with --model".into()))?;
     let model = Model::open(&models::find(&name)?)?;
-    let (packed, params) = (model.packed()?, model.params());
-    let level = packed.level();
-    let rotations = packed.rotations();
-    let spec = rotations.iter().fold(KeySpec::new(), |spec, (steps, level)| {
-        spec.with_rotations(params, [i64::try_from(*steps).unwrap_or_default()], *level)
-    });
-    let spec = spec.with_relinearisation(level.saturating_sub(1));
-    let ciphertexts = packed.input().layout().blocks();
-    let plan = Plan {
-        model: model.manifest().name.clone(),
-        params: model.manifest().params.clone(),
-        security_bits: 128,
-        log_n: params.log_n(),
-        log_qp: params.log_qp(),
-        levels: level,
-        depth: packed.depth(),
-        rotations: rotations.len(),
-        bytes: Bytes {
-            upload: ciphertexts * ciphertext_bytes(params, level, true)?,
-            reply: ciphertext_bytes(params, 0, false)?,
-            evaluation_keys: evaluation_keys_bytes(params, &spec)?,
-        },
+    let params = model.params();
+    let options = PlanOptions::new(CostModel::reference(params));
+    let fitted = |limits| {
+        let circuit = fold(model.spec(), model.weights(), &FoldOptions::default()).map_err(ReleaseError::Fold)?;
+        Ok::<Plan, Error>(fit(&circuit, params, &options, &limits)?.1)
     };
-    report(args.json, &plan, || {
-        let Plan { model, params, log_n, log_qp, levels, depth, rotations, bytes, .. } = &plan;
-        format!(
-            "{model}: parameters {params}, N = 2^{log_n}, log2(QP) = {log_qp:.0}, 128-bit security\n  levels           {levels}, of which the circuit uses \
-             {depth}\n  rotations        {rotations}\n  upload           {}\n  reply            {}\n  evaluation keys  {}, sent once",
-            megabytes(bytes.upload as u64),
-            megabytes(bytes.reply as u64),
-            megabytes(bytes.evaluation_keys as u64)
-        )
-    })?;
+    let plan = if args.fewer_keys {
+        let usual = Plan::new(&model.packed()?, params, &PlanOptions { precision: false, ..options.clone() })?;
+        fitted(Limits { keys: Some(usual.bytes.evaluation_keys / 2), memory: args.max_memory_bytes })?
+    } else {
+        fitted(Limits { keys: args.max_key_bytes, memory: args.max_memory_bytes })?
+    };
+    report(args.json, &plan, || plan.to_string())?;
     Ok(Exit::Done)
 }

@@ -155,6 +155,9 @@ pub enum Error {
     /// A released classifier.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
+    /// A model that does not fit.
+    #[error(transparent)]
+    Plan(#[from] veilray_classifier::plan::PlanError),
     /// The demo's own daemon.
     #[error("the daemon did not start: {0}")]
     Daemon(String),
