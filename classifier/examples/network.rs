@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! cargo run --release -p veilray-classifier --example network -- --network veilnet-s --params n14 [--rounds 5] [--key-budget 40]
-//!     [--json | --trace | --plan]
+//!     [--stream] [--json | --trace | --plan]
 //! ```
 //!
 //! The input is the latent of f = 8 with 14 labels. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
 //! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan` prints the plan
 //! and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %, precision within two
-//! bits. `--key-budget` is in MB. Threads: `RAYON_NUM_THREADS`.
+//! bits. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
 
 use serde_json::json;
 use std::time::Instant;
@@ -21,6 +21,7 @@ use veilray_classifier::weights::Weights;
 use veilray_he::wire::evaluation_keys_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
 use veilray_nn::Rng;
+use veilray_nn::memory::peak_resident_bytes;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -46,7 +47,8 @@ fn main() -> Result<()> {
     let packed = packed(network, &params, after("--key-budget").map(str::parse).transpose()?)?;
     let pack_ms = start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
-    let server = EncryptedCircuit::new(packed, &params)?;
+    let encode = if has("--stream") { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
+    let server = encode(packed, &params)?;
     let encode_ms = start.elapsed().as_secs_f64() * 1e3;
     let secret = SecretKey::generate(&params)?;
     let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec())?)?;
@@ -81,7 +83,7 @@ fn main() -> Result<()> {
         "network": network, "params": set, "levels": server.circuit().level(), "server_ms": median(times),
         "max_abs_error": error, "upload_bytes": bytes(&sent)?, "reply_bytes": reply.to_bytes()?.len(), "keys": server.key_spec().len(),
         "key_bytes": evaluation_keys_bytes(params, server.key_spec())?, "key_memory_bytes": keys.memory_bytes(),
-        "diagonal_bytes": server.diagonal_bytes(), "pack_ms": pack_ms, "encode_ms": encode_ms, "threads": rayon::current_num_threads(),
+        "diagonal_bytes": server.diagonal_bytes(), "peak_bytes": peak_resident_bytes(), "pack_ms": pack_ms, "encode_ms": encode_ms, "threads": rayon::current_num_threads(),
     });
     if has("--json") {
         println!("{line}");
@@ -128,7 +130,7 @@ impl Session {
         // The circuit is timed before and behind the calibration: other processes disturb both alike.
         let mut times = Vec::new();
         time(&mut times)?;
-        let peak = peak_memory();
+        let peak = peak_resident_bytes();
         let costs = CostModel::measured_up_to(params, server.circuit().level())?;
         let reply = time(&mut times)?;
         let clear = ClearExecutor::new(server.circuit())?;
@@ -170,13 +172,6 @@ fn bytes(ciphertexts: &[Ciphertext]) -> Result<usize> {
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// Largest resident size of this process so far, bytes, where the system tells (Linux).
-fn peak_memory() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<f64>().ok()? * 1024.0)
 }
 
 fn describe(op: &PackedOp, index: usize, server: &EncryptedCircuit) -> String {

@@ -14,6 +14,7 @@ pub struct EncryptedCircuit {
     circuit: PackedCircuit,
     params: Params,
     places: Vec<Place>,
+    /// Every node's; empty if they are encoded when they are needed.
     nodes: Vec<Encoded>,
     keys: KeySpec,
     /// How many nodes read each node.
@@ -70,15 +71,29 @@ impl EncryptedCircuit {
     /// # Errors
     /// Parameters that the circuit does not fit, values that cannot be encoded.
     pub fn new(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
+        let mut out = Self::streamed(circuit, params)?;
+        out.nodes = (0..out.places.len()).map(|index| out.encode(index)).collect::<Result<_, _>>()?;
+        Ok(out)
+    }
+
+    /// Keeps nothing encoded: every run encodes each node's diagonals when it comes to it and drops them behind it. For networks whose
+    /// diagonals do not fit into memory; a run takes as much longer as encoding takes.
+    ///
+    /// # Errors
+    /// Parameters that the circuit does not fit.
+    pub fn streamed(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
         let places = schedule(&circuit, params)?;
-        let mut keys = KeySpec::new();
-        let mut nodes = Vec::with_capacity(places.len());
-        for (node, place) in circuit.nodes().iter().zip(&places) {
-            let encoder = Compiler { params, encoder: Encoder::new(params), places: &places, node, place: *place };
-            nodes.push(encoder.compile()?);
-            keys = keys.union(&node_keys(params, node, *place));
-        }
-        Ok(Self { params: params.clone(), places, nodes, keys, readers: readers(&circuit), circuit })
+        let needed = circuit.nodes().iter().zip(&places).map(|(node, place)| node_keys(params, node, *place));
+        let keys = needed.fold(KeySpec::new(), |keys, more| keys.union(&more));
+        Ok(Self { params: params.clone(), places, nodes: Vec::new(), keys, readers: readers(&circuit), circuit })
+    }
+
+    fn encode(&self, index: usize) -> Result<Encoded, ExecuteError> {
+        let (Some(node), Some(place)) = (self.circuit.nodes().get(index), self.places.get(index)) else {
+            return Ok(Encoded::Nothing);
+        };
+        let (params, places) = (&self.params, &self.places);
+        Compiler { params, encoder: Encoder::new(params), places, node, place: *place }.compile()
     }
 
     /// The circuit.
@@ -101,7 +116,7 @@ impl EncryptedCircuit {
         &self.keys
     }
 
-    /// Bytes of memory that the encoded diagonals take.
+    /// Bytes of memory that the kept diagonals take.
     pub fn diagonal_bytes(&self) -> usize {
         let of = |node: &Encoded| match node {
             Encoded::Linear { rows, .. } => rows.iter().flatten().map(|(_, map)| map.memory_bytes()).sum(),
@@ -132,8 +147,10 @@ impl EncryptedCircuit {
         let evaluator = Evaluator::new(&self.params);
         let mut done: Vec<Vec<Ciphertext>> = Vec::with_capacity(self.nodes.len());
         let mut left = self.readers.clone();
-        for (index, ((node, place), encoded)) in self.circuit.nodes().iter().zip(&self.places).zip(&self.nodes).enumerate() {
+        for (index, (node, place)) in self.circuit.nodes().iter().zip(&self.places).enumerate() {
             let start = Instant::now();
+            let made = if self.nodes.is_empty() { self.encode(index)? } else { Encoded::Nothing };
+            let encoded = self.nodes.get(index).unwrap_or(&made);
             let run = Run { evaluator: &evaluator, keys, done: &done, place: *place };
             let blocks = if index == 0 { input.to_vec() } else { run.node(node, encoded)? };
             trace(Step { index, node, ciphertexts: &blocks, ms: start.elapsed().as_secs_f64() * 1e3 });
