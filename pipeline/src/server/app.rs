@@ -238,7 +238,11 @@ impl App {
         }
     }
 
-    async fn sweep_once(&self) -> Result<(), Failure> {
+    /// Removes what has had its time, now.
+    ///
+    /// # Errors
+    /// As the file system and the database.
+    pub async fn sweep_once(&self) -> Result<(), Failure> {
         let (store, jobs) = (Arc::clone(&self.store), Arc::clone(&self.jobs));
         let (expired, pending) = blocking(move || Ok((store.expire()?, jobs.expire()?))).await?;
         self.metrics.jobs_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));

@@ -302,15 +302,22 @@ impl Engine {
         self.metrics.key_loads.inc();
         let Err(failure) = outcome else { return Ok(()) };
         self.cache.forget(folder, address);
-        if failure.code == ErrorCode::NotFound {
-            tracing::warn!(keys = address.as_str(), "stored keys are damaged and are removed");
-            let (store, audit, at) = (Arc::clone(&self.store), Arc::clone(&self.audit), (folder.to_string(), address.clone()));
-            super::blocking(move || {
-                store.delete(&at.0, &at.1)?;
-                Ok(audit.record(&Entry { object: at.1.as_str(), ..Entry::new(Action::KeyDamaged, "ok") })?)
-            })
-            .await?;
+        if failure.code != ErrorCode::NotFound {
+            return Err(failure);
         }
+        let (store, audit, at) = (Arc::clone(&self.store), Arc::clone(&self.audit), (folder.to_string(), address.clone()));
+        let damaged = super::blocking(move || {
+            // Their tenant may have deleted them while they were about to be read.
+            let damaged = store.delete(&at.0, &at.1)?;
+            if damaged {
+                audit.record(&Entry { object: at.1.as_str(), ..Entry::new(Action::KeyDamaged, "ok") })?;
+            }
+            Ok(damaged)
+        });
+        if !damaged.await? {
+            return Err(unknown_keys());
+        }
+        tracing::warn!(keys = address.as_str(), "stored keys were damaged and have been removed");
         Err(failure)
     }
 
