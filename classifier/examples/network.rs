@@ -1,71 +1,89 @@
-//! Any named network on random weights, encrypted: what it costs.
+//! Any named network on random weights, encrypted: what it costs, and whether its plan said so.
 //!
 //! ```text
-//! cargo run --release -p veilray-classifier --example network -- --network veilnet-s --params n14 [--rounds 5] [--json]
+//! cargo run --release -p veilray-classifier --example network -- --network veilnet-s --params n14 [--rounds 5] [--key-budget 40]
+//!     [--json | --trace | --plan]
 //! ```
 //!
 //! The input is the latent of f = 8 with 14 labels. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
-//! `--json`, every node with its level, ciphertexts, diagonals and time. Threads: `RAYON_NUM_THREADS`.
+//! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan` prints the plan
+//! and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %, precision within two
+//! bits. `--key-budget` is in MB. Threads: `RAYON_NUM_THREADS`.
 
 use serde_json::json;
 use std::time::Instant;
-use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, client};
+use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, client, trace};
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
-use veilray_classifier::pack::{PackOptions, PackedOp, pack};
+use veilray_classifier::pack::{CostModel, PackOptions, PackedCircuit, PackedOp, pack};
+use veilray_classifier::plan::{Plan, PlanOptions};
 use veilray_classifier::weights::Weights;
-use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, ParamsLiteral, SecretKey};
+use veilray_he::wire::evaluation_keys_bytes;
+use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
 use veilray_nn::Rng;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// Images that precision is measured on.
+const IMAGES: usize = 4;
+
+struct Session {
+    params: Params,
+    server: EncryptedCircuit,
+    secret: SecretKey,
+    keys: ExpandedKeys,
+    images: Vec<Vec<f64>>,
+}
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).map(String::as_str);
+    let has = |name: &str| arguments.iter().any(|a| a == name);
     let rounds: usize = after("--rounds").unwrap_or("5").parse()?;
     let (network, set) = (after("--network").unwrap_or("veilnet-s"), after("--params").unwrap_or("n14"));
-    let spec = networks::usual(network)?;
-    let weights = Weights::random(&spec, 1)?;
     let params = ParamsLiteral::named(set)?.check()?;
-    let circuit = fold(&spec, &weights, &FoldOptions::default())?;
     let start = Instant::now();
-    let packed = pack(&circuit, &PackOptions::new(&params, &circuit))?;
+    let packed = packed(network, &params, after("--key-budget").map(str::parse).transpose()?)?;
     let pack_ms = start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
     let server = EncryptedCircuit::new(packed, &params)?;
     let encode_ms = start.elapsed().as_secs_f64() * 1e3;
     let secret = SecretKey::generate(&params)?;
-    let keys = EvaluationKeys::generate(&secret, server.key_spec())?;
-    let key_bytes = veilray_he::wire::evaluation_keys_bytes(&params, server.key_spec())?;
-    let keys = ExpandedKeys::new(&keys)?;
-    let mut rng = Rng::new(1, "latent");
-    let image: Vec<f64> = (0..spec.input.len()).map(|_| rng.normal()).collect();
-    let sent = client::encrypt(server.circuit(), &params, &Encryptor::new(&secret), &image)?;
+    let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec())?)?;
+    let image = |i: usize| {
+        let mut rng = Rng::new(1 + i as u64, "latent");
+        (0..server.circuit().input().values()).map(|_| rng.normal()).collect::<Vec<f64>>()
+    };
+    let images = (0..IMAGES).map(image).collect();
+    let session = Session { params, server, secret, keys, images };
+    if has("--plan") {
+        return session.compare(rounds);
+    }
+    let image = session.images.first().ok_or("no image")?;
+    let sent = session.encrypted(image)?;
+    let Session { params, server, keys, .. } = &session;
+    if has("--trace") {
+        println!("{}", trace(server, keys, &session.secret, image, &sent)?);
+        return Ok(());
+    }
     let mut nodes: Vec<(String, f64)> = Vec::new();
     let mut times = Vec::new();
     let mut reply = None;
     for _ in 0..rounds {
         nodes.clear();
         let start = Instant::now();
-        reply =
-            Some(server.run_traced(&sent, &keys, |step| nodes.push((describe(&step.node.op, step.index, &server), step.ms)))?);
+        reply = Some(server.run_traced(&sent, keys, |step| nodes.push((describe(&step.node.op, step.index, server), step.ms)))?);
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_by(f64::total_cmp);
-    let median = times.get(rounds / 2).copied();
     let Some(reply) = reply else { return Err("--rounds must be at least 1".into()) };
-    let bounds = client::Bounds { logit: f64::MAX, ..client::Bounds::default() };
-    let found = client::read(server.circuit(), &Decryptor::new(&secret), &reply, &bounds)?;
-    let wanted = ClearExecutor::new(server.circuit())?.run(&image);
-    let error = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f64::max);
-    let upload: usize = sent.iter().map(|c| Ok(c.to_bytes()?.len())).sum::<Result<usize>>()?;
+    let error = session.errors(&reply, image, &ClearExecutor::new(server.circuit())?)?.into_iter().fold(0.0, f64::max);
     let line = json!({
-        "network": network, "params": set, "levels": server.circuit().level(), "server_ms": median,
-        "max_abs_error": error, "upload_bytes": upload, "reply_bytes": reply.to_bytes()?.len(), "keys": server.key_spec().len(),
-        "key_bytes": key_bytes, "key_memory_bytes": keys.memory_bytes(), "diagonal_bytes": server.diagonal_bytes(),
-        "pack_ms": pack_ms, "encode_ms": encode_ms, "threads": std::env::var("RAYON_NUM_THREADS").ok(),
+        "network": network, "params": set, "levels": server.circuit().level(), "server_ms": median(times),
+        "max_abs_error": error, "upload_bytes": bytes(&sent)?, "reply_bytes": reply.to_bytes()?.len(), "keys": server.key_spec().len(),
+        "key_bytes": evaluation_keys_bytes(params, server.key_spec())?, "key_memory_bytes": keys.memory_bytes(),
+        "diagonal_bytes": server.diagonal_bytes(), "pack_ms": pack_ms, "encode_ms": encode_ms, "threads": rayon::current_num_threads(),
     });
-    if arguments.iter().any(|a| a == "--json") {
+    if has("--json") {
         println!("{line}");
     } else {
         nodes.iter().for_each(|(node, ms)| println!("{ms:9.2} ms  {node}"));
@@ -74,18 +92,100 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// The network on random weights. The circuit is dropped: a server has no use for it.
+fn packed(network: &str, params: &Params, key_budget: Option<f64>) -> Result<PackedCircuit> {
+    let spec = networks::usual(network)?;
+    let circuit = fold(&spec, &Weights::random(&spec, 1)?, &FoldOptions::default())?;
+    let options = PackOptions { key_budget, ..PackOptions::new(params, &circuit) };
+    Ok(pack(&circuit, &options)?)
+}
+
+impl Session {
+    fn encrypted(&self, image: &[f64]) -> Result<Vec<Ciphertext>> {
+        Ok(client::encrypt(self.server.circuit(), &self.params, &Encryptor::new(&self.secret), image)?)
+    }
+
+    /// |error| of every logit against clear.
+    fn errors(&self, reply: &Ciphertext, image: &[f64], clear: &ClearExecutor<'_>) -> Result<Vec<f64>> {
+        let bounds = client::Bounds { logit: f64::MAX, precision_bits: 30, ..client::Bounds::default() };
+        let found = client::read(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
+        Ok(found.iter().zip(clear.run(image)).map(|(f, w)| (f - w).abs()).collect())
+    }
+
+    /// The plan beside what is measured.
+    fn compare(&self, rounds: usize) -> Result<()> {
+        let Self { params, server, keys, .. } = self;
+        let sent = self.encrypted(self.images.first().ok_or("no image")?)?;
+        let time = |times: &mut Vec<f64>| -> Result<Ciphertext> {
+            let mut reply = server.run(&sent, keys)?;
+            for _ in 0..rounds.max(1) {
+                let start = Instant::now();
+                reply = server.run(&sent, keys)?;
+                times.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+            Ok(reply)
+        };
+        // The circuit is timed before and behind the calibration: other processes disturb both alike.
+        let mut times = Vec::new();
+        time(&mut times)?;
+        let peak = peak_memory();
+        let costs = CostModel::measured_up_to(params, server.circuit().level())?;
+        let reply = time(&mut times)?;
+        let clear = ClearExecutor::new(server.circuit())?;
+        let mut errors = Vec::new();
+        for image in &self.images {
+            errors.push(self.errors(&server.run(&self.encrypted(image)?, keys)?, image, &clear)?);
+        }
+        let plan = Plan::new(server.circuit(), params, &PlanOptions::new(costs))?;
+        println!("{plan}\n\n{:<22}{:>14}{:>14}{:>9}", "", "predicted", "measured", "ratio");
+        let line = |name: &str, predicted: f64, measured: f64| {
+            println!("{name:<22}{predicted:>14.1}{measured:>14.1}{:>9.3}", predicted / measured);
+        };
+        line("time, ms", plan.predicted_ms, median(times));
+        line("upload, bytes", plan.bytes.upload as f64, bytes(&sent)? as f64);
+        line("reply, bytes", plan.bytes.reply as f64, reply.to_bytes()?.len() as f64);
+        let sent_keys = EvaluationKeys::generate(&self.secret, server.key_spec())?.to_bytes()?;
+        line("keys, bytes", plan.bytes.evaluation_keys as f64, sent_keys.len() as f64);
+        line("diagonals, bytes", plan.memory.diagonals as f64, server.diagonal_bytes() as f64);
+        line("keys in memory, bytes", plan.memory.keys as f64, keys.memory_bytes() as f64);
+        if let Some(peak) = peak {
+            line("peak memory, MB", plan.memory.peak as f64 / 1e6, peak / 1e6);
+        }
+        if let Some(precision) = &plan.precision {
+            let max = errors.iter().map(|e| e.iter().copied().fold(0.0, f64::max)).sum::<f64>() / errors.len() as f64;
+            let squares: Vec<f64> = errors.iter().flatten().map(|e| e * e).collect();
+            let rms = (squares.iter().sum::<f64>() / squares.len() as f64).sqrt();
+            for (name, predicted, found) in [("max", precision.log2_max, max.log2()), ("rms", precision.log2_rms, rms.log2())] {
+                println!("{:<22}{predicted:>14.2}{found:>14.2}{:>+9.2} bits", format!("log2 error, {name}"), predicted - found);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bytes(ciphertexts: &[Ciphertext]) -> Result<usize> {
+    ciphertexts.iter().map(|c| Ok(c.to_bytes()?.len())).sum()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Largest resident size of this process so far, bytes, where the system tells (Linux).
+fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? * 1024.0)
+}
+
 fn describe(op: &PackedOp, index: usize, server: &EncryptedCircuit) -> String {
     let (node, place) = (server.circuit().nodes().get(index), server.places().get(index));
     let (name, layout) = node.map_or((String::new(), String::new()), |n| (n.name.clone(), n.layout.to_string()));
     let level = place.map_or(0, |place| place.level);
-    let what = match op {
-        PackedOp::Linear(map) => format!("linear, {} diagonals", map.diagonal_count()),
-        PackedOp::Square { .. } => "square".into(),
-        PackedOp::Product { .. } => "product".into(),
-        PackedOp::Sum { .. } => "sum".into(),
-        PackedOp::WindowSum { .. } => "window sum".into(),
-        PackedOp::Spread { .. } => "spread".into(),
-        PackedOp::Input => "input".into(),
+    let diagonals = match op {
+        PackedOp::Linear(map) => format!(", {} diagonals", map.diagonal_count()),
+        _ => String::new(),
     };
-    format!("{name}: {what}, to level {level}, {layout}")
+    format!("{name}: {}{diagonals}, to level {level}, {layout}", op.kind())
 }

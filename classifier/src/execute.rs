@@ -1,13 +1,23 @@
 //! One packed circuit, several executors.
 //!
-//! [`ClearExecutor`] computes in f64 and proves packing right, [`EncryptedCircuit`] on ciphertexts for the server, and [`client`] is what
-//! stands before and behind it.
+//! [`ClearExecutor`] computes in f64 and proves packing right, [`simulate()`] adds the errors that ciphertexts would have, [`EncryptedCircuit`]
+//! computes on ciphertexts for the server, and [`client`] is what stands before and behind it, [`check_range`] first. [`trace()`] shows what
+//! every node of an encrypted run held.
 
 mod clear;
 pub mod client;
 mod encrypted;
 mod error;
+pub(crate) mod needs;
+mod range;
+mod simulate;
+mod slots;
+mod trace;
 
 pub use clear::{ClearExecutor, Traced};
+pub(crate) use encrypted::readers;
 pub use encrypted::{EncryptedCircuit, Step, inputs};
 pub use error::ExecuteError;
+pub use range::{RangeWarning, check_range};
+pub use simulate::{NodeError, Sample, Simulation, simulate};
+pub use trace::{Trace, TraceRow, trace};

@@ -9,6 +9,7 @@
 //! | [`weights`] | a safetensors file | those parameters, checked against the network |
 //! | [`fold`] | network and weights | a [`circuit`]: linear maps, squares, products and sums of tensors |
 //! | [`pack`] | a circuit and a number of slots | layouts, diagonals and rotations |
+//! | [`plan`] | a packed circuit and parameters | levels, keys, bytes, memory, time and precision, before any key exists |
 //! | [`execute`] | a packed circuit and an image's values | logits |
 //!
 //! [`mod@reference`] evaluates a network as its layers are defined; everything behind it is tested against that.
@@ -42,6 +43,7 @@ pub mod interface;
 pub mod metrics;
 pub mod networks;
 pub mod pack;
+pub mod plan;
 pub mod reference;
 pub mod release;
 pub mod schedule;

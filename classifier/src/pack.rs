@@ -9,6 +9,7 @@ mod ends;
 mod input;
 mod layout;
 mod linear_map;
+mod measure;
 mod search;
 mod steps;
 
@@ -16,8 +17,9 @@ pub use cost::{CostModel, LevelCost};
 pub use ends::Ends;
 pub use input::PackedInput;
 pub use layout::{Layout, Place};
+pub(crate) use linear_map::chain;
 pub use linear_map::{PackedLinear, PackedTerm, Part};
-pub use steps::Steps;
+pub use steps::{StepCounts, Steps};
 
 use crate::circuit::{Circuit, Op};
 use crate::spec::Shape;
@@ -81,6 +83,17 @@ pub enum PackError {
         /// Levels that the circuit consumes.
         depth: usize,
     },
+    /// A budget of keys that no choice of steps meets.
+    #[error(
+        "evaluation keys of {budget:.1} MB are asked for, the fewest steps need {least:.1} MB; allow that many, or take a parameter set of \
+         fewer levels or a smaller N"
+    )]
+    Keys {
+        /// What was asked for, MB.
+        budget: f64,
+        /// What can be had, MB.
+        least: f64,
+    },
     /// What the engine refused.
     #[error("diagonals of {node}: {why}")]
     Diagonals {
@@ -102,12 +115,21 @@ pub struct PackOptions {
     pub costs: CostModel,
     /// Passes of the layout search over all tensors; 0 keeps the layouts it starts from.
     pub passes: usize,
+    /// Most megabytes (10^6 bytes) of evaluation keys: copies may then be chained ([`Steps::chained`]), and keys weigh more and more until
+    /// they fit.
+    pub key_budget: Option<f64>,
 }
 
 impl PackOptions {
     /// For a parameter set, with the input as low as the circuit allows and the costs of the reference machine.
     pub fn new(params: &veilray_he::Params, circuit: &Circuit) -> Self {
-        Self { slots: params.slots(), level: circuit.depth(), costs: CostModel::reference(params), passes: 4 }
+        Self { slots: params.slots(), level: circuit.depth(), costs: CostModel::reference(params), passes: 4, key_budget: None }
+    }
+
+    /// The same with at most so many megabytes (10^6 bytes) of evaluation keys, at the price of time.
+    #[must_use]
+    pub fn with_key_budget(self, megabytes: f64) -> Self {
+        Self { key_budget: Some(megabytes), ..self }
     }
 }
 
@@ -116,7 +138,8 @@ impl PackOptions {
 pub enum PackedOp {
     /// Encrypted by the client from [`PackedInput::pack`].
     Input,
-    /// Linear maps by diagonals; one level. On ciphertexts: the copies of each input ciphertext (`Evaluator::rotate_hoisted`); then
+    /// Linear maps by diagonals; one level. On ciphertexts: the copies of each input ciphertext (`Evaluator::rotate_hoisted`, or one after
+    /// the other where [`Steps::chained`]); then
     /// `Evaluator::linear_sum` per output ciphertext over its parts; then for each fold a rotation and an addition; then the bias.
     Linear(PackedLinear),
     /// Each ciphertext times itself, relinearised and rescaled; one level.
@@ -158,6 +181,21 @@ pub enum PackedOp {
         /// Rotations to the right, in slots.
         steps: Vec<usize>,
     },
+}
+
+impl PackedOp {
+    /// Its name in plans and traces.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Linear(_) => "linear",
+            Self::Square { .. } => "square",
+            Self::Product { .. } => "product",
+            Self::Sum { .. } => "sum",
+            Self::WindowSum { .. } => "window sum",
+            Self::Spread { .. } => "spread",
+        }
+    }
 }
 
 /// One tensor as ciphertexts.
@@ -202,19 +240,33 @@ pub fn pack(circuit: &Circuit, options: &PackOptions) -> Result<PackedCircuit, P
         }
     }
     let values = circuit.nodes().first().map_or(0, |node| node.shape.len());
-    let mut best: Option<PackedCircuit> = None;
+    let mut best: Option<(f64, PackedCircuit)> = None;
+    let mut least = f64::INFINITY;
     for (input, circuit) in input::arrangements(circuit, options.slots) {
         let found = search::search(&circuit, log_slots, &options.costs, options.level, options.passes)?;
-        let packed = assemble(&circuit, (input, values), found, options)?;
-        let weighed =
-            |p: &PackedCircuit| p.total_ms(&options.costs) + options.costs.ms_per_key_megabyte * p.key_megabytes(&options.costs);
-        if best.as_ref().is_none_or(|b| weighed(&packed) < weighed(b)) {
-            best = Some(packed);
+        let mut packed = assemble(&circuit, (input, values), found, options)?;
+        let mut weighed = packed.total_ms(&options.costs);
+        match options.key_budget {
+            None => weighed += options.costs.ms_per_key_megabyte * packed.key_megabytes(&options.costs),
+            Some(budget) => {
+                let fewest = packed.fewer_keys(&options.costs, budget);
+                least = least.min(fewest);
+                if fewest > budget {
+                    continue;
+                }
+                weighed = packed.total_ms(&options.costs);
+            }
+        }
+        if best.as_ref().is_none_or(|(ms, _)| weighed < *ms) {
+            best = Some((weighed, packed));
         }
     }
-    // The input as it is, is always an arrangement.
-    best.ok_or(PackError::Slots { found: options.slots, least })
+    // The input as it is, is always an arrangement: without a budget there is one.
+    best.map(|(_, packed)| packed).ok_or(PackError::Keys { budget: options.key_budget.unwrap_or(0.0), least })
 }
+
+/// Milliseconds per megabyte at which weights end: a key is then dearer than most maps, and steps no longer change.
+const MOST_WEIGHT: f64 = 128.0;
 
 fn assemble(
     circuit: &Circuit,
@@ -269,7 +321,7 @@ fn assemble(
         },
         nodes,
     };
-    out.choose_steps(&options.costs);
+    out.choose_steps(&options.costs, false);
     Ok(out)
 }
 
@@ -356,6 +408,31 @@ impl PackedCircuit {
     /// Size of its Galois keys by a model, in MB (10^6 bytes).
     pub fn key_megabytes(&self, costs: &CostModel) -> f64 {
         self.rotations().values().map(|level| costs.at(*level).key_megabytes).sum()
+    }
+
+    /// Size of all its evaluation keys by a model, in MB (10^6 bytes).
+    pub fn evaluation_key_megabytes(&self, costs: &CostModel) -> f64 {
+        let products = self.nodes.iter().filter(|n| matches!(n.op, PackedOp::Square { .. } | PackedOp::Product { .. }));
+        let level = products.map(|n| self.level().saturating_sub(n.depth) + 1).max();
+        self.key_megabytes(costs) + level.map_or(0.0, |level| costs.at(level).key_megabytes)
+    }
+
+    /// Chooses steps of fewer keys until these take no more than the budget; returns what they take, MB.
+    fn fewer_keys(&mut self, costs: &CostModel, budget: f64) -> f64 {
+        let mut dearer = costs.clone();
+        let mut least = self.evaluation_key_megabytes(costs);
+        let mut kept = self.clone();
+        while least > budget && dearer.ms_per_key_megabyte < MOST_WEIGHT {
+            self.choose_steps(&dearer, true);
+            dearer.ms_per_key_megabyte = (2.0 * dearer.ms_per_key_megabyte).max(0.125);
+            let found = self.evaluation_key_megabytes(costs);
+            if found < least {
+                least = found;
+                kept = self.clone();
+            }
+        }
+        *self = kept;
+        least
     }
 
     /// The logits in the slots of the last node's ciphertext, and the largest error elsewhere: [`Ends::logits`].

@@ -52,20 +52,36 @@ impl Values {
 /// # Errors
 /// Weights of another network, a network that does not fit together.
 pub fn evaluate(spec: &NetworkSpec, weights: &Weights, input: &[f64]) -> Result<Vec<f64>, WeightsError> {
+    evaluate_watched(spec, weights, input, &mut |_, _| {})
+}
+
+/// As [`evaluate`], showing what goes into every activation, with its name in the specification, to `watch`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_watched(
+    spec: &NetworkSpec,
+    weights: &Weights,
+    input: &[f64],
+    watch: Watch<'_>,
+) -> Result<Vec<f64>, WeightsError> {
     weights.check(spec)?;
     let input =
         Values { shape: spec.input, values: (0..spec.input.len()).map(|i| input.get(i).copied().unwrap_or(0.0)).collect() };
-    Ok(layers(&spec.layers, "layers", weights, input)?.values)
+    Ok(layers(&spec.layers, "layers", weights, input, watch)?.values)
 }
 
-fn layers(list: &[Layer], path: &str, weights: &Weights, mut x: Values) -> Result<Values, WeightsError> {
+/// Told of an activation's name and input.
+pub type Watch<'a> = &'a mut dyn FnMut(&str, &Values);
+
+fn layers(list: &[Layer], path: &str, weights: &Weights, mut x: Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
     for (i, one) in list.iter().enumerate() {
-        x = layer(one, &one.path(path, i), weights, x)?;
+        x = layer(one, &one.path(path, i), weights, x, watch)?;
     }
     Ok(x)
 }
 
-fn layer(layer: &Layer, path: &str, weights: &Weights, x: Values) -> Result<Values, WeightsError> {
+fn layer(layer: &Layer, path: &str, weights: &Weights, x: Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
     let output = layer.output(path, x.shape)?;
     Ok(match layer {
         Layer::Conv(settings) => conv(settings, path, weights, &x, output)?,
@@ -75,33 +91,33 @@ fn layer(layer: &Layer, path: &str, weights: &Weights, x: Values) -> Result<Valu
             let [mean, variance] = [get(weights, path, "mean")?, get(weights, path, "variance")?];
             x.map(|c, v| weight(c) * (v - mean(c)) / (variance(c) + NORM_EPS).sqrt() + bias(c))
         }
-        Layer::Activation(settings) => activation(*settings, path, weights, &x)?,
+        Layer::Activation(settings) => activation(*settings, path, weights, &x, watch)?,
         Layer::AvgPool(pool) => avg_pool(pool, &x, output),
         Layer::GlobalAvgPool(_) => x.means(|v| v),
         Layer::Flatten(_) => Values { shape: output, ..x },
         Layer::Linear(_) => linear(path, weights, &x, output.channels)?,
         Layer::Dropout(_) => x,
         Layer::Residual(residual) => {
-            let body = layers(&residual.body, &format!("{path}.body"), weights, x.clone())?;
-            let shortcut = layers(&residual.shortcut, &format!("{path}.shortcut"), weights, x)?;
+            let body = layers(&residual.body, &format!("{path}.body"), weights, x.clone(), watch)?;
+            let shortcut = layers(&residual.shortcut, &format!("{path}.shortcut"), weights, x, watch)?;
             Values::build(output, |c, y, x| body.at(c, y, x) + shortcut.at(c, y, x))
         }
         Layer::Se(squeeze) => {
-            let scores = excite(squeeze, path, weights, &x.means(|v| v))?;
-            sigmoid_gate(path, weights, &x, &scores)?
+            let scores = excite(squeeze, path, weights, &x.means(|v| v), watch)?;
+            sigmoid_gate(path, weights, &x, &scores, watch)?
         }
         Layer::Cbam(squeeze) => {
-            let mean = excite(squeeze, path, weights, &x.means(|v| v))?;
-            let square = excite(squeeze, path, weights, &x.means(|v| v * v))?;
-            sigmoid_gate(path, weights, &x, &mean.map(|c, v| v + square.at(c, 0, 0)))?
+            let mean = excite(squeeze, path, weights, &x.means(|v| v), watch)?;
+            let square = excite(squeeze, path, weights, &x.means(|v| v * v), watch)?;
+            sigmoid_gate(path, weights, &x, &mean.map(|c, v| v + square.at(c, 0, 0)), watch)?
         }
         Layer::Gated(gated) => {
-            let body = layers(&gated.body, &format!("{path}.body"), weights, x.clone())?;
+            let body = layers(&gated.body, &format!("{path}.body"), weights, x.clone(), watch)?;
             let path = format!("{path}.gate");
             let mut gate = linear(&path, weights, &x.means(|v| v), output.channels)?;
             if gated.degree == 2 {
                 let settings = Activation { form: Form::Polynomial, shared: false };
-                gate = activation(settings, &format!("{path}.activation"), weights, &gate)?;
+                gate = activation(settings, &format!("{path}.activation"), weights, &gate, watch)?;
             }
             body.map(|c, v| v * gate.at(c, 0, 0))
         }
@@ -179,7 +195,8 @@ fn linear(path: &str, weights: &Weights, x: &Values, outputs: usize) -> Result<V
     Ok(Values::build(Shape::flat(outputs), |o, _, _| sum(o) + bias(o)))
 }
 
-fn activation(settings: Activation, path: &str, weights: &Weights, x: &Values) -> Result<Values, WeightsError> {
+fn activation(settings: Activation, path: &str, weights: &Weights, x: &Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
+    watch(path, x);
     Ok(match settings.form {
         Form::Square => x.map(|_, v| v * v),
         Form::Relu => x.map(|_, v| v.max(0.0)),
@@ -201,15 +218,16 @@ fn activation(settings: Activation, path: &str, weights: &Weights, x: &Values) -
 }
 
 /// The two layers of a gate, on one value per channel.
-fn excite(squeeze: &Squeeze, path: &str, weights: &Weights, means: &Values) -> Result<Values, WeightsError> {
+fn excite(squeeze: &Squeeze, path: &str, weights: &Weights, means: &Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
     let channels = means.shape.channels;
     let hidden = linear(&format!("{path}.reduce"), weights, means, squeeze.hidden(channels))?;
     let settings = Activation { form: squeeze.form, shared: false };
-    let hidden = activation(settings, &format!("{path}.activation"), weights, &hidden)?;
+    let hidden = activation(settings, &format!("{path}.activation"), weights, &hidden, watch)?;
     linear(&format!("{path}.expand"), weights, &hidden, channels)
 }
 
-fn sigmoid_gate(path: &str, weights: &Weights, x: &Values, scores: &Values) -> Result<Values, WeightsError> {
+fn sigmoid_gate(path: &str, weights: &Weights, x: &Values, scores: &Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
+    watch(&format!("{path}.sigmoid"), scores);
     let coefficients = get(weights, path, "sigmoid.coefficients")?;
     let [cubic, slope, constant] = [0, 1, 2].map(coefficients);
     let gate = |v: f64| cubic * v * v * v + slope * v + constant;
@@ -231,7 +249,7 @@ mod tests {
         };
         let weights = Weights::new(tensors.iter().map(tensor).collect::<BTreeMap<_, _>>());
         let x = Values { shape: spec.input, values: x.to_vec() };
-        super::layers(&spec.layers, "layers", &weights, x).unwrap().values
+        super::layers(&spec.layers, "layers", &weights, x, &mut |_, _| {}).unwrap().values
     }
 
     #[test]

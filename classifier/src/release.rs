@@ -5,14 +5,15 @@ use crate::fold::{FoldError, FoldOptions, fold};
 use crate::metrics::OperatingPoint;
 use crate::pack::{PackError, PackOptions, PackedCircuit, pack};
 use crate::spec::{NetworkSpec, SpecError};
-use crate::train::RangeContract;
+use crate::train::{self, Network, RangeContract, Student};
 use crate::weights::{Weights, WeightsError};
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use veilray_he::{Params, ParamsLiteral};
-use veilray_nn::write_atomically;
+use veilray_nn::{Bundle, write_atomically};
 
 /// The manifest's file.
 pub const MANIFEST: &str = "manifest.toml";
@@ -76,6 +77,9 @@ pub enum Error {
     /// Encoding.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
+    /// Building the network.
+    #[error(transparent)]
+    Train(#[from] train::Error),
 }
 
 /// What a released classifier is: `manifest.toml`.
@@ -158,7 +162,7 @@ impl Model {
         std::fs::create_dir_all(path).map_err(|e| failed("create", path, e.to_string()))?;
         let (network, bytes) = (spec.to_toml()?, weights.to_safetensors()?);
         (manifest.network_sha256, manifest.weights_sha256) = (digest(network.as_bytes()), digest(&bytes));
-        let text = toml::to_string(&manifest).map_err(|e| failed("write", &path.join(MANIFEST), e.to_string()))?;
+        let text = toml::to_string_pretty(&manifest).map_err(|e| failed("write", &path.join(MANIFEST), e.to_string()))?;
         for (name, bytes) in [(NETWORK, network.as_bytes()), (WEIGHTS, &bytes), (MANIFEST, text.as_bytes())] {
             let file = path.join(name);
             write_atomically(&file, bytes).map_err(|e| failed("write", &file, e.to_string()))?;
@@ -177,6 +181,16 @@ impl Model {
     /// A network that cannot be folded, packed or encoded under these parameters.
     pub fn circuit(&self) -> Result<EncryptedCircuit> {
         Ok(EncryptedCircuit::new(self.packed()?, &self.params)?)
+    }
+
+    /// The network as it was trained, in clear: what everything encrypted is compared with.
+    ///
+    /// # Errors
+    /// Weights that candle cannot take.
+    pub fn network(&self) -> Result<Box<dyn Network>> {
+        let bytes = self.weights.to_safetensors()?;
+        let tensors = Bundle::from_bytes(Path::new(WEIGHTS), &bytes, &Device::Cpu).map_err(train::Error::from)?.into_tensors();
+        Ok(train::frozen(&Student::new(self.spec.clone())?, &tensors)?)
     }
 
     /// The circuit over slots.

@@ -29,7 +29,7 @@ fn costs() -> CostModel {
             key_megabytes: 0.1 * limbs,
         }
     };
-    CostModel { levels: (0..40).map(level).collect(), ms_per_key_megabyte: 0.1 }
+    CostModel { levels: (0..40).map(level).collect(), ms_per_key_megabyte: 0.1, threads: 1 }
 }
 
 fn form() -> impl Strategy<Value = Form> {
@@ -130,7 +130,7 @@ fn check(spec: &NetworkSpec, log_slots: u32, passes: usize, seed: u64) -> Result
     let wanted = reference::evaluate(spec, &weights, &image).unwrap();
     let folded = circuit.evaluate(&image);
     prop_assert!(largest_difference(&wanted, &folded) < 1e-7, "folded {wanted:?} {folded:?}");
-    let options = PackOptions { slots: 1 << log_slots, level: circuit.depth(), costs: costs(), passes };
+    let options = PackOptions { slots: 1 << log_slots, level: circuit.depth(), costs: costs(), passes, key_budget: None };
     let packed = pack(&circuit, &options).map_err(|e| TestCaseError::fail(e.to_string()))?;
     let executor = ClearExecutor::new(&packed).unwrap();
     let mut last = Vec::new();

@@ -38,12 +38,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let compress_ms = timed(&|| encoder.compress(&image).map(drop))?;
     let encode_ms = timed(&|| encoder.encode(std::slice::from_ref(&image)).map(drop))?;
+    let peak_mb = veilray_nn::memory::peak_resident_bytes().map(|bytes| bytes as f64 / 1e6);
     let threads = std::env::var("RAYON_NUM_THREADS").ok();
     let (name, latent) = (&encoder.manifest().name, encoder.manifest().latent);
     if arguments.iter().any(|a| a == "--json") {
         let line = serde_json::json!({
             "model": name, "latent": latent, "threads": threads, "load_ms": load_ms, "first_ms": first_ms,
-            "compress_ms": compress_ms, "encode_ms": encode_ms, "peak_rss_mb": peak_rss_mb(),
+            "compress_ms": compress_ms, "encode_ms": encode_ms, "peak_rss_mb": peak_mb,
             "reconstruction_error": compressed.found.reconstruction_error, "warnings": compressed.warnings.len(),
         });
         println!("{line}");
@@ -54,16 +55,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  first image  {first_ms:8.1} ms");
         println!("  compressing  {:8.1} ms median, {:.1} ms 95th percentile", compress_ms.median, compress_ms.p95);
         println!("  encoding     {:8.1} ms median, {:.1} ms 95th percentile", encode_ms.median, encode_ms.p95);
-        println!("  peak memory  {:8.1} MB", peak_rss_mb().unwrap_or(f64::NAN));
+        println!("  peak memory  {:8.1} MB", peak_mb.unwrap_or(f64::NAN));
         compressed.warnings.iter().for_each(|warning| println!("  {warning}"));
     }
     Ok(())
-}
-
-/// The process's largest resident size so far, MB (10^6 bytes), where Linux tells.
-fn peak_rss_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024.0 / 1e6)
 }

@@ -1,6 +1,8 @@
 //! The client and the daemon: everything that crosses a process boundary.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod client;
 pub mod demo;
 pub mod models;
 pub mod protocol;

@@ -2,6 +2,7 @@
 
 use super::ExecuteError;
 use crate::pack::Ends;
+use crate::train::RangeContract;
 use veilray_he::{Ciphertext, Decryptor, Encoder, Encryptor, Params};
 
 /// What a reply must look like to be believed.
@@ -18,6 +19,15 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self { logit: 64.0, stray: 0.02, precision_bits: 16 }
+    }
+}
+
+impl Bounds {
+    /// Those of a model whose logits reached `range` on the validation split: twice as far is as far as they may go.
+    #[must_use]
+    pub fn of(range: &RangeContract) -> Self {
+        let logit = if range.logits > 0.0 { 2.0 * range.logits } else { Self::default().logit };
+        Self { logit, ..Self::default() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The packed circuit on ciphertexts: what the server does.
 
 use super::ExecuteError;
-use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
+use super::needs::node_keys;
+use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp, chain};
 use crate::schedule::{Place, same_scale, schedule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -71,16 +72,13 @@ impl EncryptedCircuit {
     pub fn new(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
         let places = schedule(&circuit, params)?;
         let mut keys = KeySpec::new();
-        let mut readers = vec![0; places.len()];
         let mut nodes = Vec::with_capacity(places.len());
         for (node, place) in circuit.nodes().iter().zip(&places) {
             let encoder = Compiler { params, encoder: Encoder::new(params), places: &places, node, place: *place };
-            let (encoded, needed) = encoder.compile()?;
-            keys = keys.union(&needed);
-            inputs(&node.op).into_iter().for_each(|input| readers.get_mut(input).into_iter().for_each(|count| *count += 1));
-            nodes.push(encoded);
+            nodes.push(encoder.compile()?);
+            keys = keys.union(&node_keys(params, node, *place));
         }
-        Ok(Self { params: params.clone(), places, nodes, keys, readers, circuit })
+        Ok(Self { params: params.clone(), places, nodes, keys, readers: readers(&circuit), circuit })
     }
 
     /// The circuit.
@@ -173,6 +171,15 @@ impl EncryptedCircuit {
     }
 }
 
+/// How often each node is read.
+pub(crate) fn readers(circuit: &PackedCircuit) -> Vec<usize> {
+    let mut readers = vec![0; circuit.nodes().len()];
+    for input in circuit.nodes().iter().flat_map(|node| inputs(&node.op)) {
+        readers.get_mut(input).into_iter().for_each(|count| *count += 1);
+    }
+    readers
+}
+
 /// Nodes that an operation reads, as often as it reads them.
 pub fn inputs(op: &PackedOp) -> Vec<usize> {
     match op {
@@ -194,19 +201,12 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn compile(&self) -> Result<(Encoded, KeySpec), ExecuteError> {
-        let level = self.place.level;
-        let rotations = |steps: &mut dyn Iterator<Item = i64>| KeySpec::new().with_rotations(self.params, steps, level);
-        Ok(match &self.node.op {
-            PackedOp::Input => (Encoded::Nothing, KeySpec::new()),
-            PackedOp::Linear(map) => self.linear(map)?,
-            PackedOp::Square { .. } | PackedOp::Product { .. } => {
-                (Encoded::Nothing, KeySpec::new().with_relinearisation(level + 1))
-            }
-            PackedOp::Sum { terms, constant } => (self.sum(terms, constant)?, KeySpec::new()),
-            PackedOp::WindowSum { steps, .. } => (Encoded::Nothing, rotations(&mut steps.iter().map(|s| *s as i64))),
-            PackedOp::Spread { steps, .. } => (Encoded::Nothing, rotations(&mut steps.iter().map(|s| -(*s as i64)))),
-        })
+    fn compile(&self) -> Result<Encoded, ExecuteError> {
+        match &self.node.op {
+            PackedOp::Linear(map) => self.linear(map),
+            PackedOp::Sum { terms, constant } => self.sum(terms, constant),
+            _ => Ok(Encoded::Nothing),
+        }
     }
 
     fn input(&self, input: usize) -> Place {
@@ -218,11 +218,10 @@ impl Compiler<'_> {
         self.place.scale * self.params.rescale_factor(self.place.level + 1) / scale
     }
 
-    fn linear(&self, map: &PackedLinear) -> Result<(Encoded, KeySpec), ExecuteError> {
+    fn linear(&self, map: &PackedLinear) -> Result<Encoded, ExecuteError> {
         let level = self.place.level;
         let mut rows: Vec<Vec<(Copy, LinearTransform)>> = Vec::new();
         rows.resize_with(map.output().blocks(), Vec::new);
-        let mut keys = KeySpec::new().with_rotations(self.params, map.folds().map(|s| s as i64), level);
         let encode = |diagonals: &Diagonals, input: usize| {
             let scale = self.factor(self.input(input).scale);
             LinearTransform::with_scale(self.params, diagonals, level + 1, scale, Some(map.steps().width))
@@ -231,7 +230,6 @@ impl Compiler<'_> {
             for (part, diagonals) in map.diagonals(t)? {
                 let transform = encode(&diagonals, term.input)?;
                 let copy = Copy { input: term.input, block: part.input, steps: part.copy };
-                keys = keys.union(&transform.key_spec()).with_rotations(self.params, [part.copy as i64], level + 1);
                 if let Some(row) = rows.get_mut(part.output) {
                     row.push((copy, transform));
                 }
@@ -246,7 +244,7 @@ impl Compiler<'_> {
             }
         }
         let copies = rows.iter().flatten().map(|(copy, _)| *copy).collect();
-        Ok((Encoded::Linear { rows, copies, bias: self.plaintexts(map.bias())? }, keys))
+        Ok(Encoded::Linear { rows, copies, bias: self.plaintexts(map.bias())? })
     }
 
     fn sum(&self, terms: &[(usize, i64)], constant: &[Vec<f64>]) -> Result<Encoded, ExecuteError> {
@@ -283,7 +281,7 @@ impl Run<'_> {
     fn node(&self, node: &PackedNode, encoded: &Encoded) -> Result<Vec<Ciphertext>, ExecuteError> {
         match (&node.op, encoded) {
             (PackedOp::Linear(map), Encoded::Linear { rows, copies, bias }) => {
-                let copies = copies.iter().map(|copy| Ok((*copy, self.copy(*copy)?))).collect::<Result<_, ExecuteError>>()?;
+                let copies = self.copies(copies, map.steps().chained)?;
                 rows.iter().zip(bias).map(|(row, bias)| self.linear(map, row, &copies, bias.as_ref())).collect()
             }
             (PackedOp::Square { input }, _) => self.of(*input)?.iter().map(|x| self.product(x, x)).collect(),
@@ -317,11 +315,30 @@ impl Run<'_> {
         Ok(if x.level() == level { x.clone() } else { self.evaluator.drop_to(x, level)? })
     }
 
-    fn copy(&self, copy: Copy) -> Result<Ciphertext, ExecuteError> {
-        let blocks = self.of(copy.input)?;
-        let x = blocks.get(copy.block).ok_or(ExecuteError::Input { wanted: copy.block + 1, found: blocks.len() })?;
-        let x = self.lowered(x, self.place.level + 1)?;
-        Ok(if copy.steps == 0 { x } else { self.evaluator.rotate(&x, copy.steps as i64, self.keys)? })
+    /// The copies; those of one ciphertext share its decomposition, unless they are chained.
+    fn copies(&self, copies: &BTreeSet<Copy>, chained: bool) -> Result<BTreeMap<Copy, Ciphertext>, ExecuteError> {
+        let mut sources: BTreeMap<(usize, usize), Vec<i64>> = BTreeMap::new();
+        copies.iter().for_each(|copy| sources.entry((copy.input, copy.block)).or_default().push(copy.steps as i64));
+        let mut out = BTreeMap::new();
+        for ((input, block), steps) in sources {
+            let blocks = self.of(input)?;
+            let x = blocks.get(block).ok_or(ExecuteError::Input { wanted: block + 1, found: blocks.len() })?;
+            let x = self.lowered(x, self.place.level + 1)?;
+            let turned = if chained {
+                let mut turned: Vec<Ciphertext> = Vec::with_capacity(steps.len());
+                for difference in chain(steps.iter().map(|s| *s as usize)) {
+                    let before = turned.last().unwrap_or(&x);
+                    turned.push(self.evaluator.rotate(before, difference as i64, self.keys)?);
+                }
+                turned
+            } else if steps == [0] {
+                vec![x]
+            } else {
+                self.evaluator.rotate_hoisted(&x, &steps, self.keys)?
+            };
+            out.extend(steps.iter().zip(turned).map(|(steps, x)| (Copy { input, block, steps: *steps as usize }, x)));
+        }
+        Ok(out)
     }
 
     fn linear(
@@ -399,5 +416,43 @@ impl Run<'_> {
             Some(Some(constant)) => self.evaluator.add_plain(&sum, constant)?,
             _ => sum,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execute::needs;
+    use crate::fold::{FoldOptions, fold};
+    use crate::pack::{PackOptions, pack};
+    use crate::{networks, spec::Shape, weights::Weights};
+    use veilray_he::ParamsLiteral;
+
+    /// Keys and bytes that a plan states must be those that the encoded maps come to.
+    #[test]
+    fn keys_and_diagonal_bytes_without_encoding_are_those_of_the_encoded_maps() {
+        let params = ParamsLiteral::named("n13").unwrap().check().unwrap();
+        for (name, side, slots) in [("veilnet-xs", 32, 4096), ("veilnet-xs", 64, 4096), ("tenseal-mnist", 28, 4096)] {
+            let channels = if name == "veilnet-xs" { 3 } else { 1 };
+            let spec = networks::named(name, Shape::new(channels, side, side), 5).unwrap();
+            let circuit = fold(&spec, &Weights::random(&spec, 1).unwrap(), &FoldOptions::default()).unwrap();
+            let packed = pack(&circuit, &PackOptions { passes: 0, slots, ..PackOptions::new(&params, &circuit) }).unwrap();
+            let server = EncryptedCircuit::new(packed.clone(), &params).unwrap();
+            let mut spec = KeySpec::new();
+            for ((node, encoded), place) in packed.nodes().iter().zip(&server.nodes).zip(&server.places) {
+                match encoded {
+                    Encoded::Linear { rows, copies, .. } => {
+                        let PackedOp::Linear(map) = &node.op else { panic!("{} is no map", node.name) };
+                        spec = rows.iter().flatten().fold(spec, |spec, (_, t)| spec.union(&t.key_spec()));
+                        assert!(!map.steps().chained, "{name} has no budget");
+                        spec = spec.with_rotations(&params, copies.iter().map(|c| c.steps as i64), place.level + 1);
+                        spec = spec.with_rotations(&params, map.folds().map(|s| s as i64), place.level);
+                    }
+                    _ => spec = spec.union(&node_keys(&params, node, *place)),
+                }
+            }
+            assert_eq!(&spec, server.key_spec(), "{name}");
+            assert_eq!(needs::diagonal_bytes(&params, &packed), server.diagonal_bytes(), "{name}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Why a circuit was not executed or its result not believed.
 
+use crate::pack::PackError;
 use crate::schedule::ScheduleError;
 
 /// Why a circuit was not executed or its result not believed.
@@ -9,6 +10,9 @@ pub enum ExecuteError {
     /// The circuit does not fit the parameters.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// Diagonals that could not be built.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Costs of one level, in milliseconds on one thread unless said.
+/// Costs of one level, in milliseconds unless said.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelCost {
@@ -34,7 +34,13 @@ pub struct CostModel {
     pub levels: Vec<LevelCost>,
     /// Milliseconds that a megabyte of keys is worth; raise it for fewer keys.
     pub ms_per_key_megabyte: f64,
+    /// Threads that the costs are of.
+    pub threads: usize,
 }
+
+/// Share of the work that threads divide among them, by Amdahl's law: two threads were 1.79 to 1.91 times as fast as one at linear maps
+/// (README, 128 diagonals at n13 to n15), which is a share of 0.88 to 0.95; whole circuits have small maps, too.
+const PARALLEL_SHARE: f64 = 0.88;
 
 impl CostModel {
     /// The costs at a level.
@@ -53,32 +59,39 @@ impl CostModel {
         self.levels.get(level).or(self.levels.last()).copied().unwrap_or(zero)
     }
 
+    /// What the costs are multiplied by on another number of threads. It knows nothing of what else the machine does: costs measured on
+    /// those threads ([`CostModel::measured`]) do.
+    pub fn on_threads(&self, threads: usize) -> f64 {
+        let relative = |threads: usize| 1.0 - PARALLEL_SHARE + PARALLEL_SHARE / threads.max(1) as f64;
+        relative(threads) / relative(self.threads)
+    }
+
     /// Costs counted in transforms of one limb, `transform_ms` each: 0.0155 at N = 2^14 on the reference machine.
     ///
-    /// With l primes of the level, k special ones and d digits, a key switch raises d digits to l + k limbs and divides twice by P; a
-    /// product of two limbs in an inner product takes a quarter of a transform. Hoisting and giant steps as in `veilray_he::Split`.
+    /// With l primes of the level, k special ones and d digits, a decomposition takes l + d·(l + k) transforms and a division by P
+    /// 2·(l + k). The factors were fitted by eye to [`CostModel::measured`] on one thread of a busy two-core machine at n13 and n14, n15
+    /// beside them, at lowest, middle and highest level, in transforms timed in the same sitting. Single operations at single levels lie
+    /// up to a factor of two beside them, so plans of times use measured costs; these are for choices that client and server must make
+    /// alike.
     pub fn counted(params: &veilray_he::Params, transform_ms: f64) -> Self {
-        let n = params.n() as f64;
         let levels = (0..=params.max_level()).map(|level| {
             let (l, k, d) = (params.limbs(level) as f64, params.special().len() as f64, params.digits(level) as f64);
             let ms = |transforms: f64| transforms * transform_ms;
-            let diagonal = 0.5 * (l + k);
-            let baby = diagonal * (d + 1.0);
             let raise = l + d * (l + k);
             let divide = 2.0 * (k + l);
             LevelCost {
-                diagonal: ms(diagonal),
-                baby: ms(baby),
-                giant: ms(k + l + (d + 1.0) * (l + k) + baby),
-                input: ms(raise),
-                output: ms(divide),
-                rotate: ms(raise + baby + divide),
-                product: ms(raise + baby + divide + l),
-                add: ms(0.2 * l),
-                key_megabytes: d * (l + k) * n * 30.0 / 8e6,
+                diagonal: ms(0.17 * (l + k)),
+                baby: ms((1.0 + 0.25 * d) * (l + k)),
+                giant: ms(1.6 * (d + 2.0) * (l + k)),
+                input: ms(1.05 * raise),
+                output: ms(1.75 * divide),
+                rotate: ms(1.45 * (raise + divide)),
+                product: ms(1.75 * (raise + divide)),
+                add: ms(0.7 * l),
+                key_megabytes: veilray_he::wire::galois_key_bytes(params, level).map_or(0.0, |bytes| bytes as f64 / 1e6),
             }
         });
-        Self { levels: levels.collect(), ms_per_key_megabyte: 0.5 }
+        Self { levels: levels.collect(), ms_per_key_megabyte: 1.0, threads: 1 }
     }
 
     /// [`CostModel::counted`] with the time that a transform takes on the reference machine.

@@ -76,7 +76,7 @@ impl PackedLinear {
             inner_folds: inner_folds.to_vec(),
             outer_folds,
             bias,
-            steps: Steps { width: 1, stride: 1 },
+            steps: Steps::NONE,
         };
         for t in 0..out.terms.len() {
             let mut seen: BTreeMap<(usize, usize), Vec<bool>> = BTreeMap::new();
@@ -180,6 +180,11 @@ impl PackedLinear {
         self.terms.iter().flat_map(|t| t.blocks.values()).map(Vec::len).sum()
     }
 
+    /// Number of matrix entries other than zero, over all terms.
+    pub fn entry_count(&self) -> usize {
+        self.terms.iter().map(|t| t.matrix.len()).sum()
+    }
+
     /// Steps that need a key at the level of the inputs: baby steps, copies and giant steps.
     pub fn rotations(&self) -> BTreeSet<usize> {
         self.rotations_at(self.steps)
@@ -188,7 +193,26 @@ impl PackedLinear {
     pub(super) fn rotations_at(&self, steps: Steps) -> BTreeSet<usize> {
         let mut seen = Marks::new(self.period());
         let diagonals = self.terms.iter().flat_map(|t| t.blocks.values()).flatten();
-        diagonals.flat_map(|d| steps.of(*d)).filter(|step| *step != 0 && seen.mark(*step)).collect()
+        if !steps.chained {
+            return diagonals.flat_map(|d| steps.of(*d)).filter(|step| *step != 0 && seen.mark(*step)).collect();
+        }
+        let inner = diagonals.flat_map(|d| {
+            let [baby, _, giant] = steps.of(*d);
+            [baby, giant]
+        });
+        let mut out: BTreeSet<usize> = inner.filter(|step| *step != 0 && seen.mark(*step)).collect();
+        let mut copies: BTreeMap<(usize, usize), BTreeSet<usize>> = BTreeMap::new();
+        for term in &self.terms {
+            for ((_, input), diagonals) in &term.blocks {
+                let copies = copies.entry((term.input, *input)).or_default();
+                let mut seen = Marks::new(self.period());
+                copies.extend(diagonals.iter().map(|d| steps.of(*d)[1]).filter(|copy| seen.mark(*copy)));
+            }
+        }
+        for copies in copies.values() {
+            out.extend(chain(copies.iter().copied()).filter(|difference| *difference != 0));
+        }
+        out
     }
 
     /// The diagonals of a term's parts, built anew by every call.
@@ -229,6 +253,11 @@ impl PackedLinear {
         };
         parts.into_iter().map(build).collect()
     }
+}
+
+/// What each of some ascending steps adds to the one before, the first to 0.
+pub(crate) fn chain(steps: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
+    steps.scan(0, |before, step| Some(step - std::mem::replace(before, step)))
 }
 
 impl PackedTerm {

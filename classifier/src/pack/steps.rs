@@ -13,9 +13,15 @@ pub struct Steps {
     pub width: usize,
     /// A multiple of `width`; equal to it where the input is not copied.
     pub stride: usize,
+    /// Whether each copy is rotated from the one before instead of from the input: a key for every difference, usually one, instead of
+    /// one for every copy, at the price of a decomposition each.
+    pub chained: bool,
 }
 
 impl Steps {
+    /// A rotation for every diagonal.
+    pub(super) const NONE: Self = Self { width: 1, stride: 1, chained: false };
+
     /// The baby step, the copy and the giant step of a diagonal.
     pub fn of(self, diagonal: usize) -> [usize; 3] {
         let (baby, below) = (diagonal % self.width.max(1), diagonal % self.stride.max(1));
@@ -24,8 +30,9 @@ impl Steps {
 }
 
 impl PackedCircuit {
-    /// The steps of every map: each in turn gets those that cost least, keys that others need being free.
-    pub(super) fn choose_steps(&mut self, costs: &CostModel) {
+    /// The steps of every map: each in turn gets those that cost least, keys that others need being free. Chained copies are considered
+    /// where `chains` says so.
+    pub(super) fn choose_steps(&mut self, costs: &CostModel, chains: bool) {
         let maps: Vec<usize> =
             (0..self.nodes.len()).filter(|i| matches!(self.nodes.get(*i).map(|n| &n.op), Some(PackedOp::Linear(_)))).collect();
         let level = self.level();
@@ -41,7 +48,7 @@ impl PackedCircuit {
                     }
                 }
                 if let Some(PackedNode { op: PackedOp::Linear(map), depth, .. }) = self.nodes.get_mut(*at) {
-                    let steps = map.cheapest_steps(level.saturating_sub(*depth) + 1, costs, &others);
+                    let steps = map.cheapest_steps(level.saturating_sub(*depth) + 1, costs, &others, chains);
                     map.set_steps(steps);
                 }
             }
@@ -51,7 +58,7 @@ impl PackedCircuit {
 
 impl PackedLinear {
     /// The steps that cost least with the keys they add, where `known` rotations have keys up to their levels anyway.
-    fn cheapest_steps(&self, level: usize, costs: &CostModel, known: &BTreeMap<usize, usize>) -> Steps {
+    fn cheapest_steps(&self, level: usize, costs: &CostModel, known: &BTreeMap<usize, usize>, chains: bool) -> Steps {
         let cost = costs.at(level);
         let megabytes = |steps: usize| match known.get(&steps) {
             Some(had) if *had >= level => 0.0,
@@ -64,9 +71,14 @@ impl PackedLinear {
         };
         let widths: Vec<usize> = diagonals::widths(self.period()).collect();
         let multiple = |width: usize| widths.iter().copied().filter(move |stride| stride % width == 0);
-        let all = widths.iter().flat_map(|width| multiple(*width).map(|stride| Steps { width: *width, stride }));
+        let kinds = if chains { &[false, true][..] } else { &[false] };
+        let all = widths
+            .iter()
+            .flat_map(|width| multiple(*width).map(|stride| (*width, stride)))
+            .flat_map(|(width, stride)| kinds.iter().map(move |chained| Steps { width, stride, chained: *chained }))
+            .filter(|steps| steps.stride > steps.width || !steps.chained);
         let priced = all.map(|steps| (steps, price(steps)));
-        priced.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Steps { width: 1, stride: 1 }, |(steps, _)| steps)
+        priced.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Steps::NONE, |(steps, _)| steps)
     }
 
     /// What it costs at a level, but for the folds, which are rotations one level below; milliseconds.
@@ -77,6 +89,18 @@ impl PackedLinear {
 
     /// What baby steps, copies, giant steps and decompositions cost.
     fn steps_ms(&self, steps: Steps, cost: &LevelCost) -> f64 {
+        let count = self.step_counts(steps);
+        let [babies, parts, copies] = [count.babies, count.parts, count.copies].map(|n| n as f64);
+        let [giants, sources] = [count.giants, count.sources].map(|n| n as f64);
+        cost.baby * (babies + copies) + cost.output * copies + cost.input * (parts + sources) + cost.giant * giants
+    }
+
+    /// How many steps of each kind its evaluation takes.
+    pub fn counts(&self) -> StepCounts {
+        self.step_counts(self.steps())
+    }
+
+    fn step_counts(&self, steps: Steps) -> StepCounts {
         let (mut babies, mut parts) = (0usize, 0usize);
         let (mut copies, mut giants) = (BTreeSet::new(), BTreeSet::new());
         let (mut below, mut above) = (Marks::new(self.period()), Marks::new(self.period()));
@@ -100,7 +124,22 @@ impl PackedLinear {
             }
         }
         let sources = copies.iter().map(|(t, i, _)| (*t, *i)).collect::<BTreeSet<_>>().len();
-        let [babies, parts, copies, giants, sources] = [babies, parts, copies.len(), giants.len(), sources].map(|n| n as f64);
-        cost.baby * (babies + copies) + cost.output * copies + cost.input * (parts + sources) + cost.giant * giants
+        let sources = if steps.chained { copies.len() } else { sources };
+        StepCounts { babies, copies: copies.len(), giants: giants.len(), parts, sources }
     }
+}
+
+/// Steps of a linear map's evaluation, folds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepCounts {
+    /// Baby steps other than 0.
+    pub babies: usize,
+    /// Rotated copies of input ciphertexts.
+    pub copies: usize,
+    /// Giant steps other than 0.
+    pub giants: usize,
+    /// Decompositions inside the map: one per output ciphertext and copy it reads.
+    pub parts: usize,
+    /// Decompositions before it: one per input ciphertext that is copied, or per copy where these are chained.
+    pub sources: usize,
 }

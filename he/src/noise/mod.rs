@@ -92,6 +92,13 @@ impl Noise {
         Self { message, ..self }
     }
 
+    /// The same message without any error: what an operation makes of it is the operation's own error, for simulations that add
+    /// errors one by one.
+    #[must_use]
+    pub fn without_errors(self) -> Self {
+        Self { free: Errors::default(), tied: Errors::default(), ..self }
+    }
+
     /// Variance of one coefficient's error, in units of the ring: mean over slots, divided by N.
     pub fn variance(&self) -> f64 {
         self.errors().modulus().mean / (2 * self.slots) as f64

@@ -7,11 +7,11 @@ pub use pass::{Error, LatentEncoder, Options, Result, encode};
 pub use summary::{Refused, Summary};
 
 use crate::data::{Dataset, Split};
-use crate::evaluate_encoder::folder;
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use veilray_encoder::release::Released;
+use veilray_pipeline::models;
 
 /// Encodes a data set to a file of latents (HDF5) that classifiers train on.
 ///
@@ -56,7 +56,7 @@ pub struct Args {
 /// A data set, an encoder or an output file that cannot be used.
 pub fn run(args: &Args) -> Result<Summary> {
     let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
-    let mut encoder = Released::open(&folder(&args.model)).map_err(Error::encoder)?;
+    let mut encoder = Released::open(&models::find(&args.model).map_err(Error::encoder)?).map_err(Error::encoder)?;
     let options = Options {
         splits: args.splits.clone(),
         flips: args.flips,

@@ -6,9 +6,10 @@ use crate::train_encoder::Error;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use veilray_encoder::evaluate::{Evaluation, Quality};
 use veilray_encoder::release::Released;
+use veilray_pipeline::models;
 
 /// Measures a released encoder on one split of a data set.
 #[derive(Debug, clap::Args)]
@@ -53,7 +54,7 @@ pub struct Report {
 /// # Errors
 /// An encoder or a data set that cannot be opened, an image that cannot be read.
 pub fn run(args: &Args) -> Result<Report, Error> {
-    let encoder = Released::open(&folder(&args.model))?;
+    let encoder = Released::open(&models::find(&args.model)?)?;
     let set = Dataset::find(&args.data, args.data_root.as_deref())?;
     let indices: Vec<usize> = set.split(args.split).map(|(index, _)| index).take(args.limit.unwrap_or(usize::MAX)).collect();
     let bar = ProgressBar::new(indices.len() as u64);
@@ -65,12 +66,6 @@ pub fn run(args: &Args) -> Result<Report, Error> {
     bar.finish_and_clear();
     let quality = evaluation.finish()?;
     Ok(Report { model: encoder.manifest().name.clone(), dataset: set.name, split: args.split, quality })
-}
-
-/// The folder of a released encoder that was given by name or by folder.
-pub fn folder(model: &str) -> PathBuf {
-    let named = Path::new("weights").join(model);
-    if named.is_dir() { named } else { model.into() }
 }
 
 impl fmt::Display for Report {

@@ -4,6 +4,7 @@
 //! - [`encode`] turns a data set into a file of latents;
 //! - [`train_encoder`] trains and releases an autoencoder, [`evaluate_encoder`] measures one;
 //! - [`train_classifier`] trains a classifier on latents, or its teacher on images;
+//! - [`evaluate`] scores a released classifier on a data set, in clear and encrypted;
 //! - [`output`] prints what a command found.
 //!
 //! `veilray-sweep --help` lists the commands.
@@ -11,6 +12,7 @@
 
 pub mod data;
 pub mod encode;
+pub mod evaluate;
 pub mod evaluate_encoder;
 pub mod output;
 pub mod train_classifier;

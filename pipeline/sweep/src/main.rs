@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use veilray_sweep::{encode, evaluate_encoder, output, train_classifier, train_encoder};
+use veilray_sweep::{encode, evaluate, evaluate_encoder, output, train_classifier, train_encoder};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -17,15 +17,20 @@ struct Cli {
 enum Command {
     TrainEncoder(train_encoder::Args),
     EvaluateEncoder(evaluate_encoder::Args),
+    Evaluate(evaluate::Args),
     Encode(encode::Args),
     TrainClassifier(train_classifier::Args),
 }
 
 fn main() -> ExitCode {
-    veilray_nn::memory::keep_pages();
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    if matches!(command, Command::TrainEncoder(_) | Command::TrainClassifier(_)) {
+        veilray_nn::memory::keep_pages();
+    }
+    match command {
         Command::TrainEncoder(args) => output::end(train_encoder::run(&args), args.json),
         Command::EvaluateEncoder(args) => output::end(evaluate_encoder::run(&args), args.json),
+        Command::Evaluate(args) => output::end(evaluate::run(&args), args.json),
         Command::Encode(args) => output::end(encode::run(&args), args.json),
         Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
     }

@@ -52,6 +52,12 @@ pub struct Args {
     /// Afterwards, evaluates on the test split: once, at the very end.
     #[arg(long, env = "VEILRAY_TEST")]
     pub test: bool,
+    /// Afterwards, releases the student to this folder: manifest, network, weights.
+    #[arg(long, env = "VEILRAY_RELEASE", value_name = "DIR")]
+    pub release: Option<PathBuf>,
+    /// The parameter set that the released student is evaluated under.
+    #[arg(long, env = "VEILRAY_PARAMS", default_value = "n14", value_name = "NAME")]
+    pub params: String,
     /// Prints one JSON object instead of text.
     #[arg(long, env = "VEILRAY_JSON")]
     pub json: bool,
@@ -69,6 +75,9 @@ pub fn run(args: &Args) -> Result<Summary> {
     trained.save(&args.out)?;
     if let Some(path) = &args.teach {
         trained.teach()?.save(path)?;
+    }
+    if let Some(folder) = &args.release {
+        trained.release(&args.out, folder, &args.params)?;
     }
     let test = args.test.then(|| trained.test(&roots)).transpose()?;
     if let Some(test) = &test {

@@ -49,6 +49,9 @@ pub enum Error {
     /// The encoder, its settings or its images.
     #[error(transparent)]
     Encoder(#[from] veilray_encoder::vqgan::Error),
+    /// No such encoder.
+    #[error(transparent)]
+    Model(#[from] veilray_pipeline::models::ModelError),
     /// The training loop.
     #[error(transparent)]
     Loop(#[from] veilray_nn::Error),

@@ -78,7 +78,17 @@ fn arguments(folder: &Path, name: &str, experiment: &str) -> Args {
     let config = folder.join(format!("{name}.toml"));
     fs::write(&config, format!("{LABELS}\n{experiment}")).unwrap();
     let (data_root, latents) = (None, folder.into());
-    Args { config, out: folder.join(name), data_root, latents, teach: None, test: false, json: false }
+    Args {
+        config,
+        out: folder.join(name),
+        data_root,
+        latents,
+        teach: None,
+        test: false,
+        release: None,
+        params: "n14".into(),
+        json: false,
+    }
 }
 
 fn teacher(folder: &Path, set: &Path) -> (Args, PathBuf) {

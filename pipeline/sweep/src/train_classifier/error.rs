@@ -32,6 +32,9 @@ pub enum Error {
     /// The metrics.
     #[error(transparent)]
     Metrics(#[from] veilray_classifier::metrics::Error),
+    /// A network's weights.
+    #[error(transparent)]
+    NetworkWeights(#[from] veilray_classifier::weights::WeightsError),
     /// A checkpoint or a file of weights.
     #[error(transparent)]
     Weights(#[from] veilray_nn::Error),
@@ -41,6 +44,23 @@ pub enum Error {
         /// The side asked for.
         found: usize,
     },
+    /// Latents of different encoders, or latents beside images.
+    #[error("the data of the experiment come through {first} and through {second}; take files of one encoder")]
+    Encoders {
+        /// Of the first source.
+        first: String,
+        /// Of another.
+        second: String,
+    },
+    /// A network that cannot be released.
+    #[error("{why}")]
+    Unreleasable {
+        /// What is missing and what to do.
+        why: &'static str,
+    },
+    /// The release.
+    #[error(transparent)]
+    Release(#[from] veilray_classifier::release::Error),
     /// A split without samples.
     #[error("the data of the experiment hold no samples of the split {split}")]
     EmptySplit {

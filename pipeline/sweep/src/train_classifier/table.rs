@@ -3,6 +3,7 @@
 use super::config::{Derived, Experiment, Source};
 use super::{Error, Result};
 use crate::data::{self, Dataset, Split, UNKNOWN};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::ingest::SIDE;
@@ -26,6 +27,10 @@ pub struct Named {
     pub names: Vec<String>,
     /// Images that ingest refused, by their place in the table, each with the reason.
     pub refused: Vec<String>,
+    /// Samples by data set.
+    pub sets: BTreeMap<String, usize>,
+    /// The encoder of the latents and the SHA-256 of its manifest; none for images.
+    pub encoder: Option<(String, String)>,
 }
 
 /// All samples of `split`; images are brought to `side` x `side`. Latents of mirrored images belong to the training split alone.
@@ -45,10 +50,17 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
         let more = table.into_named(experiment)?;
         all = Some(match all {
             None => more,
-            Some(Named { samples, mut names, mut refused }) => {
-                names.extend(more.names);
-                refused.extend(more.refused);
-                Named { samples: samples.concat(more.samples)?, names, refused }
+            Some(mut known) => {
+                if known.encoder != more.encoder {
+                    let name = |encoder: Option<(String, String)>| {
+                        encoder.map_or("no encoder".into(), |(name, digest)| name + " " + &digest)
+                    };
+                    return Err(Error::Encoders { first: name(known.encoder), second: name(more.encoder) });
+                }
+                known.names.extend(more.names);
+                known.refused.extend(more.refused);
+                more.sets.into_iter().for_each(|(set, count)| *known.sets.entry(set).or_default() += count);
+                Named { samples: known.samples.concat(more.samples)?, ..known }
             }
         });
     }
@@ -64,6 +76,7 @@ struct Table {
     inputs: Inputs,
     shape: [usize; 3],
     refused: Vec<String>,
+    encoder: Option<(String, String)>,
 }
 
 struct Row {
@@ -97,10 +110,11 @@ impl Table {
         let view = extra("view");
         let views = self.rows.iter().map(|row| view.map_or_else(String::new, |place| cell(row, place))).collect();
         let patients = self.rows.iter().map(|row| row.patient.clone()).collect();
-        let names = self.rows.iter().map(|row| format!("{}/{}", self.set, row.file)).collect();
+        let names: Vec<String> = self.rows.iter().map(|row| format!("{}/{}", self.set, row.file)).collect();
         let wanted = wanted.into_iter().cloned().collect();
         let samples = Samples::new(self.inputs, self.shape, labels, wanted, patients, views)?;
-        Ok(Named { samples, names, refused: self.refused })
+        let sets = [(self.set, names.len())].into();
+        Ok(Named { samples, names, refused: self.refused, sets, encoder: self.encoder })
     }
 }
 
@@ -138,6 +152,7 @@ fn images(set: &Dataset, split: Split, side: usize) -> Result<Table> {
         inputs: Inputs::Images(pixels),
         shape: [1, side, side],
         refused,
+        encoder: None,
     })
 }
 
@@ -174,6 +189,7 @@ fn latents(reader: &Reader, split: Split) -> Result<Table> {
         inputs: Inputs::Latents(reader.read_rows(&places)?),
         shape: info.shape,
         refused: vec![],
+        encoder: Some((info.encoder.clone(), info.encoder_digest.clone())),
     })
 }
 

@@ -7,9 +7,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use veilray_classifier::metrics::{Bootstrap, OperatingPoint, SplitReport};
+use veilray_classifier::release::{self, Manifest, Model};
 use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::train::{self, Architecture, Lesson, RangeContract, ResNetConfig, Student};
+use veilray_classifier::weights::Weights;
 use veilray_nn::{Bundle, write_atomically};
+
+/// The weights' file of a run.
+const WEIGHTS: &str = "model.safetensors";
 
 /// What a run says of its network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +23,8 @@ pub struct Report {
     pub experiment: Experiment,
     /// Images of the training and validation splits that ingest refused, with the reasons; none of them counts anywhere.
     pub refused: Vec<String>,
+    /// Images of the training split, by data set.
+    pub images: BTreeMap<String, usize>,
     /// Number of trained values.
     pub parameters: usize,
     /// Steps of each stage.
@@ -107,6 +114,7 @@ impl Trained {
         };
         let batch = experiment.stages.iter().map(|stage| stage.train.batch).max().unwrap_or(1);
         let mut report = Report::measure(experiment, network.as_ref(), &validation, batch)?;
+        report.images = training.sets.clone();
         report.parameters = trained_values(&tensors);
         report.steps = steps;
         report.refused = training.refused.iter().cloned().chain(refused).collect();
@@ -120,7 +128,7 @@ impl Trained {
     pub fn save(&self, folder: &Path) -> Result<()> {
         let mut bundle = Bundle::new();
         bundle.put_tensors("", &self.tensors);
-        bundle.save(&folder.join("model.safetensors"))?;
+        bundle.save(&folder.join(WEIGHTS))?;
         if let Some(spec) = &self.spec {
             write_atomically(&folder.join("network.toml"), spec.to_toml()?.as_bytes())?;
         }
@@ -149,6 +157,36 @@ impl Trained {
         Ok(SplitReport::of("test", &scored, test.patients(), test.views(), point, &Bootstrap::default())?)
     }
 
+    /// Releases the student that was saved in `run` to `folder`, to be evaluated under the parameter set `params`: opens the release again and packs its circuit, so
+    /// that what does not fit is found here.
+    ///
+    /// # Errors
+    /// A teacher, a folder that cannot be written to, a network that does not fit the parameters.
+    pub fn release(&self, run: &Path, folder: &Path, params: &str) -> Result<()> {
+        let (Some(spec), Some((encoder, digest))) = (&self.spec, &self.training.encoder) else {
+            return Err(Error::Unreleasable { why: "only a student on latents can be released; a teacher reads pixels" });
+        };
+        let Some(name) = folder.file_name().and_then(|name| name.to_str()) else {
+            return Err(Error::Unreleasable { why: "the released model is called as its folder is; give a folder with a name" });
+        };
+        let weights = Weights::read(&run.join(WEIGHTS))?;
+        let manifest = Manifest {
+            format: release::FORMAT,
+            name: name.into(),
+            encoder: encoder.clone(),
+            encoder_sha256: digest.clone(),
+            params: params.into(),
+            network_sha256: String::new(),
+            weights_sha256: String::new(),
+            data: self.report.images.clone(),
+            operating_point: self.report.operating_point.clone(),
+            range: self.report.range.clone(),
+        };
+        Model::write(folder, manifest, spec, &weights)?;
+        Model::open(folder)?.packed()?;
+        Ok(())
+    }
+
     /// The report alone.
     pub fn into_report(self) -> Report {
         self.report
@@ -163,6 +201,7 @@ impl Report {
         Ok(Self {
             experiment: experiment.clone(),
             refused: Vec::new(),
+            images: BTreeMap::new(),
             parameters: 0,
             steps: BTreeMap::new(),
             validation: SplitReport::of("val", &scored, patients, views, &point, &Bootstrap::default())?,

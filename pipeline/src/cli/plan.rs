@@ -1,0 +1,53 @@
+//! `veilray plan`: what a model costs, before any key exists.
+
+use super::output::report;
+use super::settings::Settings;
+use crate::client::{Error, Exit, Result};
+use crate::models;
+use veilray_classifier::fold::{FoldOptions, fold};
+use veilray_classifier::pack::CostModel;
+use veilray_classifier::plan::{Limits, Plan, PlanOptions, fit};
+use veilray_classifier::release::{Error as ReleaseError, Model};
+
+/// Arguments of `plan`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The model: its name in the folder of released models, or its folder.
+    #[arg(long, env = "VEILRAY_MODEL", value_name = "M")]
+    model: Option<String>,
+    /// Plans for half the bytes of evaluation keys, at the price of time.
+    #[arg(long, env = "VEILRAY_FEWER_KEYS", value_parser = clap::builder::BoolishValueParser::new())]
+    fewer_keys: bool,
+    /// Refuses a plan of more bytes of evaluation keys, after trading keys for time.
+    #[arg(long, env = "VEILRAY_MAX_KEY_BYTES", value_name = "BYTES", conflicts_with = "fewer_keys")]
+    max_key_bytes: Option<usize>,
+    /// Refuses a plan whose server needs more memory.
+    #[arg(long, env = "VEILRAY_MAX_MEMORY_BYTES", value_name = "BYTES")]
+    max_memory_bytes: Option<usize>,
+    /// Prints one JSON object.
+    #[arg(long, env = "VEILRAY_JSON", value_parser = clap::builder::BoolishValueParser::new())]
+    json: bool,
+}
+
+/// Runs `plan`.
+///
+/// # Errors
+/// No such model, or a model that does not fit the limits; the error then names a change that would do.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    let name = settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model with --model".into()))?;
+    let model = Model::open(&models::find(&name)?)?;
+    let params = model.params();
+    let options = PlanOptions::new(CostModel::reference(params));
+    let fitted = |limits| {
+        let circuit = fold(model.spec(), model.weights(), &FoldOptions::default()).map_err(ReleaseError::Fold)?;
+        Ok::<Plan, Error>(fit(&circuit, params, &options, &limits)?.1)
+    };
+    let plan = if args.fewer_keys {
+        let usual = Plan::new(&model.packed()?, params, &PlanOptions { precision: false, ..options.clone() })?;
+        fitted(Limits { keys: Some(usual.bytes.evaluation_keys / 2), memory: args.max_memory_bytes })?
+    } else {
+        fitted(Limits { keys: args.max_key_bytes, memory: args.max_memory_bytes })?
+    };
+    report(args.json, &plan, || plan.to_string())?;
+    Ok(Exit::Done)
+}

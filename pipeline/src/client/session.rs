@@ -1,0 +1,131 @@
+//! One key set, unsealed, with its encoder: what turns files into ciphertexts and replies into findings.
+
+use super::findings::{self, Finding};
+use super::keyset::KeySet;
+use super::{Error, Result};
+use crate::models;
+use veilray_classifier::execute::client::{self, Bounds};
+use veilray_classifier::interface::Interface;
+use veilray_encoder::ingest::{self, Settings};
+use veilray_encoder::release::Released;
+use veilray_he::wire::ciphertext_bytes;
+use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
+
+/// A key set in use.
+pub struct Session {
+    keys: KeySet,
+    secret: SecretKey,
+    encoder: Released,
+    settings: Settings,
+}
+
+/// An image that was read and compressed. Its latent never leaves this machine.
+#[derive(Clone, PartialEq)]
+pub struct Latent {
+    /// [channel, height, width] row by row.
+    pub latent: Vec<f64>,
+    /// What the user should know; nothing in it tells whose image it is.
+    pub warnings: Vec<String>,
+}
+
+impl Session {
+    /// Unseals `keys` and opens the encoder they belong to, at the same time.
+    ///
+    /// # Errors
+    /// A wrong passphrase; an encoder that is missing or not the one that the model reads.
+    pub fn open(keys: KeySet, passphrase: &[u8], settings: Settings) -> Result<Self> {
+        let (secret, encoder) = rayon::join(|| keys.secret(passphrase), || open_encoder(keys.interface()));
+        Ok(Self { secret: secret?, encoder: encoder?, keys, settings })
+    }
+
+    /// The key set.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// How image files are read.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Released {
+        &self.encoder
+    }
+
+    /// Reads, checks and compresses an image file's bytes.
+    ///
+    /// # Errors
+    /// The gate's refusal, or what the encoder says.
+    pub fn compress(&self, file: &[u8]) -> Result<Latent> {
+        let read = ingest::read_bytes(file, &self.settings)?;
+        let compressed = self.encoder.compress(&read.image)?;
+        let warnings = read.report.warnings.iter().chain(&compressed.warnings).map(ToString::to_string).collect();
+        Ok(Latent { latent: compressed.latent.iter().map(|v| f64::from(*v)).collect(), warnings })
+    }
+
+    /// A latent's ciphertexts, as they travel.
+    ///
+    /// # Errors
+    /// What the engine refuses.
+    pub fn encrypt(&self, latent: &[f64]) -> Result<Vec<Vec<u8>>> {
+        let ends = &self.keys.interface().ends;
+        let encrypted = client::encrypt(ends, self.keys.params(), &Encryptor::new(&self.secret), latent)?;
+        Ok(encrypted.iter().map(Ciphertext::to_bytes).collect::<veilray_he::Result<_>>()?)
+    }
+
+    /// Decrypts a reply and judges it; one that cannot be the model's answer to a sound image is refused.
+    ///
+    /// # Errors
+    /// Bytes that are no such ciphertext, or a reply beyond the bounds.
+    pub fn read(&self, reply: &[u8]) -> Result<Vec<Finding>> {
+        let (interface, params) = (self.keys.interface(), self.keys.params());
+        let limit = ciphertext_bytes(params, params.max_level(), false)?;
+        let reply = Ciphertext::from_bytes(params, reply, limit)?;
+        let logits = client::read(&interface.ends, &Decryptor::new(&self.secret), &reply, &bounds(interface))?;
+        Ok(findings::of(&logits, &interface.operating_point))
+    }
+
+    /// Most bytes of a reply's ciphertext.
+    ///
+    /// # Errors
+    /// None is expected.
+    pub fn largest_reply(&self) -> Result<usize> {
+        Ok(ciphertext_bytes(self.keys.params(), self.keys.params().max_level(), false)?)
+    }
+}
+
+/// What a reply must keep to be believed: four times the largest logit of the validation images, at least 8 and at most the default.
+pub fn bounds(interface: &Interface) -> Bounds {
+    let default = Bounds::default();
+    let reach = 4.0 * interface.range.logits;
+    let logit = if reach.is_finite() { reach.clamp(8.0, default.logit) } else { default.logit };
+    Bounds { logit, ..default }
+}
+
+/// The encoder that a model reads, checked to be that one.
+///
+/// # Errors
+/// It is missing here, or another one of the same name is.
+pub fn open_encoder(interface: &Interface) -> Result<Released> {
+    let folder = models::find(&interface.encoder).map_err(Error::Model)?;
+    let encoder = Released::open(&folder)?;
+    if encoder.digest() != interface.encoder_sha256 {
+        return Err(Error::Mismatch {
+            what: "the encoder's manifest digest",
+            wanted: interface.encoder_sha256.clone(),
+            found: encoder.digest().into(),
+            fix: "install the encoder that belongs to this model, or VEILRAY_WEIGHTS=FOLDER where it is",
+        });
+    }
+    let (latent, wanted) = (encoder.manifest().latent.iter().product::<usize>(), interface.ends.input().values());
+    if latent != wanted {
+        return Err(Error::Mismatch {
+            what: "values of a latent",
+            wanted: wanted.to_string(),
+            found: latent.to_string(),
+            fix: "the model's interface is not sound; ask its provider",
+        });
+    }
+    Ok(encoder)
+}

@@ -1,0 +1,264 @@
+//! A secret key at rest: sealed by a passphrase through Argon2id (RFC 9106) and XChaCha20-Poly1305.
+//!
+//! Numbers are little-endian. The header is the associated data: no byte of it can change without the opening failing.
+//!
+//! | at | bytes | field | content |
+//! |---:|---:|---|---|
+//! | 0 | 8 | magic | `VEILSEAL` |
+//! | 8 | 2 | version | 1 |
+//! | 10 | 2 | lanes | of Argon2id |
+//! | 12 | 4 | memory | of Argon2id, KiB |
+//! | 16 | 4 | passes | of Argon2id |
+//! | 20 | 4 | length | of what is sealed, bytes |
+//! | 24 | 16 | salt | of Argon2id |
+//! | 40 | 24 | nonce | of XChaCha20-Poly1305 |
+//! | 64 | length + 16 | sealed | ciphertext and tag |
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use zeroize::Zeroizing;
+
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 64;
+/// Bytes of the tag behind the ciphertext.
+const TAG_BYTES: usize = 16;
+/// The format version written, and the only one read.
+pub const VERSION: u16 = 1;
+/// Largest secret that is sealed or opened, bytes.
+pub const MAX_SECRET: usize = 1 << 20;
+
+const MAGIC: [u8; 8] = *b"VEILSEAL";
+
+/// Cost of turning a passphrase into a key. A reader takes what the file says up to [`Cost::MAX`], so that a hostile file cannot ask
+/// for a machine's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory, KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u16,
+}
+
+impl Cost {
+    /// 64 MiB, three passes: the second recommended choice of RFC 9106, section 4, in one lane.
+    pub const DEFAULT: Self = Self { memory_kib: 64 << 10, passes: 3, lanes: 1 };
+    /// The most that is accepted from a file.
+    pub const MAX: Self = Self { memory_kib: 1 << 20, passes: 16, lanes: 16 };
+    /// The least: 8 MiB and one pass.
+    pub const MIN: Self = Self { memory_kib: 8 << 10, passes: 1, lanes: 1 };
+
+    fn check(self) -> Result<(), VaultError> {
+        let inside = (Self::MIN.memory_kib..=Self::MAX.memory_kib).contains(&self.memory_kib)
+            && (Self::MIN.passes..=Self::MAX.passes).contains(&self.passes)
+            && (Self::MIN.lanes..=Self::MAX.lanes).contains(&self.lanes);
+        if inside { Ok(()) } else { Err(VaultError::Cost { found: self }) }
+    }
+}
+
+/// Why a sealed secret was not written or opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// Not a sealed secret.
+    #[error("this file is not a sealed secret key: it does not begin with VEILSEAL")]
+    Magic,
+    /// A version that this program does not know.
+    #[error("the sealed secret key has format {found}, this program reads {VERSION}: use the release that wrote it")]
+    Version {
+        /// The version found.
+        found: u16,
+    },
+    /// Another length than the header states.
+    #[error("the sealed secret key has {found} bytes where {wanted} belong: it is damaged; restore it from a backup")]
+    Length {
+        /// Bytes that belong there.
+        wanted: usize,
+        /// Bytes found.
+        found: usize,
+    },
+    /// A cost that no writer of this format chooses.
+    #[error(
+        "the sealed secret key asks for {} KiB, {} passes and {} lanes of Argon2id, outside what is accepted: it is damaged or hostile",
+        found.memory_kib,
+        found.passes,
+        found.lanes
+    )]
+    Cost {
+        /// The cost found.
+        found: Cost,
+    },
+    /// The wrong passphrase, or changed bytes: the two cannot be told apart.
+    #[error("the passphrase is wrong, or the sealed secret key was altered")]
+    Opening,
+    /// A secret too large to seal.
+    #[error("a secret of {found} bytes is above the limit of {MAX_SECRET}")]
+    TooLarge {
+        /// Its size.
+        found: usize,
+    },
+    /// No randomness, or no memory for Argon2id.
+    #[error("sealing failed: {0}")]
+    System(String),
+}
+
+/// Seals a secret under a passphrase, with a fresh salt and nonce.
+///
+/// # Errors
+/// A cost out of range, a secret too large, no randomness, no memory.
+pub fn seal(secret: &[u8], passphrase: &[u8], cost: Cost) -> Result<Vec<u8>, VaultError> {
+    cost.check()?;
+    let length = u32::try_from(secret.len())
+        .ok()
+        .filter(|_| secret.len() <= MAX_SECRET)
+        .ok_or(VaultError::TooLarge { found: secret.len() })?;
+    let mut random = [0u8; 40];
+    getrandom::fill(&mut random).map_err(|e| VaultError::System(e.to_string()))?;
+    let mut header = Vec::with_capacity(HEADER_BYTES + secret.len() + TAG_BYTES);
+    header.extend(MAGIC);
+    header.extend(VERSION.to_le_bytes());
+    header.extend(cost.lanes.to_le_bytes());
+    header.extend(cost.memory_kib.to_le_bytes());
+    header.extend(cost.passes.to_le_bytes());
+    header.extend(length.to_le_bytes());
+    header.extend(random);
+    let parsed = Header::parse(&header)?;
+    let cipher = parsed.cipher(passphrase)?;
+    let sealed = cipher
+        .encrypt(&XNonce::from(parsed.nonce), Payload { msg: secret, aad: &header })
+        .map_err(|_| VaultError::System("the cipher refused".into()))?;
+    header.extend(sealed);
+    Ok(header)
+}
+
+/// Opens what [`seal`] made.
+///
+/// # Errors
+/// Bytes that are not that, and [`VaultError::Opening`].
+pub fn open(bytes: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let header = Header::parse(bytes)?;
+    let wanted = HEADER_BYTES + header.length + TAG_BYTES;
+    let (aad, msg) = bytes
+        .split_at_checked(HEADER_BYTES)
+        .filter(|_| bytes.len() == wanted)
+        .ok_or(VaultError::Length { wanted, found: bytes.len() })?;
+    let cipher = header.cipher(passphrase)?;
+    cipher.decrypt(&XNonce::from(header.nonce), Payload { msg, aad }).map(Zeroizing::new).map_err(|_| VaultError::Opening)
+}
+
+/// What a sealed secret says of itself, without the passphrase: the cost and the sealed bytes.
+///
+/// # Errors
+/// Bytes that are not a sealed secret.
+pub fn inspect(bytes: &[u8]) -> Result<(Cost, usize), VaultError> {
+    Header::parse(bytes).map(|header| (header.cost, header.length))
+}
+
+struct Header {
+    cost: Cost,
+    length: usize,
+    salt: [u8; 16],
+    nonce: [u8; 24],
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, VaultError> {
+        let truncated = || VaultError::Length { wanted: HEADER_BYTES, found: bytes.len() };
+        if !bytes.starts_with(&MAGIC) {
+            return Err(VaultError::Magic);
+        }
+        let version = u16::from_le_bytes(field(bytes, 8).ok_or_else(truncated)?);
+        if version != VERSION {
+            return Err(VaultError::Version { found: version });
+        }
+        let lanes = u16::from_le_bytes(field(bytes, 10).ok_or_else(truncated)?);
+        let memory_kib = u32::from_le_bytes(field(bytes, 12).ok_or_else(truncated)?);
+        let passes = u32::from_le_bytes(field(bytes, 16).ok_or_else(truncated)?);
+        let length = u32::from_le_bytes(field(bytes, 20).ok_or_else(truncated)?) as usize;
+        let cost = Cost { memory_kib, passes, lanes };
+        cost.check()?;
+        if length > MAX_SECRET {
+            return Err(VaultError::TooLarge { found: length });
+        }
+        let (salt, nonce) = (field(bytes, 24).ok_or_else(truncated)?, field(bytes, 40).ok_or_else(truncated)?);
+        Ok(Self { cost, length, salt, nonce })
+    }
+
+    fn cipher(&self, passphrase: &[u8]) -> Result<XChaCha20Poly1305, VaultError> {
+        let system = |e: argon2::Error| VaultError::System(e.to_string());
+        let Cost { memory_kib, passes, lanes } = self.cost;
+        let params = Params::new(memory_kib, passes, u32::from(lanes), Some(32)).map_err(system)?;
+        let mut key = Zeroizing::new([0u8; 32]);
+        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon.hash_password_into(passphrase, &self.salt, key.as_mut_slice()).map_err(system)?;
+        XChaCha20Poly1305::new_from_slice(key.as_slice()).map_err(|e| VaultError::System(e.to_string()))
+    }
+}
+
+/// `N` bytes at `at`.
+fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Cost = Cost::MIN;
+    const SECRET: &[u8] = b"not a real key";
+
+    #[test]
+    fn what_was_sealed_opens_with_its_passphrase_and_no_other() {
+        let sealed = seal(SECRET, b"correct horse", CHEAP).unwrap();
+        assert_eq!(sealed.len(), HEADER_BYTES + SECRET.len() + TAG_BYTES);
+        assert_eq!(open(&sealed, b"correct horse").unwrap().as_slice(), SECRET);
+        assert_eq!(open(&sealed, b"correct horsf"), Err(VaultError::Opening));
+        assert_eq!(open(&sealed, b""), Err(VaultError::Opening));
+        assert_eq!(inspect(&sealed), Ok((CHEAP, SECRET.len())));
+        // The same secret is never sealed to the same bytes.
+        let again = seal(SECRET, b"correct horse", CHEAP).unwrap();
+        assert_ne!(sealed[24..], again[24..]);
+        assert!(!sealed.windows(SECRET.len()).any(|window| window == SECRET));
+    }
+
+    #[test]
+    fn no_byte_can_change() {
+        let sealed = seal(SECRET, b"p", CHEAP).unwrap();
+        for at in 0..sealed.len() {
+            let mut bad = sealed.clone();
+            bad[at] ^= 1;
+            let refused = open(&bad, b"p").unwrap_err();
+            let expected = match at {
+                0..8 => matches!(refused, VaultError::Magic),
+                8..10 => matches!(refused, VaultError::Version { .. }),
+                // Cost: out of range, or another key; length: not the file's.
+                10..20 => matches!(refused, VaultError::Cost { .. } | VaultError::Opening),
+                20..24 => matches!(refused, VaultError::Length { .. } | VaultError::TooLarge { .. }),
+                _ => refused == VaultError::Opening,
+            };
+            assert!(expected, "byte {at}: {refused}");
+        }
+    }
+
+    #[test]
+    fn truncated_and_lengthened_files_are_refused() {
+        let sealed = seal(SECRET, b"p", CHEAP).unwrap();
+        for length in 0..sealed.len() {
+            let refused = open(&sealed[..length], b"p").unwrap_err();
+            assert!(matches!(refused, VaultError::Magic | VaultError::Length { .. }), "{length}: {refused}");
+        }
+        let long = [sealed.as_slice(), b"x"].concat();
+        assert!(matches!(open(&long, b"p"), Err(VaultError::Length { .. })));
+    }
+
+    #[test]
+    fn a_file_cannot_ask_for_all_memory() {
+        let mut sealed = seal(SECRET, b"p", CHEAP).unwrap();
+        sealed[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(open(&sealed, b"p"), Err(VaultError::Cost { .. })));
+        assert!(matches!(seal(SECRET, b"p", Cost { passes: 0, ..CHEAP }), Err(VaultError::Cost { .. })));
+        assert!(matches!(seal(&vec![0; MAX_SECRET + 1], b"p", CHEAP), Err(VaultError::TooLarge { .. })));
+    }
+}

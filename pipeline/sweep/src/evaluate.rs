@@ -1,0 +1,161 @@
+//! `veilray-sweep evaluate`: a released classifier on one split of a data set, in clear on all images and encrypted on some of them.
+
+mod encrypted;
+mod latents;
+mod report;
+
+pub use encrypted::{Encrypted, Session};
+pub use latents::{Evaluated, Skipped};
+pub use report::{Agreement, Report};
+
+use crate::data::{self, Dataset, Split};
+use crate::output;
+use std::path::PathBuf;
+use veilray_classifier::metrics::{Bootstrap, SplitReport};
+use veilray_classifier::release::Model;
+use veilray_classifier::train::{predict, reported};
+use veilray_encoder::release::Released;
+use veilray_pipeline::models;
+
+/// Images of a batch.
+const BATCH: usize = 16;
+
+/// This module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a classifier was not evaluated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    /// No such model or encoder.
+    #[error(transparent)]
+    Model(#[from] models::ModelError),
+    /// The classifier.
+    #[error(transparent)]
+    Release(#[from] veilray_classifier::release::Error),
+    /// The encoder.
+    #[error(transparent)]
+    Encoder(#[from] veilray_encoder::vqgan::Error),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] veilray_classifier::metrics::Error),
+    /// The samples.
+    #[error(transparent)]
+    Samples(#[from] veilray_classifier::train::Error),
+    /// candle.
+    #[error(transparent)]
+    Network(#[from] veilray_nn::Error),
+    /// Encrypted evaluation.
+    #[error(transparent)]
+    Execute(#[from] veilray_classifier::execute::ExecuteError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] veilray_he::Error),
+    /// An encoder of another release than the classifier was trained on.
+    #[error("{model} reads latents of {encoder} with manifest {wanted}, the folder {} holds {found}; fetch both from one release", folder.display())]
+    OtherEncoder {
+        /// The classifier.
+        model: String,
+        /// Its encoder.
+        encoder: String,
+        /// The digest in the classifier's manifest.
+        wanted: String,
+        /// The encoder's.
+        found: String,
+        /// Where it was found.
+        folder: PathBuf,
+    },
+    /// A data set without any of the labels.
+    #[error("{dataset} knows none of the labels of {model}: it has {}, the model {}", found.join(", "), wanted.join(", "))]
+    Labels {
+        /// The data set.
+        dataset: String,
+        /// The model.
+        model: String,
+        /// The model's labels.
+        wanted: Vec<String>,
+        /// The data set's.
+        found: Vec<String>,
+    },
+    /// No image that could be read.
+    #[error("the split {split} of {dataset} has no image that could be read; {refused} were refused")]
+    Nothing {
+        /// The data set.
+        dataset: String,
+        /// The split.
+        split: Split,
+        /// Images that were refused.
+        refused: usize,
+    },
+}
+
+/// Scores a released classifier on one split of a data set, in clear on all images and encrypted on some of them.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = output::EXIT_CODES)]
+pub struct Args {
+    /// The classifier: a folder, or its name in `weights/`.
+    #[arg(long, env = "VEILRAY_MODEL", value_name = "NAME|DIR")]
+    pub model: String,
+    /// The data set: a known name, or a folder with a `labels.csv`.
+    #[arg(long, env = "VEILRAY_DATASET", value_name = "NAME|DIR")]
+    pub data: String,
+    /// Which split.
+    #[arg(long, env = "VEILRAY_SPLIT", default_value = "val")]
+    pub split: Split,
+    /// Images to evaluate encrypted too, spread evenly over the split.
+    #[arg(long, env = "VEILRAY_ENCRYPTED", default_value_t = 0, value_name = "N")]
+    pub encrypted: usize,
+    /// Evaluates the first images only.
+    #[arg(long, env = "VEILRAY_LIMIT", value_name = "N")]
+    pub limit: Option<usize>,
+    /// Folder of the data sets that are given by name.
+    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
+    pub data_root: Option<PathBuf>,
+    /// Prints one JSON object instead of text.
+    #[arg(long, env = "VEILRAY_JSON")]
+    pub json: bool,
+}
+
+/// Runs the command, with progress bars on stderr.
+///
+/// # Errors
+/// A model or a data set that cannot be used, an encrypted answer that cannot be believed.
+pub fn run(args: &Args) -> Result<Report> {
+    let model = Model::open(&models::find(&args.model)?)?;
+    let encoder = encoder(&model)?;
+    let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
+    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &encoder, &model)?;
+    let logits = predict(model.network()?.as_ref(), &evaluated.samples, BATCH, false)?;
+    let scored = reported(&evaluated.samples, &logits, model.labels().len())?;
+    let (patients, views) = (evaluated.samples.patients(), evaluated.samples.views());
+    let point = &model.manifest().operating_point;
+    let figures = SplitReport::of(args.split.name(), &scored, patients, views, point, &Bootstrap::default())?;
+    let agreement = match args.encrypted {
+        0 => None,
+        count => Some(Agreement::measure(&model, &evaluated.samples, &scored, count)?),
+    };
+    Ok(Report::new(&model, &dataset.name, args.split, figures, agreement, evaluated.skipped))
+}
+
+/// The encoder that a classifier belongs to.
+///
+/// # Errors
+/// None of that name, or one of another release.
+pub fn encoder(model: &Model) -> Result<Released> {
+    let manifest = model.manifest();
+    let folder = models::find(&manifest.encoder)?;
+    let encoder = Released::open(&folder)?;
+    if encoder.digest() != manifest.encoder_sha256 {
+        return Err(Error::OtherEncoder {
+            model: manifest.name.clone(),
+            encoder: manifest.encoder.clone(),
+            wanted: manifest.encoder_sha256.clone(),
+            found: encoder.digest().into(),
+            folder,
+        });
+    }
+    Ok(encoder)
+}

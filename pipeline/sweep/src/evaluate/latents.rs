@@ -1,0 +1,76 @@
+//! The images of a split through the model's encoder.
+
+use super::{BATCH, Error, Result};
+use crate::data::{Dataset, Split, UNKNOWN};
+use indicatif::ProgressBar;
+use rayon::prelude::*;
+use serde::Serialize;
+use veilray_classifier::release::Model;
+use veilray_classifier::train::{Inputs, Samples};
+use veilray_encoder::release::Released;
+
+/// The latents of a split, labelled as the model names its labels.
+#[derive(Debug, Clone)]
+pub struct Evaluated {
+    /// In the table's order.
+    pub samples: Samples,
+    /// Images that are not among them.
+    pub skipped: Vec<Skipped>,
+}
+
+/// An image that ingest refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Where the table names it.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Evaluated {
+    /// Reads and encodes the split, all of it or its first `limit` images.
+    ///
+    /// # Errors
+    /// A data set without any of the model's labels or without images; the encoder's errors. Images that are refused are skipped.
+    pub fn encode(dataset: &Dataset, split: Split, limit: Option<usize>, encoder: &Released, model: &Model) -> Result<Self> {
+        let place = |label: &String| dataset.label_names.iter().position(|name| name == label);
+        let places: Vec<Option<usize>> = model.labels().iter().map(place).collect();
+        if places.iter().all(Option::is_none) {
+            let (wanted, found) = (model.labels().to_vec(), dataset.label_names.clone());
+            return Err(Error::Labels { dataset: dataset.name.clone(), model: model.manifest().name.clone(), wanted, found });
+        }
+        let view = dataset.extra_names.iter().position(|name| name == "view");
+        let chosen: Vec<_> = dataset.split(split).take(limit.unwrap_or(usize::MAX)).collect();
+        let bar = ProgressBar::new(chosen.len() as u64);
+        let (mut values, mut labels, mut patients, mut views, mut skipped) = (vec![], vec![], vec![], vec![], vec![]);
+        for batch in chosen.chunks(BATCH) {
+            let read: Vec<_> = batch.par_iter().map(|(index, item)| (*item, dataset.image(*index))).collect();
+            let mut images = Vec::with_capacity(read.len());
+            for (item, image) in read {
+                match image {
+                    Ok(loaded) => images.push(loaded.image),
+                    Err(error) => {
+                        skipped.push(Skipped { place: item.place.clone(), reason: error.to_string() });
+                        continue;
+                    }
+                }
+                labels.extend(places.iter().map(|place| place.and_then(|p| item.labels.get(p)).copied().unwrap_or(UNKNOWN)));
+                // Where no patient is known, every image is its own.
+                let patient = if item.patient_id.is_empty() { &item.file } else { &item.patient_id };
+                patients.push(patient.clone());
+                views.push(view.and_then(|v| item.extra.get(v)).map_or_else(String::new, |text| text.trim().into()));
+            }
+            if !images.is_empty() {
+                values.extend(encoder.encode(&images)?);
+            }
+            bar.inc(batch.len() as u64);
+        }
+        bar.finish_and_clear();
+        if patients.is_empty() {
+            return Err(Error::Nothing { dataset: dataset.name.clone(), split, refused: skipped.len() });
+        }
+        let names = model.labels().to_vec();
+        let samples = Samples::new(Inputs::Latents(values), encoder.manifest().latent, labels, names, patients, views)?;
+        Ok(Self { samples, skipped })
+    }
+}

@@ -1,0 +1,174 @@
+//! What the command prints.
+
+use super::{Result, Session, Skipped};
+use crate::data::Split;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use veilray_classifier::metrics::{Evaluation, Interval, Scored, SplitReport};
+use veilray_classifier::release::Model;
+use veilray_classifier::train::Samples;
+use veilray_encoder::evaluate::Times;
+
+/// How far a logit may lie from its threshold for noise to be allowed to decide its label.
+const NEAR: f32 = 0.02;
+
+/// What a split gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The classifier.
+    pub model: String,
+    /// The data set.
+    pub dataset: String,
+    /// The split.
+    pub split: Split,
+    /// Images evaluated in clear.
+    pub n: usize,
+    /// Images evaluated encrypted too.
+    pub n_encrypted: usize,
+    /// ROC-AUC, mean over the labels, in clear on all images.
+    pub auc_macro: Option<f64>,
+    /// Its 95 % interval over patients.
+    pub auc_macro_ci: Option<[f64; 2]>,
+    /// ROC-AUC of each label for which it is defined.
+    pub auc: BTreeMap<String, f64>,
+    /// What encryption changes.
+    #[serde(flatten)]
+    pub agreement: Option<Agreement>,
+    /// Largest resident size of this process, MB (10^6 bytes).
+    pub peak_rss_mb: Option<f64>,
+    /// Threads of the evaluation.
+    pub threads: usize,
+    /// All figures in clear.
+    pub figures: SplitReport,
+    /// Images that ingest refused.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Encrypted against clear on the same images.
+#[derive(Debug, Clone, Serialize)]
+pub struct Agreement {
+    /// Images.
+    #[serde(skip)]
+    pub images: usize,
+    /// ROC-AUC in clear on these images.
+    pub auc_macro_clear_same: Option<f64>,
+    /// ROC-AUC of the decrypted logits.
+    pub auc_macro_encrypted: Option<f64>,
+    /// Largest |encrypted − clear| of a logit.
+    pub max_abs_logit_error: f64,
+    /// Labels decided otherwise although the clear logit is further than 0.02 from its threshold.
+    pub label_flips: usize,
+    /// Labels decided otherwise whose clear logit is nearer than that.
+    pub label_flips_near: usize,
+    /// Time of an image on the ciphertext.
+    pub server_ms: Times,
+    /// Bytes of an image's ciphertexts.
+    pub upload_bytes: usize,
+    /// Bytes of the reply.
+    pub reply_bytes: usize,
+    /// Bytes of the evaluation keys.
+    pub key_bytes: usize,
+}
+
+impl Agreement {
+    /// Evaluates `count` of the samples on ciphertexts; `clear` holds the logits in clear of all.
+    ///
+    /// # Errors
+    /// As [`Session::new`] and [`Session::run`].
+    pub fn measure(model: &Model, samples: &Samples, clear: &Scored, count: usize) -> Result<Self> {
+        let encrypted = Session::new(model)?.run(samples, count)?;
+        let same = clear.select(&encrypted.images);
+        let decrypted = same.with_scores(encrypted.logits)?;
+        let pairs = || same.scores().iter().copied().zip(decrypted.scores().iter().copied());
+        let thresholds = &model.manifest().operating_point.thresholds.values;
+        let flips = |near: bool| {
+            let decided = pairs().zip(thresholds.iter().cycle());
+            decided.filter(|((a, b), t)| (a >= *t) != (b >= *t) && ((a - *t).abs() <= NEAR) == near).count()
+        };
+        let auc = |scored: &Scored| Evaluation::of(scored).roc_auc.macro_mean.map(|figure| figure.value);
+        Ok(Self {
+            images: encrypted.images.len(),
+            auc_macro_clear_same: auc(&same),
+            auc_macro_encrypted: auc(&decrypted),
+            max_abs_logit_error: pairs().map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max),
+            label_flips: flips(false),
+            label_flips_near: flips(true),
+            server_ms: encrypted.server_ms,
+            upload_bytes: encrypted.upload_bytes,
+            reply_bytes: encrypted.reply_bytes,
+            key_bytes: encrypted.key_bytes,
+        })
+    }
+}
+
+impl Report {
+    pub(super) fn new(
+        model: &Model,
+        dataset: &str,
+        split: Split,
+        figures: SplitReport,
+        agreement: Option<Agreement>,
+        skipped: Vec<Skipped>,
+    ) -> Self {
+        let macro_mean = figures.ranking.roc_auc.macro_mean;
+        let of_label = |label: &veilray_classifier::metrics::LabelEvaluation| Some((label.label.clone(), label.roc_auc?.value));
+        Self {
+            model: model.manifest().name.clone(),
+            dataset: dataset.into(),
+            split,
+            n: figures.ranking.images,
+            n_encrypted: agreement.as_ref().map_or(0, |a| a.images),
+            auc_macro: macro_mean.map(|figure| figure.value),
+            auc_macro_ci: macro_mean.and_then(|figure| figure.interval).map(|Interval { low, high }| [low, high]),
+            auc: figures.ranking.labels.iter().filter_map(of_label).collect(),
+            agreement,
+            peak_rss_mb: veilray_nn::memory::peak_resident_bytes().map(|bytes| bytes as f64 / 1e6),
+            threads: rayon::current_num_threads(),
+            figures,
+            skipped,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |value: Option<f64>| value.map_or("undefined".into(), |v| format!("{v:.4}"));
+        writeln!(f, "{} on {} {}, {} images in clear", self.model, self.dataset, self.split, self.n)?;
+        if !self.skipped.is_empty() {
+            writeln!(
+                f,
+                "  {} images were refused, the first because {}",
+                self.skipped.len(),
+                self.skipped.first().map_or("", |s| &s.reason)
+            )?;
+        }
+        let interval = self.auc_macro_ci.map_or(String::new(), |[low, high]| format!(" (95 % {low:.4} to {high:.4})"));
+        writeln!(f, "  ROC-AUC macro           {}{interval}", show(self.auc_macro))?;
+        self.auc.iter().try_for_each(|(label, auc)| writeln!(f, "    {label:22}{auc:.4}"))?;
+        if let Some(a) = &self.agreement {
+            writeln!(f, "  encrypted on {} of them, {} threads:", self.n_encrypted, self.threads)?;
+            writeln!(f, "    ROC-AUC macro         {}, in clear {}", show(a.auc_macro_encrypted), show(a.auc_macro_clear_same))?;
+            writeln!(f, "    largest logit error   {:.2e}", a.max_abs_logit_error)?;
+            writeln!(
+                f,
+                "    labels decided otherwise {} ({} more within {NEAR} of a threshold)",
+                a.label_flips, a.label_flips_near
+            )?;
+            writeln!(
+                f,
+                "    server                {:.1} ms median, {:.1} ms 95th percentile",
+                a.server_ms.median, a.server_ms.p95
+            )?;
+            let mb = |bytes: usize| bytes as f64 / 1e6;
+            writeln!(
+                f,
+                "    bytes                 {:.3} MB up, {:.3} MB down, {:.1} MB of keys",
+                mb(a.upload_bytes),
+                mb(a.reply_bytes),
+                mb(a.key_bytes)
+            )?;
+        }
+        write!(f, "  peak memory             {:.0} MB", self.peak_rss_mb.unwrap_or(f64::NAN))
+    }
+}

@@ -1,0 +1,134 @@
+//! A small model with random weights, the program in an environment of its own, a daemon in this process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
+use veilray_classifier::networks;
+use veilray_classifier::release::{FORMAT, Manifest, Model};
+use veilray_classifier::spec::Shape;
+use veilray_classifier::train::RangeContract;
+use veilray_classifier::weights::Weights;
+use veilray_encoder::phantom::Phantom;
+use veilray_encoder::release::Released;
+use veilray_pipeline::server::config::ModelPath;
+use veilray_pipeline::server::{self, Config, Handle};
+
+pub const MODEL: &str = "tiny-f8";
+pub const PASSPHRASE: &str = "a passphrase for tests";
+
+/// A folder of released models: the tiny classifier and the encoder it reads.
+pub static WEIGHTS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    write_models(folder.path());
+    folder
+});
+
+fn write_models(folder: &Path) {
+    let encoder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights/encoder-f8").canonicalize().unwrap();
+    std::os::unix::fs::symlink(&encoder, folder.join("encoder-f8")).unwrap();
+    let spec = networks::named("veilnet-xs", Shape::new(4, 32, 32), 4).unwrap();
+    let labels = ["Atelectasis", "Effusion", "No finding", "Pneumonia"].map(String::from);
+    let manifest = Manifest {
+        format: FORMAT,
+        name: MODEL.into(),
+        encoder: "encoder-f8".into(),
+        encoder_sha256: Released::open(&encoder).unwrap().digest().into(),
+        params: "n13".into(),
+        network_sha256: String::new(),
+        weights_sha256: String::new(),
+        data: [("none".to_string(), 0)].into(),
+        operating_point: OperatingPoint {
+            temperature: Temperature::try_from(1.5).unwrap(),
+            thresholds: Thresholds { labels: labels.into(), values: vec![0.0, 0.1, -0.1, 0.2] },
+        },
+        range: RangeContract { images: 1, layers: vec![], logits: 16.0 },
+    };
+    Model::write(&folder.join(MODEL), manifest, &spec, &Weights::random(&spec, 1).unwrap()).unwrap();
+}
+
+pub fn daemon(data: &Path) -> Handle {
+    let mut config = Config { models: vec![ModelPath { path: WEIGHTS.path().join(MODEL) }], ..Config::default() };
+    config.server.bind = "127.0.0.1:0".parse().unwrap();
+    config.server.data_dir = data.into();
+    let handle = server::spawn(config).unwrap();
+    assert!(handle.wait_ready(std::time::Duration::from_secs(60)));
+    handle
+}
+
+/// A user: a home folder, and the program run there with nothing of ours in its environment.
+pub struct User {
+    home: tempfile::TempDir,
+}
+
+impl User {
+    pub fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    pub fn keys(&self) -> PathBuf {
+        self.path(".veilray/keys")
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_veilray"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VEILRAY_")) {
+            command.env_remove(name);
+        }
+        command.args(arguments).current_dir(self.home.path()).env("HOME", self.home.path()).stdin(Stdio::null());
+        command.env("VEILRAY_WEIGHTS", WEIGHTS.path()).env("VEILRAY_PASSPHRASE", PASSPHRASE);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap())
+    }
+
+    /// A chest drawn from a seed, as PNG.
+    pub fn chest(&self, name: &str, seed: u64) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let film = Phantom { seed, size: 256, ..Phantom::default() }.film().unwrap();
+        fs::write(&path, film.to_png().unwrap()).unwrap();
+        path
+    }
+}
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
+        }
+        self
+    }
+
+    /// The objects of standard output, one per line.
+    pub fn json(&self) -> Vec<serde_json::Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}

@@ -1,0 +1,7 @@
+//! The client from outside: the program, a daemon in this process, and files.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod commands;
+mod common;
+mod journey;
+mod keysets;
