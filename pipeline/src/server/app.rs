@@ -118,9 +118,7 @@ impl App {
         let mut right = true;
         for model in self.engine.models() {
             let hosted = Arc::clone(model);
-            let needs = model.needs;
-            let bytes = needs.work + needs.keys + needs.read_keys;
-            let outcome = match self.engine.reserve(model.work, bytes, Duration::from_secs(60)).await {
+            let outcome = match self.engine.reserve(model.work, model.needs.most(), Duration::from_secs(60)).await {
                 Ok(permit) => {
                     let answer = move || {
                         let _permit = permit;

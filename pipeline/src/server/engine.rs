@@ -119,7 +119,7 @@ impl Engine {
     pub fn new(parts: Parts) -> Result<Self, u64> {
         let (limit, taken) = parts.memory;
         let ledger = Arc::new(Admission::new(limit, parts.queue_length));
-        let largest = parts.models.iter().map(|(_, n)| n.work + n.keys + n.read_keys).max().unwrap_or(0);
+        let largest = parts.models.iter().map(|(_, needs)| needs.most()).max().unwrap_or(0);
         let body = parts.models.iter().map(|(_, n)| n.body).max().unwrap_or(0).max(2 * PIECE as u64);
         // Bodies may never crowd out the computation that they wait for.
         let bodies = limit.saturating_sub(taken.saturating_add(largest)).min(limit / 4);
