@@ -151,7 +151,7 @@ impl Session {
         line("diagonals, bytes", plan.memory.diagonals as f64, server.diagonal_bytes() as f64);
         line("keys in memory, bytes", plan.memory.keys as f64, keys.memory_bytes() as f64);
         if let Some(peak) = peak {
-            line("peak memory, MB", plan.memory.peak as f64 / 1e6, peak / 1e6);
+            line("peak memory, MB", plan.memory.peak as f64 / 1e6, peak as f64 / 1e6);
         }
         if let Some(precision) = &plan.precision {
             let max = errors.iter().map(|e| e.iter().copied().fold(0.0, f64::max)).sum::<f64>() / errors.len() as f64;

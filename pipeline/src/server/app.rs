@@ -118,9 +118,7 @@ impl App {
         let mut right = true;
         for model in self.engine.models() {
             let hosted = Arc::clone(model);
-            let needs = model.needs;
-            let bytes = needs.work + needs.keys + needs.read_keys;
-            let outcome = match self.engine.reserve(model.work, bytes, Duration::from_secs(60)).await {
+            let outcome = match self.engine.reserve(model.work, model.needs.most(), Duration::from_secs(60)).await {
                 Ok(permit) => {
                     let answer = move || {
                         let _permit = permit;
@@ -238,7 +236,11 @@ impl App {
         }
     }
 
-    async fn sweep_once(&self) -> Result<(), Failure> {
+    /// Removes what has had its time, now.
+    ///
+    /// # Errors
+    /// As the file system and the database.
+    pub async fn sweep_once(&self) -> Result<(), Failure> {
         let (store, jobs) = (Arc::clone(&self.store), Arc::clone(&self.jobs));
         let (expired, pending) = blocking(move || Ok((store.expire()?, jobs.expire()?))).await?;
         self.metrics.jobs_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));

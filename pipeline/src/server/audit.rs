@@ -34,8 +34,6 @@ pub enum Action {
     JobFinish,
     /// A job was deleted.
     JobDelete,
-    /// Somebody was not let in.
-    Denied,
 }
 
 /// One line.

@@ -26,6 +26,11 @@ pub struct Needs {
 }
 
 impl Needs {
+    /// The most that one request needs beside its body: the known answer, which makes the keys that a client would send.
+    pub fn most(&self) -> u64 {
+        [self.work, self.keys, self.read_keys, self.read_keys].into_iter().fold(0, u64::saturating_add)
+    }
+
     /// Those of a model, on so many threads.
     ///
     /// # Errors

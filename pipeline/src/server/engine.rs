@@ -119,7 +119,7 @@ impl Engine {
     pub fn new(parts: Parts) -> Result<Self, u64> {
         let (limit, taken) = parts.memory;
         let ledger = Arc::new(Admission::new(limit, parts.queue_length));
-        let largest = parts.models.iter().map(|(_, n)| n.work + n.keys + n.read_keys).max().unwrap_or(0);
+        let largest = parts.models.iter().map(|(_, needs)| needs.most()).max().unwrap_or(0);
         let body = parts.models.iter().map(|(_, n)| n.body).max().unwrap_or(0).max(2 * PIECE as u64);
         // Bodies may never crowd out the computation that they wait for.
         let bodies = limit.saturating_sub(taken.saturating_add(largest)).min(limit / 4);
@@ -302,15 +302,22 @@ impl Engine {
         self.metrics.key_loads.inc();
         let Err(failure) = outcome else { return Ok(()) };
         self.cache.forget(folder, address);
-        if failure.code == ErrorCode::NotFound {
-            tracing::warn!(keys = address.as_str(), "stored keys are damaged and are removed");
-            let (store, audit, at) = (Arc::clone(&self.store), Arc::clone(&self.audit), (folder.to_string(), address.clone()));
-            super::blocking(move || {
-                store.delete(&at.0, &at.1)?;
-                Ok(audit.record(&Entry { object: at.1.as_str(), ..Entry::new(Action::KeyDamaged, "ok") })?)
-            })
-            .await?;
+        if failure.code != ErrorCode::NotFound {
+            return Err(failure);
         }
+        let (store, audit, at) = (Arc::clone(&self.store), Arc::clone(&self.audit), (folder.to_string(), address.clone()));
+        let damaged = super::blocking(move || {
+            // Their tenant may have deleted them while they were about to be read.
+            let damaged = store.delete(&at.0, &at.1)?;
+            if damaged {
+                audit.record(&Entry { object: at.1.as_str(), ..Entry::new(Action::KeyDamaged, "ok") })?;
+            }
+            Ok(damaged)
+        });
+        if !damaged.await? {
+            return Err(unknown_keys());
+        }
+        tracing::warn!(keys = address.as_str(), "stored keys were damaged and have been removed");
         Err(failure)
     }
 
@@ -328,4 +335,60 @@ impl Engine {
 /// No such keys, or another tenant's.
 pub fn unknown_keys() -> Failure {
     Failure::not_found("evaluation key", "upload the keys with PUT /v1/keys/{sha256}, then ask again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::db::Db;
+    use super::super::store::Bounds;
+    use super::*;
+    use futures_util::FutureExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn engine(folder: &std::path::Path) -> Engine {
+        let db = Arc::new(Db::open(&folder.join("db")).unwrap());
+        let bounds = Bounds { disk_bytes: 1, key_ttl: Duration::MAX, part_ttl: Duration::MAX };
+        let parts = Parts {
+            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
+            models: Vec::new(),
+            memory: (1 << 30, 0),
+            queue_length: 1,
+            evaluations: 1,
+            store: Arc::new(KeyStore::open(folder, db, bounds).unwrap().0),
+            audit: Arc::new(Audit::open(&folder.join("audit")).unwrap()),
+            metrics: Arc::default(),
+        };
+        Engine::new(parts).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_the_threads_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let failed = engine.compute::<()>(|| panic!("on purpose")).await.unwrap_err();
+        assert_eq!(failed.code, ErrorCode::Internal);
+        assert!(failed.detail.is_some() && !failed.error.contains("purpose"));
+        assert_eq!(engine.compute(|| Ok(7)).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_computed() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let ran = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ran);
+        let mut first = Box::pin(engine.compute(move || Ok(wait.recv().is_ok())));
+        assert!((&mut first).now_or_never().is_none());
+        let mut second = Box::pin(engine.compute(move || {
+            seen.store(true, Ordering::Relaxed);
+            Ok(())
+        }));
+        assert!((&mut second).now_or_never().is_none());
+        drop(second);
+        go.send(()).unwrap();
+        assert!(first.await.unwrap());
+        engine.compute(|| Ok(())).await.unwrap();
+        assert!(!ran.load(Ordering::Relaxed));
+    }
 }

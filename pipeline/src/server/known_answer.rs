@@ -2,7 +2,8 @@
 
 use crate::models::Served;
 use std::time::Instant;
-use veilray_classifier::execute::{ClearExecutor, client};
+use veilray_classifier::execute::client;
+use veilray_classifier::reference;
 use veilray_he::{Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, ParamsLiteral, SecretKey};
 use veilray_nn::Rng;
 
@@ -37,9 +38,9 @@ pub enum KnownAnswerError {
     /// The circuit.
     #[error(transparent)]
     Execute(#[from] veilray_classifier::execute::ExecuteError),
-    /// Its diagonals.
+    /// The network in clear.
     #[error(transparent)]
-    Pack(#[from] veilray_classifier::pack::PackError),
+    Clear(#[from] veilray_classifier::weights::WeightsError),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
@@ -53,7 +54,8 @@ pub fn known_answer(served: &Served) -> Result<KnownAnswer, KnownAnswerError> {
     let (circuit, params) = (&served.circuit, served.model.params());
     let mut rng = Rng::new(1, "known answer");
     let image: Vec<f64> = (0..circuit.circuit().ends().input().values()).map(|_| rng.normal()).collect();
-    let clear = ClearExecutor::new(circuit.circuit())?.run(&image);
+    // Layer by layer: the clear circuit's diagonals would leave the process larger than it has to be.
+    let clear = reference::evaluate(served.model.spec(), served.model.weights(), &image)?;
     let secret = SecretKey::generate(params)?;
     let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, circuit.key_spec())?)?;
     let sent = client::encrypt(circuit.circuit(), params, &Encryptor::new(&secret), &image)?;

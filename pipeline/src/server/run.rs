@@ -151,6 +151,7 @@ fn open(config: Config) -> Result<Opened, ServeError> {
 
     let (store, metrics) = (Arc::new(store), Arc::new(Metrics::default()));
     let memory = (limits.memory_bytes, resident(&models));
+    tracing::info!(bytes = memory.1, "memory taken before the first request");
     let parts = Parts {
         pool,
         models,

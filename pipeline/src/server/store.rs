@@ -258,7 +258,7 @@ impl KeyStore {
         Ok(announced.iter().filter_map(of).fold(whole, u64::saturating_add))
     }
 
-    /// Whether `more` bytes fit the tenant's quota and the disk's; keys whose time is over make room first.
+    /// Whether `more` bytes fit the tenant's quota and the disk's.
     pub(super) fn room(&self, tenant: &Tenant, more: u64, uploads: &HashMap<(String, Address), u64>) -> Result<(), StoreError> {
         let fits = |folder: &str, most: u64| -> Result<(), StoreError> {
             let found = self.used(folder, uploads)?.saturating_add(more);

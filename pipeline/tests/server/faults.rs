@@ -136,6 +136,24 @@ fn a_stop_finishes_what_is_in_flight() {
 }
 
 #[test]
+fn keys_whose_time_is_over_make_room() {
+    let (f, (_folder, mut config)) = (fixture(), place());
+    config.limits.disk_bytes = f.client.keys.len() as u64 * 3 / 2;
+    let late = Client::new(&f.served);
+    let daemon = start(config.clone());
+    let ask = Ask::of(&daemon);
+    assert_eq!(ask.put_keys(&f.client).status, 201);
+    assert_eq!(ask.put_keys(&late).code(), (507, "quota_exceeded".into()));
+    daemon.stop().unwrap();
+    config.limits.key_ttl_seconds = 1.0;
+    let daemon = start(config);
+    std::thread::sleep(Duration::from_millis(2100));
+    let ask = Ask::of(&daemon);
+    assert_eq!(ask.put_keys(&late).status, 201);
+    assert_eq!(ask.get(&format!("/v1/keys/{}", f.client.sha)).status, 404);
+}
+
+#[test]
 fn an_upload_that_breaks_off_frees_its_place() {
     let (f, (_folder, config)) = (fixture(), place());
     let daemon = start(config);

@@ -225,3 +225,13 @@ fn a_job_is_answered_later() {
     let (body, length) = f.question(&stranger, 1);
     assert_eq!(a.post("/v1/models/tiny/jobs", &body, length).code(), (404, "not_found".into()));
 }
+
+#[test]
+fn the_handbook_has_every_code_with_its_status() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/protocol.md")).unwrap();
+    for code in veilray_pipeline::protocol::ErrorCode::ALL {
+        let word = serde_json::to_value(code).unwrap();
+        let row = format!("| `{}` | {} |", word.as_str().unwrap(), code.status());
+        assert!(text.contains(&row), "{row}");
+    }
+}

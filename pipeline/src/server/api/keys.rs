@@ -103,8 +103,18 @@ async fn upload(
         return Err(too_large(app.config.limits.key_bytes));
     }
     let _memory = app.engine.reserve(app.engine.intake, 2 * PIECE as u64, app.patience().memory).await?;
-    let (store, who, at) = (Arc::clone(&app.store), Arc::clone(tenant), address.clone());
-    let begun = blocking(move || Ok(Upload::begin(&store, &who, &at, offset, total)?)).await?;
+    let begin = || {
+        let (store, who, at) = (Arc::clone(&app.store), Arc::clone(tenant), address.clone());
+        blocking(move || Ok(Upload::begin(&store, &who, &at, offset, total)?))
+    };
+    let begun = match begin().await {
+        // Keys whose time is over make room.
+        Err(failure) if failure.code == ErrorCode::QuotaExceeded => {
+            app.sweep_once().await?;
+            begin().await?
+        }
+        begun => begun?,
+    };
     let Begun::Upload(upload) = begun else { return Ok((StatusCode::OK, there(app, tenant, address).await?)) };
     let upload = receive(app, upload, body).await?;
     if !upload.is_whole() {
