@@ -15,8 +15,8 @@ mod slots;
 mod trace;
 
 pub use clear::{ClearExecutor, Traced};
-pub use encrypted::{EncryptedCircuit, Step};
-pub(crate) use encrypted::{inputs, readers};
+pub(crate) use encrypted::readers;
+pub use encrypted::{EncryptedCircuit, Step, inputs};
 pub use error::ExecuteError;
 pub use range::{RangeWarning, check_range};
 pub use simulate::{NodeError, Sample, Simulation, simulate};

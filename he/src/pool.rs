@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroize;
 
@@ -44,6 +45,8 @@ impl DerefMut for Aligned {
 #[derive(Default)]
 pub(crate) struct Pool {
     free: Mutex<HashMap<usize, Vec<Vec<Line>>>>,
+    /// Bytes of all buffers, those in use and the free ones.
+    bytes: AtomicUsize,
 }
 
 impl Pool {
@@ -51,7 +54,10 @@ impl Pool {
     pub fn take(self: &Arc<Self>, len: usize) -> Buffer {
         let lines = len.div_ceil(16);
         let reused = self.free.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&lines).and_then(Vec::pop);
-        let lines = reused.unwrap_or_else(|| vec![Line([0; 16]); lines]);
+        let lines = reused.unwrap_or_else(|| {
+            self.bytes.fetch_add(lines * size_of::<Line>(), Ordering::Relaxed);
+            vec![Line([0; 16]); lines]
+        });
         Buffer { lines, len, pool: Arc::clone(self), secret: false }
     }
 
@@ -60,6 +66,18 @@ impl Pool {
         let mut buffer = self.take(len);
         buffer.secret = true;
         buffer
+    }
+
+    /// Bytes of all buffers, those in use and the free ones.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Gives the free buffers back to the system.
+    pub fn trim(&self) {
+        let free = std::mem::take(&mut *self.free.lock().unwrap_or_else(PoisonError::into_inner));
+        let lines: usize = free.values().flatten().map(Vec::len).sum();
+        self.bytes.fetch_sub(lines * size_of::<Line>(), Ordering::Relaxed);
     }
 }
 
@@ -136,6 +154,20 @@ mod tests {
             assert!(after.iter().all(|x| *x == 0));
             std::mem::forget(after);
         }
+    }
+
+    #[test]
+    fn trimming_keeps_what_is_in_use() {
+        let pool = Arc::new(Pool::default());
+        let (kept, dropped) = (pool.take(1000), pool.take(32));
+        assert_eq!(pool.bytes(), 4 * (1008 + 32));
+        drop(dropped);
+        assert_eq!(pool.bytes(), 4 * (1008 + 32));
+        pool.trim();
+        assert_eq!(pool.bytes(), 4 * 1008);
+        drop(kept);
+        pool.trim();
+        assert_eq!(pool.bytes(), 0);
     }
 
     #[test]

@@ -181,7 +181,7 @@ pub(crate) fn readers(circuit: &PackedCircuit) -> Vec<usize> {
 }
 
 /// Nodes that an operation reads, as often as it reads them.
-pub(crate) fn inputs(op: &PackedOp) -> Vec<usize> {
+pub fn inputs(op: &PackedOp) -> Vec<usize> {
     match op {
         PackedOp::Input => vec![],
         PackedOp::Linear(map) => map.terms().iter().map(|term| term.input).collect(),

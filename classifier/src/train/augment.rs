@@ -39,8 +39,19 @@ pub struct LatentAugmentation {
 }
 
 impl ImageAugmentation {
+    /// One random change of a plane of 8-bit values in rows of `width`, as values in about [-1, 1].
+    #[must_use]
+    pub fn apply(&self, plane: &[u8], width: usize, rng: &mut Rng) -> Vec<f32> {
+        let mut out = Vec::with_capacity(plane.len());
+        self.draw(width, plane.len() / width.max(1), rng).apply(plane, width, &mut out);
+        out
+    }
+
     /// Refuses amounts outside their range.
-    pub(super) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// An amount outside its range, by name.
+    pub fn check(&self) -> Result<()> {
         let amounts = [
             ("augmentation shift", self.shift, 0.5),
             ("augmentation rotate", self.rotate, 180.0),

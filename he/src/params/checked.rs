@@ -256,6 +256,23 @@ impl Params {
         Basis { q: self.limbs(level), p: self.0.special.len() }
     }
 
+    /// Bytes of memory in polynomials, keys and diagonals of these parameters, the free buffers kept for reuse among them. Clones share
+    /// one count.
+    pub fn buffer_bytes(&self) -> usize {
+        self.built().map_or(0, |tables| tables.ring.pool.bytes())
+    }
+
+    /// Gives the free buffers back to the system: they are otherwise kept at the most that was ever in use at one time.
+    pub fn trim(&self) {
+        if let Some(tables) = self.built() {
+            tables.ring.pool.trim();
+        }
+    }
+
+    fn built(&self) -> Option<&Tables> {
+        self.0.tables.get().and_then(|tables| tables.as_ref().ok())
+    }
+
     pub(crate) fn tables(&self) -> Result<&Tables> {
         self.0.tables.get_or_init(|| self.build()).as_ref().map_err(Clone::clone)
     }

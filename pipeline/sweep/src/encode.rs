@@ -9,7 +9,9 @@ pub use summary::{Refused, Summary};
 use crate::data::{Dataset, Split};
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use veilray_classifier::train::ImageAugmentation;
 use veilray_encoder::release::Released;
 use veilray_pipeline::models;
 
@@ -39,6 +41,13 @@ pub struct Args {
     /// Also encodes each training image mirrored left to right.
     #[arg(long, env = "VEILRAY_FLIPS")]
     pub flips: bool,
+    /// Changes every image at random before it is encoded, by amounts as in an experiment's `images = { … }`; for `--splits train` alone.
+    /// Several files of other seeds beside the one of unchanged images make a larger training split.
+    #[arg(long, env = "VEILRAY_AUGMENT", value_name = "TOML")]
+    pub augment: Option<String>,
+    /// Seed of the random changes.
+    #[arg(long, env = "VEILRAY_SEED", default_value_t = 1)]
+    pub seed: u64,
     /// Images encoded at a time.
     #[arg(long, env = "VEILRAY_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: u16,
@@ -60,6 +69,7 @@ pub fn run(args: &Args) -> Result<Summary> {
     let options = Options {
         splits: args.splits.clone(),
         flips: args.flips,
+        augment: args.augment.as_deref().map(|amounts| augmentation(amounts, args)).transpose()?,
         batch: args.batch.into(),
         flush: usize::try_from(args.flush).unwrap_or(usize::MAX),
     };
@@ -70,4 +80,16 @@ pub fn run(args: &Args) -> Result<Summary> {
     let summary = encode(&dataset, &mut encoder, &args.out, &options, &bar);
     bar.finish_and_clear();
     summary
+}
+
+/// The amounts in `text`, an inline table.
+fn augmentation(text: &str, args: &Args) -> Result<(ImageAugmentation, u64)> {
+    if args.splits != [Split::Train] {
+        return Err(Error::Augment { why: "only training images may be changed; add --splits train".into() });
+    }
+    let table: BTreeMap<String, ImageAugmentation> =
+        toml::from_str(&format!("images = {text}")).map_err(|e| Error::Augment { why: e.to_string() })?;
+    let amounts = table.into_values().next().unwrap_or_default();
+    amounts.check().map_err(|e| Error::Augment { why: e.to_string() })?;
+    Ok((amounts, args.seed))
 }

@@ -84,6 +84,8 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
         out: folder.join("small.h5"),
         splits: Split::ALL.to_vec(),
         flips: false,
+        augment: None,
+        seed: 1,
         batch: 8,
         flush: 100,
         json: false,

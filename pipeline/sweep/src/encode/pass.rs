@@ -7,9 +7,11 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
+use veilray_classifier::train::ImageAugmentation;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{self, Info, Row, Writer};
-use veilray_encoder::release::Released;
+use veilray_encoder::release::{Released, hex_digest};
+use veilray_nn::Rng;
 
 /// This module's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,6 +29,12 @@ pub enum Error {
     /// The encoder refused.
     #[error("the encoder: {0}")]
     Encoder(Box<dyn std::error::Error + Send + Sync>),
+    /// Changes that cannot be made.
+    #[error("{why}")]
+    Augment {
+        /// What is wrong with them and what to do.
+        why: String,
+    },
     /// Nothing to write.
     #[error("{dataset} has no image to encode in the splits asked for; {}", first_reason(refused))]
     Nothing {
@@ -83,12 +91,14 @@ impl LatentEncoder for Released {
 }
 
 /// How to go over a data set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Splits to encode.
     pub splits: Vec<Split>,
     /// Whether each training image is encoded mirrored too.
     pub flips: bool,
+    /// Random changes of every image before it is encoded, and their seed; for training splits.
+    pub augment: Option<(ImageAugmentation, u64)>,
     /// Images encoded at a time, at least 1.
     pub batch: usize,
     /// Rows after which they are brought to the disk, at least 1.
@@ -97,7 +107,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { splits: Split::ALL.to_vec(), flips: false, batch: 8, flush: 256 }
+        Self { splits: Split::ALL.to_vec(), flips: false, augment: None, batch: 8, flush: 256 }
     }
 }
 
@@ -118,7 +128,7 @@ pub fn encode(
         encoder: encoder.name().into(),
         encoder_digest: encoder.digest().into(),
         dataset: dataset.name.clone(),
-        dataset_digest: dataset.digest(),
+        dataset_digest: digest(dataset, options),
         shape: encoder.shape(),
         label_names: dataset.label_names.clone(),
         extra_names: dataset.extra_names.clone(),
@@ -146,7 +156,7 @@ pub fn encode(
         });
         for decoded in receive {
             let count = decoded.len();
-            warned += one_batch(encoder, &mut writer, decoded, &mut refused)?;
+            warned += one_batch(encoder, &mut writer, decoded, options, &mut refused)?;
             if writer.pending() >= options.flush.max(1) {
                 writer.flush()?;
             }
@@ -181,6 +191,14 @@ pub fn encode(
     })
 }
 
+/// Of the table, and of the changes where images are changed: a file of others is not continued.
+fn digest(dataset: &Dataset, options: &Options) -> String {
+    match &options.augment {
+        None => dataset.digest(),
+        Some(changes) => hex_digest(format!("{} {changes:?}", dataset.digest()).as_bytes()),
+    }
+}
+
 /// An image to encode.
 #[derive(Debug, Clone, Copy)]
 struct Job<'a> {
@@ -209,6 +227,7 @@ fn one_batch(
     encoder: &mut impl LatentEncoder,
     writer: &mut Writer,
     decoded: Vec<Decoded<'_>>,
+    options: &Options,
     refused: &mut Vec<Refused>,
 ) -> Result<usize> {
     let (mut rows, mut images, mut warned) = (vec![], vec![], 0);
@@ -222,6 +241,10 @@ fn one_batch(
             }
         };
         warned += usize::from(!warnings.is_empty());
+        let image = match &options.augment {
+            Some((amounts, seed)) => changed(&image, amounts, &mut Rng::new(*seed, &item.file))?,
+            None => image,
+        };
         let row = |flipped| Row {
             file: item.file.clone(),
             split: item.split,
@@ -244,6 +267,12 @@ fn one_batch(
         writer.append(&rows, &latents)?;
     }
     Ok(warned)
+}
+
+/// The image after one random change.
+fn changed(image: &Canonical, amounts: &ImageAugmentation, rng: &mut Rng) -> Result<Canonical> {
+    let values = amounts.apply(&image.to_levels(), SIDE, rng);
+    Ok(Canonical::from_values(values).map_err(data::Error::from)?)
 }
 
 /// The image mirrored left to right.

@@ -1,0 +1,12 @@
+//! The daemon from outside: over sockets, through crashes, under load.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod command_line;
+mod common;
+mod crashes;
+mod faults;
+mod interface;
+mod load;
+mod memory;
+mod privacy;
+mod tls;
