@@ -14,7 +14,7 @@ use crate::client::findings::{self, Finding};
 use crate::client::keyset::{KeySet, MOST_KEY_BYTES};
 use crate::client::remote::{Access, Address, Remote};
 use crate::client::session::Session;
-use crate::client::{Error, Exit, Result, images, vault};
+use crate::client::{Error, Exit, Result, files, images, vault};
 use crate::models;
 use daemon::Daemon;
 use std::path::{Path, PathBuf};
@@ -69,8 +69,7 @@ pub fn run(image: Option<&Path>, model: &str) -> Result<Report> {
         Some(path) => images::read(path, Settings::default().limits.file_bytes)?,
         None => drawn()?,
     };
-    let place =
-        tempfile::Builder::new().prefix("veilray-demo-").tempdir().map_err(Error::file("create", &std::env::temp_dir()))?;
+    let place = files::private_temporary("veilray-demo-", &std::env::temp_dir())?;
     daemon::remove_on_interrupt(place.path());
     // Dropped before the folder it works in.
     let daemon = Daemon::start(&folder, &place.path().join("server"))?;

@@ -89,7 +89,10 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
         let name = path.to_string_lossy();
         let mut line = Numbered { number: None, path: &name, sha256: String::new(), reason: String::new(), warnings: vec![] };
         match one(&session, path, &mut line) {
-            Ok(ciphertexts) => {
+            Ok((ciphertexts, cautions)) => {
+                for caution in &cautions {
+                    bar.suspend(|| eprintln!("veilray: image {} of {}: {caution}", index + 1, paths.len()));
+                }
                 images += 1;
                 per_image = ciphertexts.len();
                 line.number = Some(images);
@@ -98,9 +101,6 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
                 }
             }
             Err(error) => line.reason = error.to_string(),
-        }
-        for warning in &line.warnings {
-            bar.suspend(|| eprintln!("veilray: image {} of {}: {warning}", index + 1, paths.len()));
         }
         bar.suspend(|| report(args.json, &line, || text(&line)))?;
         bar.inc(1);
@@ -129,12 +129,13 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     Ok(if images < paths.len() { Exit::SomeImages } else { Exit::Done })
 }
 
-fn one(session: &Session, path: &Path, line: &mut Numbered<'_>) -> Result<Vec<Vec<u8>>> {
+/// An image's ciphertexts and what the user should consider before they leave.
+fn one(session: &Session, path: &Path, line: &mut Numbered<'_>) -> Result<(Vec<Vec<u8>>, Vec<String>)> {
     let file = images::read(path, session.settings().limits.file_bytes)?;
     line.sha256 = hex_digest(&file);
     let compressed = session.compress(&file)?;
     line.warnings = compressed.warnings;
-    session.encrypt(&compressed.latent)
+    Ok((session.encrypt(&compressed.latent)?, compressed.cautions))
 }
 
 fn text(line: &Numbered<'_>) -> String {

@@ -158,7 +158,7 @@ impl Batch<'_> {
         }
         let compressed = session.compress(&file).map_err(|error| without(&sha256, &error))?;
         drop(file);
-        compressed.warnings.iter().for_each(|warning| warn(index, warning));
+        compressed.cautions.iter().for_each(|warning| warn(index, warning));
         let ciphertexts = session.encrypt(&compressed.latent).map_err(|error| without(&sha256, &error))?;
         Ok(Ready { index, path: name, sha256, warnings: compressed.warnings, ciphertexts })
     }

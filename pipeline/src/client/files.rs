@@ -25,6 +25,18 @@ pub fn private_folder(path: &Path) -> Result<()> {
     builder.create(path).map_err(Error::file("create", path))
 }
 
+/// A temporary folder in `parent` that only its owner may enter.
+///
+/// # Errors
+/// The system's.
+pub fn private_temporary(prefix: &str, parent: &Path) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(FOLDER_MODE));
+    builder.tempdir_in(parent).map_err(Error::file("create a folder in", parent))
+}
+
 /// Writes a file of mode 0600 whole: to a temporary file beside it, flushed to disk and renamed.
 ///
 /// # Errors

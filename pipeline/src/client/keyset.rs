@@ -94,7 +94,7 @@ impl KeySet {
     ) -> Result<Self> {
         let params = checked(interface, most_key_bytes)?;
         files::private_folder(root)?;
-        let new = tempfile::Builder::new().prefix(".new-").tempdir_in(root).map_err(Error::file("create a folder in", root))?;
+        let new = files::private_temporary(".new-", root)?;
         let secret = SecretKey::generate(&params)?;
         let sealed = vault::seal(&secret.to_bytes()?, passphrase, cost)?;
         files::write_private(&new.path().join(SECRET), &sealed)?;

@@ -52,7 +52,7 @@ impl Ledger {
                 done.insert((image, sha256, manifest));
             }
         }
-        if kept != old {
+        if kept != old || !path.exists() {
             files::write_private(path, kept.as_bytes())?;
         }
         let file = OpenOptions::new().append(true).open(path).map_err(Error::file("open", path))?;

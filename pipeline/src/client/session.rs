@@ -6,7 +6,7 @@ use super::{Error, Result};
 use crate::models;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::interface::Interface;
-use veilray_encoder::ingest::{self, Settings};
+use veilray_encoder::ingest::{self, Settings, Warning};
 use veilray_encoder::release::Released;
 use veilray_he::wire::ciphertext_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
@@ -26,6 +26,8 @@ pub struct Latent {
     pub latent: Vec<f64>,
     /// What the user should know; nothing in it tells whose image it is.
     pub warnings: Vec<String>,
+    /// Those of them that ask for a decision: not what merely every PNG and JPEG file leaves unsaid.
+    pub cautions: Vec<String>,
 }
 
 impl Session {
@@ -60,8 +62,13 @@ impl Session {
     pub fn compress(&self, file: &[u8]) -> Result<Latent> {
         let read = ingest::read_bytes(file, &self.settings)?;
         let compressed = self.encoder.compress(&read.image)?;
-        let warnings = read.report.warnings.iter().chain(&compressed.warnings).map(ToString::to_string).collect();
-        Ok(Latent { latent: compressed.latent.iter().map(|v| f64::from(*v)).collect(), warnings })
+        let found = || read.report.warnings.iter().chain(&compressed.warnings);
+        let caution = |warning: &&Warning| !matches!(warning, Warning::NotStated { .. });
+        Ok(Latent {
+            latent: compressed.latent.iter().map(|v| f64::from(*v)).collect(),
+            warnings: found().map(ToString::to_string).collect(),
+            cautions: found().filter(caution).map(ToString::to_string).collect(),
+        })
     }
 
     /// A latent's ciphertexts, as they travel.
