@@ -31,7 +31,13 @@ pub fn keep_pages() {
 /// The process's largest resident size so far, bytes, where Linux tells.
 #[must_use]
 pub fn peak_resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_resident_bytes_of("self")
+}
+
+/// The same of another process by its number.
+#[must_use]
+pub fn peak_resident_bytes_of(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)

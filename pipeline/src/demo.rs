@@ -146,8 +146,5 @@ fn ms(since: Instant) -> f64 {
 
 /// A process's largest resident size so far, MB (10^6 bytes), where Linux tells.
 fn peak_rss_mb(process: &str) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024.0 / 1e6)
+    veilray_nn::memory::peak_resident_bytes_of(process).map(|bytes| bytes as f64 / 1e6)
 }
