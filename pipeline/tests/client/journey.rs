@@ -1,10 +1,11 @@
 //! Files on disk to findings, over HTTP, beside the network in clear.
 
-use crate::common::{MODEL, Ran, User, WEIGHTS, daemon};
+use crate::common::{MODEL, Ran, User, WEIGHTS, daemon, dicom};
 use std::fs;
 use veilray_classifier::reference;
 use veilray_classifier::release::Model;
 use veilray_encoder::ingest::{Settings, read_file};
+use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::Released;
 use veilray_pipeline::client::keyset::KeySet;
 use veilray_pipeline::models::Served;
@@ -79,6 +80,18 @@ fn images_become_the_findings_of_the_clear_network_and_nothing_of_them_leaves() 
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     assert_eq!(reader.headers().unwrap().len(), 7 + 4 * 4);
     assert_eq!(reader.records().count(), 1);
+
+    // The same chest as DICOM that names the patient.
+    let film = Phantom { seed: 2, size: 256, ..Phantom::default() }.film().unwrap();
+    fs::write(user.path("scan.dcm"), dicom(film.pixels(), 256, "DOE^JANE")).unwrap();
+    let found = run(&["classify", "scan.dcm", "scans/doe_jane_2.png", "--json"]).ends(0);
+    assert!(!found.out.contains("DOE^JANE") && !found.err.contains("DOE^JANE"));
+    assert!(!anywhere(&data.path().join("data"), "DOE^JANE"));
+    let rows = found.json();
+    for (a, b) in rows[0]["labels"].as_array().unwrap().iter().zip(rows[1]["labels"].as_array().unwrap()) {
+        let (a, b) = (a["logit"].as_f64().unwrap(), b["logit"].as_f64().unwrap());
+        assert!((a - b).abs() < 0.05 * (1.0 + b.abs()), "{a} as DICOM, {b} as PNG");
+    }
 
     // New keys: the old ones still have their place, and go at the server when revoked.
     let old = user.run(&["keys", "list", "--json"]).json().remove(0)[0]["set"].as_str().unwrap().to_owned();
