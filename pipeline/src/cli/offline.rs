@@ -11,10 +11,13 @@ use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, files, images};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek};
+use std::io::{BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use veilray_encoder::ingest;
 use veilray_encoder::release::hex_digest;
+
+/// Largest bare reply that is read, bytes.
+const MOST_BARE: u64 = 64 << 20;
 
 /// Arguments of `encrypt`.
 #[derive(clap::Args)]
@@ -27,6 +30,9 @@ pub(crate) struct Encrypt {
     /// The file of ciphertexts; it numbers the images and names none.
     #[arg(long, env = "VEILRAY_OUT", value_name = "FILE.vct")]
     out: PathBuf,
+    /// Writes the ciphertexts of one image bare, one after the other, as `veilrayd infer` reads them.
+    #[arg(long, env = "VEILRAY_RAW", value_parser = clap::builder::BoolishValueParser::new())]
+    raw: bool,
     #[command(flatten)]
     read: ReadArgs,
     /// Prints one JSON object per image instead of a line.
@@ -37,7 +43,7 @@ pub(crate) struct Encrypt {
 /// Arguments of `decrypt`.
 #[derive(clap::Args)]
 pub(crate) struct Decrypt {
-    /// A file of replies from `veilrayd infer`.
+    /// A file of replies, or the bare reply that `veilrayd infer` wrote.
     #[arg(value_name = "REPLY")]
     reply: PathBuf,
     #[command(flatten)]
@@ -74,6 +80,9 @@ struct Numbered<'p> {
 /// No keys, no image that can be encrypted, a file that cannot be written.
 pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     let paths = images::find(&args.paths)?;
+    if args.raw && paths.len() != 1 {
+        return Err(Error::Usage(format!("--raw writes one image, {} are given", paths.len())));
+    }
     let keys = settings.key_set(&args.keys)?;
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
     let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
@@ -97,7 +106,11 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
                 per_image = ciphertexts.len();
                 line.number = Some(images);
                 for ciphertext in &ciphertexts {
-                    container::write_ciphertext(&mut body, ciphertext)?;
+                    if args.raw {
+                        body.write_all(ciphertext).map_err(failed())?;
+                    } else {
+                        container::write_ciphertext(&mut body, ciphertext)?;
+                    }
                 }
             }
             Err(error) => line.reason = error.to_string(),
@@ -122,7 +135,9 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     let mut body = body.into_inner().map_err(|e| failed()(e.into_error()))?;
     body.rewind().map_err(failed())?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
-    container::write_head(&mut file, &head)?;
+    if !args.raw {
+        container::write_head(&mut file, &head)?;
+    }
     std::io::copy(&mut body, &mut file).and_then(|_| file.as_file().sync_all()).map_err(failed())?;
     file.persist(&args.out).map_err(|e| failed()(e.error))?;
     files::sync_folder_of(&args.out);
@@ -151,24 +166,7 @@ fn text(line: &Numbered<'_>) -> String {
 /// # Errors
 /// A file that is no reply, no keys for it.
 pub(crate) fn decrypt(args: &Decrypt, settings: &Settings) -> Result<Exit> {
-    let file = File::open(&args.reply).map_err(Error::file("read", &args.reply))?;
-    let mut reader = Reader::open(BufReader::new(file))?;
-    let head = reader.head().clone();
-    if head.kind != Kind::Reply {
-        return Err(Error::Container("it holds images, not replies: have `veilrayd infer` evaluate it first".into()));
-    }
-    if head.ciphertexts_per_image != 1 {
-        return Err(Error::Container(format!("{} ciphertexts per reply, where one belongs", head.ciphertexts_per_image)));
-    }
-    let keys = KeySet::of_digest(&settings.keys(args.keys.keys.as_ref())?, &head.keys_sha256)?;
-    if keys.record().manifest_sha256 != head.manifest_sha256 {
-        return Err(Error::Mismatch {
-            what: "the model's manifest digest",
-            wanted: keys.record().manifest_sha256.clone(),
-            found: head.manifest_sha256.chars().filter(|c| !c.is_control()).take(64).collect(),
-            fix: "the replies come from another version of the model; encrypt the images for that one",
-        });
-    }
+    let (mut replies, keys) = Replies::open(args, settings)?;
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
     let session = Session::open(keys, passphrase.as_bytes(), ingest::Settings::default())?;
     drop(passphrase);
@@ -176,7 +174,7 @@ pub(crate) fn decrypt(args: &Decrypt, settings: &Settings) -> Result<Exit> {
     let (form, point) = (args.form.form(), &interface.operating_point);
     print(&form.head(&point.thresholds.labels)?)?;
     let (mut number, mut bad) = (0, 0);
-    while let Some(bytes) = reader.next_ciphertext(session.largest_reply()?)? {
+    while let Some(bytes) = replies.next(session.largest_reply()?)? {
         number += 1;
         let name = format!("image {number}");
         let row = match session.read(&bytes) {
@@ -190,6 +188,51 @@ pub(crate) fn decrypt(args: &Decrypt, settings: &Settings) -> Result<Exit> {
     }
     print(&form.foot())?;
     Ok(if bad > 0 { Exit::SomeImages } else { Exit::Done })
+}
+
+/// Where replies come from.
+enum Replies {
+    /// A file of ciphertexts.
+    File(Reader<BufReader<File>>),
+    /// One bare ciphertext, as `veilrayd infer` writes it.
+    Bare(Option<Vec<u8>>),
+}
+
+impl Replies {
+    /// The replies and the key set that reads them: a file of ciphertexts names it, a bare ciphertext is taken for the newest active one.
+    fn open(args: &Decrypt, settings: &Settings) -> Result<(Self, KeySet)> {
+        let bare = inspect::file(&args.reply).is_ok_and(|found| matches!(found, Inspection::Object { .. }));
+        if bare {
+            let bytes = files::read_limited(&args.reply, MOST_BARE)?;
+            return Ok((Self::Bare(Some(bytes)), settings.key_set(&args.keys)?));
+        }
+        let file = File::open(&args.reply).map_err(Error::file("read", &args.reply))?;
+        let reader = Reader::open(BufReader::new(file))?;
+        let head = reader.head();
+        if head.kind != Kind::Reply {
+            return Err(Error::Container("it holds images, not replies: have the server evaluate it first".into()));
+        }
+        if head.ciphertexts_per_image != 1 {
+            return Err(Error::Container(format!("{} ciphertexts per reply, where one belongs", head.ciphertexts_per_image)));
+        }
+        let keys = KeySet::of_digest(&settings.keys(args.keys.keys.as_ref())?, &head.keys_sha256)?;
+        if keys.record().manifest_sha256 != head.manifest_sha256 {
+            return Err(Error::Mismatch {
+                what: "the model's manifest digest",
+                wanted: keys.record().manifest_sha256.clone(),
+                found: head.manifest_sha256.chars().filter(|c| !c.is_control()).take(64).collect(),
+                fix: "the replies come from another version of the model; encrypt the images for that one",
+            });
+        }
+        Ok((Self::File(reader), keys))
+    }
+
+    fn next(&mut self, limit: usize) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::File(reader) => reader.next_ciphertext(limit),
+            Self::Bare(bytes) => Ok(bytes.take()),
+        }
+    }
 }
 
 /// Runs `inspect`.

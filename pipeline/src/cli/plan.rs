@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Refuses a plan whose server needs more memory.
     #[arg(long, env = "VEILRAY_MAX_MEMORY_BYTES", value_name = "BYTES")]
     max_memory_bytes: Option<usize>,
+    /// Threads of the server; default this machine's cores.
+    #[arg(long, env = "VEILRAY_THREADS", value_name = "N")]
+    threads: Option<usize>,
     /// Prints one JSON object.
     #[arg(long, env = "VEILRAY_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     json: bool,
@@ -37,7 +40,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let name = settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model with --model".into()))?;
     let model = Model::open(&models::find(&name)?)?;
     let params = model.params();
-    let options = PlanOptions::new(CostModel::reference(params));
+    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let options = PlanOptions { threads: threads.max(1), ..PlanOptions::new(CostModel::reference(params)) };
     let fitted = |limits| {
         let circuit = fold(model.spec(), model.weights(), &FoldOptions::default()).map_err(ReleaseError::Fold)?;
         Ok::<Plan, Error>(fit(&circuit, params, &options, &limits)?.1)

@@ -208,7 +208,7 @@ fn concerns_all(error: &Error) -> bool {
     match error {
         // A fault of the daemon may be this request's alone.
         Error::Server { status, .. } => *status != 500,
-        Error::Unreachable { .. } | Error::Usage(_) | Error::Address(_) => true,
+        Error::Unreachable { .. } | Error::Certificate { .. } | Error::Usage(_) | Error::Address(_) => true,
         _ => false,
     }
 }

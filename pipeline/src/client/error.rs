@@ -95,6 +95,14 @@ pub enum Error {
         /// What failed.
         why: String,
     },
+    /// A server that cannot prove who it is.
+    #[error("{address} is not trusted ({why}): name the PEM file of the authority that signed its certificate with --ca")]
+    Certificate {
+        /// Scheme, host and port.
+        address: String,
+        /// What is wrong with its certificate.
+        why: String,
+    },
     /// The server answered with an error.
     #[error("the server refused: {message} ({status} {code}){}{}", suffix("; ", hint), suffix("; request ", request_id))]
     Server {
@@ -181,7 +189,9 @@ impl Error {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Permissions { .. } | Self::Vault(_) | Self::Passphrase(_) | Self::Keys { .. } => Exit::Keys,
-            Self::Address(_) | Self::Unreachable { .. } | Self::Server { .. } | Self::Reply { .. } => Exit::Server,
+            Self::Address(_) | Self::Certificate { .. } | Self::Unreachable { .. } | Self::Server { .. } | Self::Reply { .. } => {
+                Exit::Server
+            }
             Self::Disagreement(_) => Exit::Disagreement,
             _ => Exit::Failed,
         }

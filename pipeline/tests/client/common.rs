@@ -99,6 +99,57 @@ impl User {
     }
 }
 
+/// A chest as DICOM, explicit VR, little endian, with the patient's name where it belongs. `pixels` are a square of 16-bit values.
+pub fn dicom(pixels: &[u16], side: u16, patient: &str) -> Vec<u8> {
+    let element = |group: u16, number: u16, vr: &str, value: &[u8]| {
+        let mut value = value.to_vec();
+        if value.len() % 2 == 1 {
+            value.push(if vr == "UI" { 0 } else { b' ' });
+        }
+        let mut out = [group.to_le_bytes(), number.to_le_bytes()].concat();
+        out.extend(vr.as_bytes());
+        if vr == "OW" || vr == "OB" {
+            out.extend([0, 0]);
+            out.extend((value.len() as u32).to_le_bytes());
+        } else {
+            out.extend((value.len() as u16).to_le_bytes());
+        }
+        out.extend(value);
+        out
+    };
+    let text = |group, number, vr: &str, value: &str| element(group, number, vr, value.as_bytes());
+    let short = |number, value: u16| element(0x0028, number, "US", &value.to_le_bytes());
+    let bytes: Vec<u8> = pixels.iter().flat_map(|p| p.to_le_bytes()).collect();
+    let class = "1.2.840.10008.5.1.4.1.1.1.1";
+    let meta = [
+        element(0x0002, 0x0001, "OB", &[0, 1]),
+        text(0x0002, 0x0002, "UI", class),
+        text(0x0002, 0x0003, "UI", "1.2.3.4"),
+        text(0x0002, 0x0010, "UI", "1.2.840.10008.1.2.1"),
+        text(0x0002, 0x0012, "UI", "1.2.3"),
+    ]
+    .concat();
+    let body = [
+        text(0x0008, 0x0016, "UI", class),
+        text(0x0008, 0x0018, "UI", "1.2.3.4"),
+        text(0x0008, 0x0060, "CS", "DX"),
+        text(0x0010, 0x0010, "PN", patient),
+        text(0x0018, 0x5101, "CS", "PA"),
+        short(0x0002, 1),
+        text(0x0028, 0x0004, "CS", "MONOCHROME2"),
+        short(0x0010, side),
+        short(0x0011, side),
+        short(0x0100, 16),
+        short(0x0101, 16),
+        short(0x0102, 15),
+        short(0x0103, 0),
+        element(0x7fe0, 0x0010, "OW", &bytes),
+    ]
+    .concat();
+    let length = element(0x0002, 0x0000, "UL", &(meta.len() as u32).to_le_bytes());
+    [vec![0; 128], b"DICM".to_vec(), length, meta, body].concat()
+}
+
 /// What a run of the program came to.
 #[derive(Debug)]
 pub struct Ran {

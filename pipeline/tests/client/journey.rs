@@ -1,11 +1,15 @@
 //! Files on disk to findings, over HTTP, beside the network in clear.
 
-use crate::common::{MODEL, Ran, User, WEIGHTS, daemon};
+use crate::common::{MODEL, Ran, User, WEIGHTS, daemon, dicom};
 use std::fs;
 use veilray_classifier::reference;
 use veilray_classifier::release::Model;
 use veilray_encoder::ingest::{Settings, read_file};
+use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::Released;
+use veilray_pipeline::client::keyset::KeySet;
+use veilray_pipeline::models::Served;
+use veilray_pipeline::server::offline;
 
 /// The logits of an image file in clear.
 fn clear(path: &std::path::Path) -> Vec<f64> {
@@ -77,6 +81,18 @@ fn images_become_the_findings_of_the_clear_network_and_nothing_of_them_leaves() 
     assert_eq!(reader.headers().unwrap().len(), 7 + 4 * 4);
     assert_eq!(reader.records().count(), 1);
 
+    // The same chest as DICOM that names the patient.
+    let film = Phantom { seed: 2, size: 256, ..Phantom::default() }.film().unwrap();
+    fs::write(user.path("scan.dcm"), dicom(film.pixels(), 256, "DOE^JANE")).unwrap();
+    let found = run(&["classify", "scan.dcm", "scans/doe_jane_2.png", "--json"]).ends(0);
+    assert!(!found.out.contains("DOE^JANE") && !found.err.contains("DOE^JANE"));
+    assert!(!anywhere(&data.path().join("data"), "DOE^JANE"));
+    let rows = found.json();
+    for (a, b) in rows[0]["labels"].as_array().unwrap().iter().zip(rows[1]["labels"].as_array().unwrap()) {
+        let (a, b) = (a["logit"].as_f64().unwrap(), b["logit"].as_f64().unwrap());
+        assert!((a - b).abs() < 0.05 * (1.0 + b.abs()), "{a} as DICOM, {b} as PNG");
+    }
+
     // New keys: the old ones still have their place, and go at the server when revoked.
     let old = user.run(&["keys", "list", "--json"]).json().remove(0)[0]["set"].as_str().unwrap().to_owned();
     run(&["keys", "rotate"]).ends(0);
@@ -110,7 +126,24 @@ fn ciphertexts_travel_in_files_that_name_no_image() {
         (said["content"].as_str(), said["images"].as_u64(), said["params"].as_str()),
         (Some("request"), Some(2), Some("n13"))
     );
-    user.run(&["decrypt", "out.vct"]).ends(1).says(&["veilrayd infer"]);
+    user.run(&["decrypt", "out.vct"]).ends(1).says(&["images, not replies"]);
+
+    // There and back by files, with the daemon's own offline command.
+    user.run(&["encrypt", "doe_a.png", "doe_b.png", "--raw", "--out", "two.ct"]).ends(2).says(&["one image"]);
+    user.run(&["encrypt", "doe_a.png", "--raw", "--out", "one.ct"]).ends(0);
+    let served = Served::open(&WEIGHTS.path().join(MODEL)).unwrap();
+    let set = KeySet::select(&user.keys(), None).unwrap();
+    offline::infer(&served, &set.evaluation_keys(), &user.path("one.ct"), &user.path("reply.ct")).unwrap();
+    let row = user.run(&["decrypt", "reply.ct", "--json"]).ends(0).json().remove(0);
+    for (label, wanted) in row["labels"].as_array().unwrap().iter().zip(clear(&user.path("doe_a.png"))) {
+        assert!((label["logit"].as_f64().unwrap() - wanted).abs() < 0.02 * (1.0 + wanted.abs()));
+    }
+    // Somebody else's answer is not believed.
+    let stranger = User::new();
+    stranger.run(&["keygen", "--model", MODEL]).ends(0);
+    fs::copy(user.path("reply.ct"), stranger.path("reply.ct")).unwrap();
+    let refused = stranger.run(&["decrypt", "reply.ct", "--json"]).ends(3).json().remove(0);
+    assert_eq!((refused["status"].as_str(), refused["labels"].as_array().unwrap().len()), (Some("refused"), 0));
 
     let folder = fs::read_dir(user.keys()).unwrap().next().unwrap().unwrap().path();
     for (file, word) in [

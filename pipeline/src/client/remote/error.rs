@@ -44,7 +44,17 @@ pub(super) fn answered(mut response: Response<Body>) -> Result<Response<Body>> {
 
 /// A failure below HTTP.
 pub(super) fn unreachable(base: &str, error: &ureq::Error) -> Error {
-    Error::Unreachable { address: base.into(), why: clean(&error.to_string()) }
+    // rustls reports through the connection's reader and writer.
+    let certificate = match error {
+        ureq::Error::Rustls(error) => matches!(error, rustls::Error::InvalidCertificate(_)),
+        ureq::Error::Io(error) => error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_))),
+        _ => false,
+    };
+    let (address, why) = (base.into(), clean(&error.to_string()));
+    if certificate { Error::Certificate { address, why } } else { Error::Unreachable { address, why } }
 }
 
 /// An answer that is not what the protocol says.
