@@ -27,13 +27,18 @@ pub(crate) fn encoded_diagonals(map: &PackedLinear) -> usize {
     map.diagonal_count() + map.output().blocks().saturating_sub(reached.len())
 }
 
-/// Bytes of the encoded diagonals: real slots make a polynomial's evaluations symmetric, so that half of them are kept, over the level's
-/// primes and the special ones.
+/// Bytes of one diagonal encoded at a level: real slots make a polynomial's evaluations symmetric, so that half of them are kept, over the
+/// level's primes and the special ones.
+pub(crate) fn diagonal_memory(params: &Params, level: usize) -> usize {
+    (params.limbs(level) + params.special().len()) * params.n() / 2 * 4
+}
+
+/// Bytes of the encoded diagonals.
 pub(crate) fn diagonal_bytes(params: &Params, circuit: &PackedCircuit) -> usize {
     let of = |node: &PackedNode| match &node.op {
         PackedOp::Linear(map) => {
             let level = circuit.level().saturating_sub(node.depth) + 1;
-            encoded_diagonals(map) * (params.limbs(level) + params.special().len()) * params.n() / 2 * 4
+            encoded_diagonals(map) * diagonal_memory(params, level)
         }
         _ => 0,
     };

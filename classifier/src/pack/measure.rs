@@ -1,6 +1,8 @@
 //! The cost model calibrated: real operations timed on this machine.
 
 use super::cost::{CostModel, LevelCost};
+use crate::execute::needs::diagonal_memory;
+use rayon::prelude::*;
 use std::time::Instant;
 use veilray_he::{
     Ciphertext, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform, Params, Result,
@@ -36,13 +38,38 @@ impl CostModel {
         let found = bench.measure()?;
         let known: Vec<(usize, [f64; 8])> =
             levels.iter().zip(found).map(|(level, found)| (*level, ratios(&found, &operations(&counted.at(*level))))).collect();
+        // The timed maps' diagonals stay in the processor's caches; a network's come from memory.
+        let far = memory_ms_per_byte();
         let levels = (0..=params.max_level()).map(|level| {
             let cost = counted.at(level);
             let ms: Vec<f64> = operations(&cost).iter().zip(between(&known, level)).map(|(c, r)| c * r).collect();
-            of_operations(&ms, cost.key_megabytes)
+            let timed = of_operations(&ms, cost.key_megabytes);
+            LevelCost { diagonal: timed.diagonal + far * diagonal_memory(params, level) as f64, ..timed }
         });
         Ok(Self { levels: levels.collect(), threads: rayon::current_num_threads(), ..counted })
     }
+}
+
+/// Bytes that are read to tell memory from caches.
+const FAR: usize = 192 << 20;
+
+/// What reading from memory takes beyond reading from caches, on the threads of the current rayon pool.
+fn memory_ms_per_byte() -> f64 {
+    let buffer: Vec<u64> = (0..FAR as u64 / 8).collect();
+    let read = |words: &[u64], passes: usize| {
+        let start = Instant::now();
+        let mut sum = 0u64;
+        for _ in 0..passes {
+            let part = |chunk: &[u64]| chunk.iter().fold(0u64, |a, b| a.wrapping_add(*b));
+            sum = sum.wrapping_add(std::hint::black_box(words).par_chunks(1 << 15).map(part).reduce(|| 0, u64::wrapping_add));
+        }
+        std::hint::black_box(sum);
+        start.elapsed().as_secs_f64() * 1e3 / (8 * words.len() * passes) as f64
+    };
+    let (near, _) = buffer.split_at(buffer.len() / 192);
+    let [far, near] =
+        [(buffer.as_slice(), 1), (near, 192)].map(|(words, passes)| middle((0..4).map(|_| read(words, passes)).collect()));
+    (far - near).max(0.0)
 }
 
 fn operations(c: &LevelCost) -> [f64; 8] {
