@@ -57,7 +57,7 @@ enum Command {
         /// Evaluation keys.
         #[arg(long)]
         keys: PathBuf,
-        /// Ciphertexts of one image, one object after the other.
+        /// Ciphertexts of one image, one object after the other, or the file of many images that `veilray encrypt` wrote.
         #[arg(long)]
         input: PathBuf,
         /// Where the encrypted logits go.

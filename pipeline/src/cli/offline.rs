@@ -30,7 +30,7 @@ pub(crate) struct Encrypt {
     /// The file of ciphertexts; it numbers the images and names none.
     #[arg(long, env = "VEILRAY_OUT", value_name = "FILE.vct")]
     out: PathBuf,
-    /// Writes the ciphertexts of one image bare, one after the other, as `veilrayd infer` reads them.
+    /// Writes the ciphertexts of one image bare, one after the other, one of the forms that `veilrayd infer` reads.
     #[arg(long, env = "VEILRAY_RAW", value_parser = clap::builder::BoolishValueParser::new())]
     raw: bool,
     #[command(flatten)]

@@ -3,10 +3,15 @@
 use super::cache::{conform, parse};
 use super::disk;
 use super::failure::Failure;
+use super::hex;
+use crate::client::container::{self, Head, Kind, Reader};
 use crate::models::Served;
-use crate::protocol::{INPUT, ciphertexts, tensor};
+use crate::protocol::{ErrorCode, INPUT, ciphertexts, tensor};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use veilray_he::wire::inspect;
+use veilray_he::wire::{ciphertext_bytes, inspect};
 use veilray_he::{Ciphertext, ExpandedKeys};
 
 /// The ciphertexts of a file: objects one after the other, or elements of a BYTES tensor, each behind its length.
@@ -28,7 +33,10 @@ fn split(bytes: &[u8], blocks: usize) -> Result<Vec<&[u8]>, Failure> {
     Ok(out)
 }
 
-/// Evaluates the ciphertexts in `input` with the evaluation keys in `keys` and writes the encrypted logits to `out`; how many bytes.
+/// Evaluates the image or images in `input` with the evaluation keys in `keys` and writes the encrypted logits to `out`; how many bytes.
+///
+/// `input` holds the bare ciphertexts of one image, and `out` then one bare ciphertext; or it is a file of `veilray encrypt`, and `out` then one
+/// of replies in the same order. The output appears whole or not at all.
 ///
 /// # Errors
 /// Files that cannot be read or written, keys or ciphertexts that are not the model's.
@@ -38,11 +46,64 @@ pub fn infer(served: &Served, keys: &Path, input: &Path, out: &Path) -> Result<u
     conform(&sent, served)?;
     let expanded = ExpandedKeys::new(&sent)?;
     drop(sent);
-    let bytes = std::fs::read(input)?;
-    let blocks = served.interface.ends.input().layout().blocks();
-    let read = |bytes: &&[u8]| Ciphertext::from_bytes(params, bytes, bytes.len());
-    let image = split(&bytes, blocks)?.iter().map(read).collect::<veilray_he::Result<Vec<_>>>()?;
-    let reply = served.circuit.run(&image, &expanded)?.to_bytes()?;
+    let mut file = BufReader::new(File::open(input)?);
+    let reply = if file.fill_buf()?.starts_with(&container::MAGIC) {
+        batch(served, &digest(keys)?, Reader::open(file).map_err(malformed)?, &expanded)?
+    } else {
+        let bytes = std::fs::read(input)?;
+        let blocks = served.interface.ends.input().layout().blocks();
+        one(served, &split(&bytes, blocks)?, &expanded)?
+    };
     disk::write(out, &reply)?;
     Ok(reply.len())
+}
+
+/// The reply to one image's ciphertexts.
+fn one(served: &Served, image: &[impl AsRef<[u8]>], keys: &ExpandedKeys) -> Result<Vec<u8>, Failure> {
+    let read = |bytes: &dyn AsRef<[u8]>| Ciphertext::from_bytes(served.model.params(), bytes.as_ref(), bytes.as_ref().len());
+    let image = image.iter().map(|bytes| read(bytes)).collect::<veilray_he::Result<Vec<_>>>()?;
+    Ok(served.circuit.run(&image, keys)?.to_bytes()?)
+}
+
+/// The replies to a file of images.
+fn batch(served: &Served, keys_sha256: &str, mut images: Reader<impl Read>, keys: &ExpandedKeys) -> Result<Vec<u8>, Failure> {
+    let (head, interface) = (images.head().clone(), &served.interface);
+    let refuse = |code, error: &str, hint: &str| Err(Failure::new(code, error, hint));
+    if head.kind != Kind::Request {
+        return refuse(ErrorCode::Malformed, "the file holds replies, not images", "give the file that `veilray encrypt` wrote");
+    }
+    if head.manifest_sha256 != interface.manifest_sha256 {
+        let error = format!("the images were encrypted for another manifest than that of {}", interface.model);
+        return refuse(ErrorCode::ManifestMismatch, &error, "make keys for this model and encrypt the images again");
+    }
+    if head.keys_sha256 != keys_sha256 {
+        let error = "the images were encrypted under other keys than these";
+        return refuse(ErrorCode::NotConformant, error, "give the evaluation keys of the key set that encrypted them");
+    }
+    let blocks = interface.ends.input().layout().blocks();
+    if head.ciphertexts_per_image != blocks {
+        let error = format!("{} ciphertexts per image, {} reads {blocks}", head.ciphertexts_per_image, interface.model);
+        return refuse(ErrorCode::NotConformant, &error, "encrypt the images again for this model");
+    }
+    let limit = ciphertext_bytes(served.model.params(), interface.ends.level(), false)?;
+    let mut out = Vec::new();
+    container::write_head(&mut out, &Head { kind: Kind::Reply, ciphertexts_per_image: 1, ..head }).map_err(malformed)?;
+    let mut image = Vec::with_capacity(blocks);
+    while let Some(ciphertext) = images.next_ciphertext(limit).map_err(malformed)? {
+        image.push(ciphertext);
+        if image.len() == blocks {
+            container::write_ciphertext(&mut out, &one(served, &image, keys)?).map_err(malformed)?;
+            image.clear();
+        }
+    }
+    Ok(out)
+}
+
+fn malformed(error: crate::client::Error) -> Failure {
+    Failure::new(ErrorCode::Malformed, error.to_string(), "encrypt the images again and carry the file whole")
+}
+
+/// SHA-256 of a file, hexadecimal.
+fn digest(path: &Path) -> Result<String, Failure> {
+    Ok(hex(&Sha256::digest(std::fs::read(path)?)))
 }

@@ -2,6 +2,7 @@
 
 use crate::common::{MODEL, Ran, User, WEIGHTS, daemon, dicom};
 use std::fs;
+use std::path::Path;
 use veilray_classifier::reference;
 use veilray_classifier::release::Model;
 use veilray_encoder::ingest::{Settings, read_file};
@@ -9,6 +10,7 @@ use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::Released;
 use veilray_pipeline::client::keyset::KeySet;
 use veilray_pipeline::models::Served;
+use veilray_pipeline::protocol::ErrorCode;
 use veilray_pipeline::server::offline;
 
 /// The logits of an image file in clear.
@@ -138,10 +140,26 @@ fn ciphertexts_travel_in_files_that_name_no_image() {
     for (label, wanted) in row["labels"].as_array().unwrap().iter().zip(clear(&user.path("doe_a.png"))) {
         assert!((label["logit"].as_f64().unwrap() - wanted).abs() < 0.02 * (1.0 + wanted.abs()));
     }
+    // Many images in one file, and what does not belong together.
+    let batch = |keys: &Path, input: &str| offline::infer(&served, keys, &user.path(input), &user.path("replies.vct"));
+    batch(&set.evaluation_keys(), "out.vct").unwrap();
+    let rows = user.run(&["decrypt", "replies.vct", "--json"]).ends(0).json();
+    assert_eq!(rows.len(), 2);
+    for (row, image) in rows.iter().zip(["doe_a.png", "doe_b.png"]) {
+        for (label, wanted) in row["labels"].as_array().unwrap().iter().zip(clear(&user.path(image))) {
+            assert!((label["logit"].as_f64().unwrap() - wanted).abs() < 0.02 * (1.0 + wanted.abs()));
+        }
+    }
+    assert_eq!(batch(&set.evaluation_keys(), "replies.vct").unwrap_err().code, ErrorCode::Malformed);
+    let sent = fs::read(user.path("out.vct")).unwrap();
+    fs::write(user.path("cut.vct"), &sent[..sent.len() - 1]).unwrap();
+    assert_eq!(batch(&set.evaluation_keys(), "cut.vct").unwrap_err().code, ErrorCode::Malformed);
     // Somebody else's answer is not believed.
     let stranger = User::new();
     stranger.run(&["keygen", "--model", MODEL]).ends(0);
     fs::copy(user.path("reply.ct"), stranger.path("reply.ct")).unwrap();
+    let others = KeySet::select(&stranger.keys(), None).unwrap().evaluation_keys();
+    assert_eq!(batch(&others, "out.vct").unwrap_err().code, ErrorCode::NotConformant);
     let refused = stranger.run(&["decrypt", "reply.ct", "--json"]).ends(3).json().remove(0);
     assert_eq!((refused["status"].as_str(), refused["labels"].as_array().unwrap().len()), (Some("refused"), 0));
 
