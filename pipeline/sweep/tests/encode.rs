@@ -11,14 +11,9 @@ mod support;
 use indicatif::ProgressBar;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use support::spec;
-use veilray_encoder::ingest::gate::TrainingLimits;
+use support::set;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{self, Reader};
-use veilray_encoder::release::{FORMAT, Manifest, PREPROCESSING, Provenance, Released};
-use veilray_encoder::vqgan::{Codebook, Config, Levels, Norm, Vqgan};
-use veilray_nn::Params;
 use veilray_sweep::data::{Dataset, Split};
 use veilray_sweep::encode::{Error, LatentEncoder, Options, Result, Summary, encode};
 
@@ -62,19 +57,6 @@ fn latent(image: &Canonical) -> Vec<f32> {
 fn run(set: &Dataset, encoder: &mut Means, out: &Path, flips: bool) -> Result<Summary> {
     let options = Options { flips, batch: 3, flush: 4, ..Options::default() };
     encode(set, encoder, out, &options, &ProgressBar::hidden())
-}
-
-/// Twenty images, one of them constant and one of them missing.
-fn set() -> (tempfile::TempDir, Dataset) {
-    let mut table = String::from("file,split,patient_id,tb,site\n");
-    for i in 0..20 {
-        table += &format!("images/{i}.png,{},Doe{i},{},{}\n", Split::ALL[i % 3], i % 2, ["north", "south"][i / 10]);
-    }
-    let folder = support::folder(&table);
-    fs::write(folder.path().join("images/4.png"), support::png(&[90; 128 * 128])).unwrap();
-    fs::remove_file(folder.path().join("images/11.png")).unwrap();
-    let set = Dataset::open(folder.path(), &spec("name = 'small'\nlabels = [{ name = 'tb' }]")).unwrap();
-    (folder, set)
 }
 
 fn assert_whole(out: &Path, set: &Dataset, flips: bool) {
@@ -173,65 +155,4 @@ fn a_data_set_without_an_image_that_passes_is_an_error() {
     assert!(matches!(&error, Error::Nothing { refused, .. } if refused.len() == 20), "{error}");
     let none = Options { splits: vec![], ..Options::default() };
     assert!(matches!(encode(&set, &mut means(), &out, &none, &ProgressBar::hidden()), Err(Error::Nothing { .. })));
-}
-
-/// A release of an encoder as it is before training.
-fn release(folder: &Path) {
-    let levels = || Levels { channels: vec![4, 4], blocks: vec![0, 1], attention: false, early: true };
-    let shapes = Config {
-        image_channels: 1,
-        unshuffle: 8,
-        latent_channels: 2,
-        norm: Norm::None,
-        encoder: levels(),
-        decoder: levels(),
-        codebook: Codebook { size: 4, projection: None },
-    };
-    let params = Params::seeded(1, &candle_core::Device::Cpu);
-    Vqgan::new(&params, &shapes).unwrap();
-    let manifest = Manifest {
-        format: FORMAT,
-        name: "tiny".into(),
-        preprocessing: PREPROCESSING.into(),
-        factor: 16,
-        latent: [2, 16, 16],
-        weights_sha256: String::new(),
-        limits: TrainingLimits { reconstruction_error: 1.0, latent_min: -1.0, latent_max: 1.0 },
-        training: Provenance { data: [].into(), steps: 0, seconds: 0.0, threads: 1, parameters: 0 },
-        shapes,
-    };
-    Released::write(folder, manifest, &params.tensors()).unwrap();
-}
-
-fn command(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_veilray-sweep"));
-    command.current_dir(folder).args(["encode", "--data", ".", "--model", "tiny", "--out", "tiny.h5"]).args(more);
-    let output = command.output().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-}
-
-#[test]
-fn the_command_encodes_with_a_released_encoder() {
-    let (folder, _) = set();
-    let folder = folder.path();
-    fs::write(folder.join("dataset.toml"), "name = 'small'\nlabels = [{ name = 'tb' }]").unwrap();
-    release(&folder.join("tiny"));
-    let (code, stdout, stderr) = command(folder, &["--json", "--flips", "--batch", "3"]);
-    assert_eq!((code, &*stderr), (Some(0), ""), "{stdout}");
-    let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(report["rows"], serde_json::json!({ "train": 14, "val": 6, "test": 5 }));
-    assert_eq!(report["refused"].as_array().unwrap().len(), 2);
-    let (encoder, reader) = (Released::open(&folder.join("tiny")).unwrap(), Reader::open(&folder.join("tiny.h5")).unwrap());
-    assert_eq!(reader.info().encoder_digest, encoder.digest());
-    let set = Dataset::folder(folder).unwrap();
-    let row = reader.rows().iter().position(|row| row.file == "images/7.png").unwrap();
-    let wanted = encoder.encode(&[set.image(7).unwrap().image]).unwrap();
-    let found = reader.read(row..row + 1).unwrap();
-    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5));
-    // Without --flips it would be another file; the reason is one line on stderr.
-    let (code, stdout, stderr) = command(folder, &[]);
-    assert_eq!((code, &*stdout, stderr.lines().count()), (Some(1), "", 1));
-    assert!(stderr.starts_with("veilray-sweep: tiny.h5: flips was true, is now false"), "{stderr}");
-    assert_eq!(command(folder, &["--batch", "0"]).0, Some(2));
-    assert_eq!(command(folder, &["--splits", "holdout"]).0, Some(2));
 }

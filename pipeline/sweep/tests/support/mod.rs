@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use veilray_sweep::data::{Dataset, Error, Spec};
+use veilray_sweep::data::{Dataset, Error, Spec, Split};
 
 /// A folder with the table `labels` and, for each `file` in it that ends in `.png`, a grey picture of 128 × 128 of its own.
 pub fn folder(labels: &str) -> TempDir {
@@ -23,6 +23,19 @@ pub fn fill(folder: &Path, labels: &str) {
             fs::write(folder.join(file), png(&picture(seed))).unwrap();
         }
     }
+}
+
+/// Twenty images, one of them constant and one of them missing.
+pub fn set() -> (TempDir, Dataset) {
+    let mut table = String::from("file,split,patient_id,tb,site\n");
+    for i in 0..20 {
+        table += &format!("images/{i}.png,{},Doe{i},{},{}\n", Split::ALL[i % 3], i % 2, ["north", "south"][i / 10]);
+    }
+    let folder = self::folder(&table);
+    fs::write(folder.path().join("images/4.png"), png(&[90; 128 * 128])).unwrap();
+    fs::remove_file(folder.path().join("images/11.png")).unwrap();
+    let set = Dataset::open(folder.path(), &spec("name = 'small'\nlabels = [{ name = 'tb' }]")).unwrap();
+    (folder, set)
 }
 
 /// Levels with structure, other ones for another seed.
