@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! cargo run --release -p veilray-classifier --example network -- --network veilnet-s --params n14 [--rounds 5] [--key-budget 40]
-//!     [--stream] [--json | --trace | --plan]
+//!     [--stream] [--json | --trace | --plan | --plan-only]
 //! ```
 //!
 //! The input is the latent of f = 8 with 14 labels. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
-//! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan` prints the plan
-//! and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %, precision within two
-//! bits. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
+//! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan-only` prints the plan and ends,
+//! `--plan` prints it and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %,
+//! precision within two bits. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
 
 use serde_json::json;
 use std::time::Instant;
@@ -46,6 +46,10 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let packed = packed(network, &params, after("--key-budget").map(str::parse).transpose()?)?;
     let pack_ms = start.elapsed().as_secs_f64() * 1e3;
+    if has("--plan-only") {
+        println!("{}", Plan::new(&packed, &params, &PlanOptions::new(CostModel::reference(&params)))?);
+        return Ok(());
+    }
     let start = Instant::now();
     let encode = if has("--stream") { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
     let server = encode(packed, &params)?;

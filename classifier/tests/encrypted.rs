@@ -79,20 +79,6 @@ fn a_streamed_circuit_gives_the_same_bytes_and_keeps_nothing() {
 }
 
 #[test]
-#[ignore = "minutes and some 20 GB: cargo test --release -p veilray-classifier --test encrypted resnet20 -- --ignored"]
-fn resnet20_agrees_with_clear_at_n16() {
-    let spec = networks::usual("resnet20").unwrap();
-    let weights = Weights::random(&spec, 1).unwrap();
-    let params = ParamsLiteral::named("n16").unwrap().check().unwrap();
-    let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
-    let packed = pack(&circuit, &PackOptions::new(&params, &circuit)).unwrap();
-    let server = EncryptedCircuit::streamed(packed, &params).unwrap();
-    let secret = SecretKey::generate(&params).unwrap();
-    let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec()).unwrap()).unwrap();
-    Session { spec, weights, params, server, secret, keys }.agrees(0.02);
-}
-
-#[test]
 fn the_tutorial_network_and_our_smallest_agree_with_clear_at_n13() {
     session(networks::usual("tenseal-mnist").unwrap(), "n13", 1).agrees(0.01);
     let small = networks::named("veilnet-xs", Shape::new(2, 16, 16), 5).unwrap();
