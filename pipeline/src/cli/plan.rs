@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Threads of the server; default this machine's cores.
     #[arg(long, env = "VEILRAY_THREADS", value_name = "N")]
     threads: Option<usize>,
+    /// Predicts time for the reference machine, at once, instead of timing the engine's operations on this one for about two seconds.
+    #[arg(long, env = "VEILRAY_REFERENCE", value_parser = clap::builder::BoolishValueParser::new())]
+    reference: bool,
     /// Prints one JSON object.
     #[arg(long, env = "VEILRAY_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     json: bool,
@@ -40,8 +43,10 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let name = settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model with --model".into()))?;
     let model = Model::open(&models::find(&name)?)?;
     let params = model.params();
-    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let options = PlanOptions { threads: threads.max(1), ..PlanOptions::new(CostModel::reference(params)) };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.unwrap_or(cores).max(1);
+    let costs = if args.reference { CostModel::reference(params) } else { measured(&model, threads.min(cores))? };
+    let options = PlanOptions { threads, ..PlanOptions::new(costs) };
     let fitted = |limits| {
         let circuit = fold(model.spec(), model.weights(), &FoldOptions::default()).map_err(ReleaseError::Fold)?;
         Ok::<Plan, Error>(fit(&circuit, params, &options, &limits)?.1)
@@ -54,4 +59,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     };
     report(args.json, &plan, || plan.to_string())?;
     Ok(Exit::Done)
+}
+
+/// What the engine's operations take on so many threads of this machine.
+fn measured(model: &Model, threads: usize) -> Result<CostModel> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}; ask for fewer")))?;
+    let level = model.packed()?.level();
+    Ok(pool.install(|| CostModel::measured_up_to(model.params(), level))?)
 }
