@@ -26,8 +26,8 @@ use veilray_nn::memory::peak_resident_bytes;
 
 /// Images of a batch in clear.
 const BATCH: usize = 64;
-/// Fewest images on ciphertexts.
-const FEWEST: usize = 2;
+/// Fewest images on ciphertexts: below, the root law of [`enough`] and the bootstrap mean nothing.
+const FEWEST: usize = 30;
 
 /// An experiment with keys, ready to be timed.
 struct Running {
@@ -122,7 +122,7 @@ fn enough(clear: &SplitReport, measure: &Measure, images: usize) -> usize {
         let half = (interval.high - interval.low) / 2.0;
         (images as f64 * (half / measure.half_width).powi(2)).ceil()
     });
-    (wanted.min(images as f64) as usize).clamp(FEWEST, measure.at_most.max(FEWEST)).min(images)
+    (wanted.min(images as f64) as usize).max(FEWEST).min(measure.at_most).min(images)
 }
 
 /// Fills in what the answers say.

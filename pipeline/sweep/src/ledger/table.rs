@@ -7,6 +7,10 @@ use std::path::Path;
 use std::str::FromStr;
 use veilray_nn::write_atomically;
 
+/// The columns that stand in front; the others follow by name.
+const FIRST: [&str; 12] =
+    ["id", "sweep", "outcome", "reason", "data", "factor", "latent", "network", "gate", "activation", "params", "seed"];
+
 /// The rows as columns; what a row has several of (times by threads) becomes several columns, layers are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -34,6 +38,7 @@ impl Table {
             }
             flat.push(cells);
         }
+        names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
         // An interval that the first row has not is an empty cell there, not a column of its own name.
         let parent = |name: &String| names.iter().any(|other| other.strip_prefix(name.as_str()).is_some_and(|r| r == "_value"));
         let kept: Vec<String> = names.iter().filter(|name| !parent(name)).cloned().collect();

@@ -76,7 +76,7 @@ fn least_ms(row: &Row) -> Option<f64> {
 }
 
 fn note(row: &Row) -> String {
-    let auc = row.auc_encrypted.map_or(f64::NAN, |auc| auc.value);
+    let auc = row.accuracy().map_or(f64::NAN, |auc| auc.value);
     let ms = least_ms(row).unwrap_or(f64::NAN);
     format!("{} at f = {}, {}: AUC {auc:.3}, {ms:.0} ms", row.label(), row.factor, row.params)
 }
@@ -87,7 +87,7 @@ fn factors(rows: &[&Row]) -> Vec<u32> {
 
 fn pareto(rows: &[&Row]) -> Chart {
     let point = |row: &&Row| {
-        let (x, auc) = (least_ms(row)?, row.auc_encrypted?);
+        let (x, auc) = (least_ms(row)?, row.accuracy()?);
         Some(Point { x, y: auc.value, interval: None, note: note(row) })
     };
     let of = |factor: u32| Series {
@@ -128,7 +128,7 @@ fn by_factor(rows: &[&Row]) -> Chart {
         // Beside each other, so that intervals can be told apart.
         let shift = 0.5 * (place as f64 + 0.5) / count as f64 - 0.25;
         let point = |row: &&Row| {
-            let auc: Auc = row.auc_encrypted?;
+            let auc: Auc = row.accuracy()?;
             let x = factors.iter().position(|factor| *factor == row.factor)? as f64 + shift;
             Some(Point { x, y: auc.value, interval: auc.low.zip(auc.high), note: note(row) })
         };
@@ -170,7 +170,7 @@ fn bytes(rows: &[&Row]) -> Chart {
 
 /// The most accurate row of each factor.
 fn best(rows: &[&Row]) -> Vec<Row> {
-    let auc = |row: &Row| row.auc_encrypted.map_or(f64::NEG_INFINITY, |auc| auc.value);
+    let auc = |row: &Row| row.accuracy().map_or(f64::NEG_INFINITY, |auc| auc.value);
     let of = |factor: u32| rows.iter().filter(|row| row.factor == factor).max_by(|a, b| auc(a).total_cmp(&auc(b)));
     factors(rows).into_iter().filter_map(of).map(|row| (*row).clone()).collect()
 }
