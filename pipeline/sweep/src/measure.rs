@@ -74,7 +74,7 @@ fn in_turn(running: &mut [Running], measure: &Measure) -> Result<Option<f64>> {
 
 impl Running {
     fn start(mut ready: Ready) -> Result<Self> {
-        let failed = |e: veilray_classifier::release::Error| Error::Evaluate(e.into());
+        let failed = |e: veilray_classifier::release::Error| -> Error { evaluate::Error::from(e).into() };
         let model = Model::open(&ready.model).map_err(failed)?;
         let test = train_classifier::load(&ready.data, &ready.roots, Split::Test, 0)?.samples;
         let samples = test.with_labels(model.labels()).map_err(evaluate::Error::from)?;
@@ -127,7 +127,7 @@ fn enough(clear: &SplitReport, measure: &Measure, images: usize) -> usize {
 
 /// Fills in what the answers say.
 fn accuracy(row: &mut Row, answers: &Answers, samples: &Samples, clear: &Scored, model: &Model) -> Result<()> {
-    let failed = |e: veilray_classifier::metrics::Error| Error::Evaluate(e.into());
+    let failed = |e: veilray_classifier::metrics::Error| -> Error { evaluate::Error::from(e).into() };
     let (images, logits) = answers.believed();
     let same = clear.select(&images);
     let decrypted = same.with_scores(logits).map_err(failed)?;

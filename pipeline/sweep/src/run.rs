@@ -61,7 +61,7 @@ pub enum Error {
     Train(#[from] train_classifier::Error),
     /// Encrypted evaluation.
     #[error(transparent)]
-    Evaluate(#[from] evaluate::Error),
+    Evaluate(Box<evaluate::Error>),
     /// The report.
     #[error(transparent)]
     Report(#[from] report::Error),
@@ -98,6 +98,12 @@ impl Error {
     pub(crate) fn file<E: fmt::Display>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
         let path = path.to_owned();
         move |e| Self::File { doing, path, why: e.to_string() }
+    }
+}
+
+impl From<evaluate::Error> for Error {
+    fn from(error: evaluate::Error) -> Self {
+        Self::Evaluate(error.into())
     }
 }
 

@@ -32,12 +32,12 @@ pub fn all(rows: &[Row]) -> Vec<Figure> {
             (
                 "layer-time",
                 layers(&of_set, "Time by layer", "time, ms", |layer| Some(layer.ms), false),
-                "Time of every node of the circuit on one image, for the best network of each factor.",
+                "Time of every node of the circuit on one image, for the network measured at most factors.",
             ),
             (
                 "layer-error",
                 layers(&of_set, "Error by layer", "largest error, log2", |layer| layer.log2_error, true),
-                "Largest error of every node's values against clear, log2, on one image, for the best network of each factor.",
+                "Largest error of every node's values against clear, log2, on one image, for the network measured at most factors.",
             ),
         ];
         out.extend(charts.into_iter().filter(|(_, chart, _)| !empty(chart)).map(|(name, chart, caption)| Figure {
@@ -144,12 +144,15 @@ fn by_factor(rows: &[&Row]) -> Chart {
     Chart { title: "Accuracy by factor".into(), x: Axis::names("compression factor f", &names), y, series, identity: false }
 }
 
+/// A number of bytes in a row.
+type Count = fn(&Row) -> Option<usize>;
+
 fn bytes(rows: &[&Row]) -> Chart {
     let factors = factors(rows);
     let names: Vec<String> = factors.iter().map(ToString::to_string).collect();
-    let kinds: [(&str, fn(&Row) -> Option<usize>); 3] =
+    let kinds: [(&str, Count); 3] =
         [("image up", |row| row.upload_bytes), ("reply down", |row| row.reply_bytes), ("keys, once", |row| row.key_bytes)];
-    let of = |(name, value): (&str, fn(&Row) -> Option<usize>)| {
+    let of = |(name, value): (&str, Count)| {
         let point = |(place, factor): (usize, &u32)| {
             let values: Vec<f64> =
                 rows.iter().filter(|row| row.factor == *factor).filter_map(|row| value(row)).map(|v| v as f64 / 1e6).collect();
@@ -168,11 +171,19 @@ fn bytes(rows: &[&Row]) -> Chart {
     Chart { title: "Bytes by factor".into(), x: Axis::names("compression factor f", &names), y, series, identity: false }
 }
 
-/// The most accurate row of each factor.
+/// The rows, one of each factor, of the network that was measured at most factors; of several such networks the most accurate one's.
 fn best(rows: &[&Row]) -> Vec<Row> {
     let auc = |row: &Row| row.accuracy().map_or(f64::NEG_INFINITY, |auc| auc.value);
-    let of = |factor: u32| rows.iter().filter(|row| row.factor == factor).max_by(|a, b| auc(a).total_cmp(&auc(b)));
-    factors(rows).into_iter().filter_map(of).map(|row| (*row).clone()).collect()
+    let mut networks: BTreeMap<String, BTreeMap<u32, &Row>> = BTreeMap::new();
+    for row in rows {
+        let at = networks.entry(row.label()).or_default().entry(row.factor).or_insert(row);
+        if auc(row) > auc(at) {
+            *at = row;
+        }
+    }
+    let highest = |rows: &BTreeMap<u32, &Row>| rows.values().map(|row| auc(row)).fold(f64::NEG_INFINITY, f64::max);
+    let chosen = networks.into_values().max_by(|a, b| a.len().cmp(&b.len()).then(highest(a).total_cmp(&highest(b))));
+    chosen.into_iter().flat_map(BTreeMap::into_values).cloned().collect()
 }
 
 fn layers(rows: &[&Row], title: &str, label: &str, value: impl Fn(&crate::ledger::LayerRow) -> Option<f64>, line: bool) -> Chart {
@@ -192,7 +203,7 @@ fn layers(rows: &[&Row], title: &str, label: &str, value: impl Fn(&crate::ledger
     };
     let series: Vec<Series> = best.iter().map(of).collect();
     let values: Vec<f64> = series.iter().flat_map(|s| &s.points).map(|p| p.y).chain((!line).then_some(0.0)).collect();
-    let x = Axis::names(if best.len() > 1 { "node (of the longest network)" } else { "node" }, &names);
+    let x = Axis::names("node of the circuit", &names);
     Chart { title: title.into(), x, y: Axis::linear(label, values), series, identity: false }
 }
 

@@ -268,20 +268,24 @@ fn marker(series: usize, x: f64, y: f64) -> String {
     }
 }
 
-/// The style sheet of a drawing.
+/// The style sheet of a drawing: without variables, which not every viewer knows.
 fn style() -> String {
-    let colours = |colours: [&str; 6]| -> String {
-        colours.iter().enumerate().map(|(i, colour)| format!(".veilray .s{i}{{--c:{colour}}}")).collect()
-    };
     format!(
-        ".veilray{{--ink:#222;--ground:#fff;--grid:#ddd;max-width:100%;font:13px system-ui,sans-serif}}{}\
-         @media (prefers-color-scheme:dark){{.veilray{{--ink:#e6e6e6;--ground:#181a1b;--grid:#3a3d40}}{}}}\
-         .veilray text{{fill:var(--ink)}}.veilray .title{{font-weight:600;font-size:15px}}.veilray .ground{{fill:var(--ground)}}\
-         .veilray .grid{{stroke:var(--grid)}}.veilray .axis{{stroke:var(--ink);fill:none}}\
-         .veilray .same{{stroke:var(--ink);stroke-dasharray:4 4}}.veilray .end{{text-anchor:end}}.veilray .middle{{text-anchor:middle}}\
-         .veilray .fill{{fill:var(--c)}}.veilray .line{{stroke:var(--c);stroke-width:2;fill:none}}",
-        colours(LIGHT),
-        colours(DARK)
+        ".veilray{{max-width:100%;font:13px system-ui,sans-serif}}.veilray .title{{font-weight:600;font-size:15px}}\
+         .veilray .axis,.veilray .same,.veilray .line{{fill:none}}.veilray .same{{stroke-dasharray:4 4}}.veilray .line{{stroke-width:2}}\
+         .veilray .end{{text-anchor:end}}.veilray .middle{{text-anchor:middle}}{}@media (prefers-color-scheme:dark){{{}}}",
+        theme("#222", "#fff", "#ddd", LIGHT),
+        theme("#e6e6e6", "#181a1b", "#3a3d40", DARK)
+    )
+}
+
+fn theme(ink: &str, ground: &str, grid: &str, colours: [&str; 6]) -> String {
+    let series =
+        |(i, colour): (usize, &&str)| format!(".veilray .s{i} .fill{{fill:{colour}}}.veilray .s{i} .line{{stroke:{colour}}}");
+    let series: String = colours.iter().enumerate().map(series).collect();
+    format!(
+        ".veilray text{{fill:{ink}}}.veilray .ground{{fill:{ground}}}.veilray .grid{{stroke:{grid}}}\
+         .veilray .axis,.veilray .same{{stroke:{ink}}}{series}"
     )
 }
 
