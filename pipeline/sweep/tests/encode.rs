@@ -235,3 +235,21 @@ fn the_command_encodes_with_a_released_encoder() {
     assert_eq!(command(folder, &["--batch", "0"]).0, Some(2));
     assert_eq!(command(folder, &["--splits", "holdout"]).0, Some(2));
 }
+
+#[test]
+fn quantised_latents_decode_to_the_image_of_their_codebook_entries() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/encoder-f16");
+    let encoder = Released::open(&folder).unwrap();
+    let image = Canonical::from_values(
+        support::picture(3).iter().cycle().take(SIDE * SIDE).map(|v| f32::from(*v) / 127.5 - 1.0).collect(),
+    );
+    let image = [image.unwrap()];
+    let quantised = encoder.encode_quantized(&image).unwrap();
+    assert_ne!(quantised, encoder.encode(&image).unwrap());
+    let latent = encoder.net().encode(&encoder.tensor(&image).unwrap()).unwrap();
+    let (wanted, _) = encoder.net().decode_quantized(&latent).unwrap();
+    let wanted: Vec<f32> = wanted.flatten_all().unwrap().to_vec1().unwrap();
+    let found = encoder.decode(&quantised).unwrap();
+    let apart = found.values().iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-4, "{apart}");
+}

@@ -81,7 +81,7 @@ const AUTO: &str = "auto";
 
 impl SetName {
     /// The set for a circuit of that depth: its own, or for `auto` the one of the smallest ring with a prime per level and enough levels;
-    /// of none has enough, that of the most.
+    /// if none has enough, that of the most.
     pub fn for_depth(&self, depth: usize) -> String {
         if self.0 != AUTO {
             return self.0.clone();
@@ -91,6 +91,12 @@ impl SetName {
         known.sort_by_key(|(_, literal)| literal.log_n);
         let enough = known.iter().find(|(_, literal)| literal.levels >= depth).or(known.last());
         enough.map_or_else(|| self.0.clone(), |(name, _)| (*name).into())
+    }
+}
+
+impl fmt::Display for SetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
 

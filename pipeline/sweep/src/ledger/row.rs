@@ -185,7 +185,7 @@ impl Row {
             gate: point.gate.to_string(),
             activation: point.activation.to_string(),
             degree: point.degree,
-            params: point.params.for_depth(0),
+            params: point.params.to_string(),
             seed: point.seed,
             encoder: String::new(),
             encoder_sha256: String::new(),
@@ -217,9 +217,14 @@ impl Row {
         }
     }
 
-    /// The backbone and its gate.
+    /// The backbone, its gate, and what of latent and activations is not as usual.
     pub fn label(&self) -> String {
-        if self.gate == "none" { self.network.clone() } else { format!("{}+{}", self.network, self.gate) }
+        let gate = if self.gate == "none" { String::new() } else { format!("+{}", self.gate) };
+        let unusual = [(&self.latent, "continuous"), (&self.activation, "published")];
+        let unusual: Vec<&str> =
+            unusual.iter().filter(|(found, usual)| found != usual).map(|(found, _)| found.as_str()).collect();
+        let unusual = if unusual.is_empty() { String::new() } else { format!(" ({})", unusual.join(", ")) };
+        format!("{}{gate}{unusual}", self.network)
     }
 
     /// Macro ROC-AUC on ciphertexts, as it is to be expected on the whole test split: that in clear there, moved by what encryption moved

@@ -19,7 +19,7 @@ const COMPARED: [u32; 3] = [4, 8, 16];
 pub struct Configuration {
     /// Image side over latent side.
     pub factor: u32,
-    /// Backbone and gate.
+    /// As [`Row::label`].
     pub network: String,
     /// Parameter set.
     pub params: String,
@@ -108,7 +108,7 @@ fn apart(a: &Configuration, b: &Configuration) -> bool {
 fn configurations(rows: &[&Row]) -> Vec<Configuration> {
     let mut groups: BTreeMap<_, Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        let key = (row.factor, row.label(), &row.params, &row.latent, &row.activation);
+        let key = (row.factor, row.label(), &row.params);
         groups.entry(key).or_default().push(row);
     }
     groups.into_values().filter_map(|rows| configuration(&rows)).collect()
@@ -125,7 +125,7 @@ fn configuration(rows: &[&Row]) -> Option<Configuration> {
     let high = mean(&|row| row.accuracy()?.high);
     Some(Configuration {
         factor: first.factor,
-        network: if first.latent == "continuous" { first.label() } else { format!("{} ({})", first.label(), first.latent) },
+        network: first.label(),
         params: first.params.clone(),
         auc: mean(&|row| Some(row.accuracy()?.value))?,
         interval: low.zip(high),

@@ -166,12 +166,11 @@ fn cells(row: &Row) -> [String; 15] {
     let mb = |bytes: Option<usize>| number(bytes.map(|bytes| bytes as f64 / 1e6), 2);
     let times: Vec<String> =
         row.server.iter().map(|time| format!("{:.0} / {:.0} on {}", time.median_ms, time.p95_ms, time.threads)).collect();
-    let latent = if row.latent == "continuous" { String::new() } else { format!(" ({})", row.latent) };
     let streamed = if row.streamed { " (streamed)" } else { "" };
     [
         row.data.clone(),
         row.factor.to_string(),
-        format!("{}{latent}", row.label()),
+        row.label(),
         row.params.clone(),
         row.seed.to_string(),
         auc(row.auc_relu),
