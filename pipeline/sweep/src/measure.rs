@@ -9,7 +9,7 @@ mod answers;
 use crate::data::Split;
 use crate::evaluate::{self, Difference, Session, spread};
 use crate::grid::Measure;
-use crate::ledger::{Auc, LayerRow, Row, ServerTime};
+use crate::ledger::{Auc, LayerRow, Outcome, Row, ServerTime};
 use crate::machine::{self, Ticks};
 use crate::run::{Error, Ready, Result};
 use crate::train_classifier;
@@ -37,15 +37,37 @@ struct Running {
     times: Vec<Vec<f64>>,
 }
 
-/// Measures experiments that are in memory together and gives their rows.
+/// Measures experiments that are in memory together and gives their rows: of one that the engine refuses, a row that says why.
 ///
 /// # Errors
-/// A network that cannot be evaluated, files that cannot be written.
+/// Files that cannot be read or written.
 pub fn group(ready: Vec<Ready>) -> Result<Vec<Row>> {
-    let mut running: Vec<Running> = ready.into_iter().map(Running::start).collect::<Result<_>>()?;
-    let Some(measure) = running.first().map(|first| first.ready.experiment.measure.clone()) else { return Ok(Vec::new()) };
-    let load = in_turn(&mut running, &measure)?;
-    running.into_iter().map(|running| running.row(&measure, load)).collect()
+    let (mut running, mut rows) = (Vec::new(), Vec::new());
+    for ready in ready {
+        let row = ready.row.clone();
+        match Running::start(ready) {
+            Ok(one) => running.push(one),
+            Err(Error::Evaluate(why)) if is_refusal(&why) => {
+                rows.push(Row { outcome: Outcome::Refused, reason: Some(why.to_string()), ..row });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(measure) = running.first().map(|first| first.ready.experiment.measure.clone()) {
+        let load = in_turn(&mut running, &measure)?;
+        rows.extend(running.into_iter().map(|running| running.row(&measure, load)));
+    }
+    Ok(rows)
+}
+
+/// Whether a network cannot be evaluated under its parameters, as opposed to a machine that does not do its work.
+fn is_refusal(error: &evaluate::Error) -> bool {
+    use veilray_classifier::release::Error as Release;
+    match error {
+        evaluate::Error::Execute(_) | evaluate::Error::Engine(_) => true,
+        evaluate::Error::Release(error) => matches!(error, Release::Fold(_) | Release::Pack(_) | Release::Execute(_)),
+        _ => false,
+    }
 }
 
 /// Times everything in turn; gives the part of the machine that others used.
@@ -98,13 +120,14 @@ impl Running {
         Ok(Self { ready, session, sent, times })
     }
 
-    fn row(self, measure: &Measure, load: Option<f64>) -> Result<Row> {
+    fn row(self, measure: &Measure, load: Option<f64>) -> Row {
         let time = |(threads, times): (&usize, Vec<f64>)| {
             let (runs, times) = (times.len(), Times::of(times));
             ServerTime { threads: *threads, median_ms: times.median, p95_ms: times.p95, runs }
         };
         let server = measure.threads.iter().zip(self.times).map(time).collect();
-        Ok(Row { server, foreign_load: load, unix_time: machine::Machine::here().unix_time, ..self.ready.row })
+        let (outcome, unix_time) = (Outcome::Measured, machine::Machine::here().unix_time);
+        Row { outcome, server, foreign_load: load, unix_time, ..self.ready.row }
     }
 }
 

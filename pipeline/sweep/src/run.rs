@@ -256,13 +256,15 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
             Prepared::Ready(ready) => {
                 let memory: usize = group.iter().chain([&*ready]).map(|ready| ready.memory).sum();
                 if group.len() >= sweep.measure.interleave || memory > limit {
-                    measured += finish(&mut group, &mut ledger)?;
+                    let [more, less] = finish(&mut group, &mut ledger)?;
+                    (measured, refused) = (measured + more, refused + less);
                 }
                 group.push(*ready);
             }
         }
     }
-    measured += finish(&mut group, &mut ledger)?;
+    let [more, less] = finish(&mut group, &mut ledger)?;
+    (measured, refused) = (measured + more, refused + less);
     let table = Table::of(ledger.rows())?;
     table.write_csv(&out.join("ledger.csv"))?;
     table.write_hdf5(&out.join("ledger.h5"))?;
@@ -273,14 +275,15 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
     Ok(Summary { sweep: sweep.name, experiments: ids.len(), rows_before, measured, refused, seconds, results })
 }
 
-/// Measures a group of experiments together and writes their rows.
-fn finish(group: &mut Vec<Ready>, ledger: &mut Ledger) -> Result<usize> {
-    let rows = measure::group(std::mem::take(group))?;
-    let count = rows.len();
-    for row in rows {
-        ledger.append(Row { outcome: Outcome::Measured, ..row })?;
+/// Measures a group of experiments together and writes their rows; gives how many were measured and how many refused.
+fn finish(group: &mut Vec<Ready>, ledger: &mut Ledger) -> Result<[usize; 2]> {
+    let mut counts = [0; 2];
+    for row in measure::group(std::mem::take(group))? {
+        let [measured, refused] = &mut counts;
+        *(if row.outcome == Outcome::Measured { measured } else { refused }) += 1;
+        ledger.append(row)?;
     }
-    Ok(count)
+    Ok(counts)
 }
 
 fn describe(experiment: &Experiment) -> String {
