@@ -190,6 +190,15 @@ impl Released {
         Ok(self.net.encode(&self.tensor(images)?)?.flatten_all()?.to_vec1()?)
     }
 
+    /// The latents of `images` with each position at its nearest codebook entry, [n, channel, height, width] row by row.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn encode_quantized(&self, images: &[Canonical]) -> Result<Vec<f32>> {
+        let latent = self.net.encode(&self.tensor(images)?)?;
+        Ok(self.net.quantize(&latent)?.flatten_all()?.to_vec1()?)
+    }
+
     /// The image of a latent.
     ///
     /// # Errors

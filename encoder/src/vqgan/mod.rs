@@ -115,6 +115,14 @@ impl Vqgan {
         Ok((self.decoder.forward(&quantized.latent)?.clamp(-1f32, 1f32)?, quantized.indices))
     }
 
+    /// A latent that [`Vqgan::encode`] gave with each position at its nearest codebook entry, standardised as before.
+    ///
+    /// # Errors
+    /// A latent of other channels.
+    pub fn quantize(&self, latent: &Tensor) -> Result<Tensor> {
+        self.standard.apply(&self.quantizer.forward(&self.standard.undo(latent)?)?.latent)
+    }
+
     /// Sets what [`Vqgan::encode`] takes out of each channel.
     ///
     /// # Errors

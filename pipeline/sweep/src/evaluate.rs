@@ -4,9 +4,9 @@ mod encrypted;
 mod latents;
 mod report;
 
-pub use encrypted::{Encrypted, Session};
+pub use encrypted::{Answer, Encrypted, Session, spread};
 pub use latents::{Evaluated, Skipped};
-pub use report::{Agreement, Report};
+pub use report::{Agreement, Difference, Report};
 
 use crate::data::{self, Dataset, Split};
 use crate::output;

@@ -5,6 +5,8 @@
 //! - [`train_encoder`] trains and releases an autoencoder, [`evaluate_encoder`] measures one;
 //! - [`train_classifier`] trains a classifier on latents, or its teacher on images;
 //! - [`evaluate`] scores a released classifier on a data set, in clear and encrypted;
+//! - [`run`] goes through the [`grid`] of a sweep, [`measure`]s every experiment on its [`machine`] and writes the [`ledger`];
+//! - [`report`] answers from the ledger, with [`plots`];
 //! - [`output`] prints what a command found.
 //!
 //! `veilray-sweep --help` lists the commands.
@@ -14,6 +16,13 @@ pub mod data;
 pub mod encode;
 pub mod evaluate;
 pub mod evaluate_encoder;
+pub mod grid;
+pub mod ledger;
+pub mod machine;
+pub mod measure;
 pub mod output;
+pub mod plots;
+pub mod report;
+pub mod run;
 pub mod train_classifier;
 pub mod train_encoder;

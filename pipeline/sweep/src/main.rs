@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use veilray_sweep::{encode, evaluate, evaluate_encoder, output, train_classifier, train_encoder};
+use veilray_sweep::{encode, evaluate, evaluate_encoder, output, report, run, train_classifier, train_encoder};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -20,6 +20,9 @@ enum Command {
     Evaluate(evaluate::Args),
     Encode(encode::Args),
     TrainClassifier(train_classifier::Args),
+    Run(run::Args),
+    Resume(run::ResumeArgs),
+    Report(report::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,5 +36,8 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => output::end(evaluate::run(&args), args.json),
         Command::Encode(args) => output::end(encode::run(&args), args.json),
         Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
+        Command::Run(args) => output::end(run::run(&args), args.json),
+        Command::Resume(args) => output::end(run::resume(&args), args.json),
+        Command::Report(args) => output::end(report::run(&args), args.json),
     }
 }

@@ -22,7 +22,7 @@ pub use config::{Derived, Experiment, Network, Source, Stage};
 pub use error::{Error, Result};
 pub use probabilities::Probabilities;
 pub use summary::Summary;
-pub use table::{Named, Roots};
+pub use table::{Named, Roots, load};
 pub use trained::{Report, Trained};
 
 use crate::output;

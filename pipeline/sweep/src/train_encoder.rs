@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use veilray_encoder::ingest::Canonical;
-use veilray_encoder::train::{Images, TrainConfig, Training, release};
+use veilray_encoder::train::{Images, Source, TrainConfig, Training, release};
 use veilray_encoder::vqgan::Config;
 use veilray_nn::training::{LoopConfig, run as run_loop};
 
@@ -85,16 +85,33 @@ impl fmt::Display for Trained {
 pub fn run(args: &Args) -> Result<Trained, Error> {
     let shapes = Config::read(&args.shapes)?;
     let config = TrainConfig::read(&args.training)?;
+    let find = |source: &Source| Dataset::find(&source.name, args.data_root.as_deref());
+    let sets: Vec<Dataset> = config.data.iter().map(find).collect::<data::Result<_>>()?;
+    train(&shapes, &config, &sets, args.limit, &args.run, args.release.as_deref())
+}
+
+/// Trains an autoencoder of `shapes` by `config` on `sets`, one for each of its sources, at most `limit` images of each split of them; the
+/// run is in the folder `run`, and what is left of it is done. Releases it to the folder `released`.
+///
+/// # Errors
+/// Settings or data that cannot be used, a run of other settings, a folder that cannot be written to.
+pub fn train(
+    shapes: &Config,
+    config: &TrainConfig,
+    sets: &[Dataset],
+    limit: Option<usize>,
+    run: &Path,
+    released: Option<&Path>,
+) -> Result<Trained, Error> {
     let (mut train, mut validation) = (Images::new(), Images::new());
     let mut for_limits = Vec::new();
-    for source in &config.data {
-        let set = Dataset::find(&source.name, args.data_root.as_deref())?;
-        train.add(&source.name, source.weight, levels(&read(&set, Split::Train, args.limit)?))?;
-        let images = read(&set, Split::Val, args.limit)?;
+    for (source, set) in config.data.iter().zip(sets) {
+        train.add(&source.name, source.weight, levels(&read(set, Split::Train, limit)?))?;
+        let images = read(set, Split::Val, limit)?;
         validation.add(&source.name, source.weight, levels(&images))?;
         for_limits.extend(images);
     }
-    let mut task = Training::new(&shapes, &config, train, &validation)?;
+    let mut task = Training::new(shapes, config, train, &validation)?;
     eprintln!("{} trained values, {} training images", task.parameters(), task.images().len());
     let settings = LoopConfig {
         steps: config.steps(),
@@ -104,12 +121,12 @@ pub fn run(args: &Args) -> Result<Trained, Error> {
         checkpoint_every: config.checkpoint_every,
         best: None,
     };
-    let outcome = run_loop(&mut task, &settings, &args.run, None)?;
-    if let Some(folder) = &args.release {
+    let outcome = run_loop(&mut task, &settings, run, None)?;
+    if let Some(folder) = released {
         release(&task, &name(folder), outcome.seconds, outcome.steps, &for_limits, folder)?;
     }
     let validation = outcome.evaluation.iter().map(|(name, value)| (name.to_string(), value)).collect();
-    Ok(Trained { steps: outcome.steps, seconds: outcome.seconds, validation, released: args.release.clone() })
+    Ok(Trained { steps: outcome.steps, seconds: outcome.seconds, validation, released: released.map(Into::into) })
 }
 
 fn name(folder: &Path) -> String {

@@ -14,6 +14,7 @@ use std::path::Path;
 use support::set;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{self, Reader};
+use veilray_encoder::release::Released;
 use veilray_sweep::data::{Dataset, Split};
 use veilray_sweep::encode::{Error, LatentEncoder, Options, Result, Summary, encode};
 
@@ -155,4 +156,22 @@ fn a_data_set_without_an_image_that_passes_is_an_error() {
     assert!(matches!(&error, Error::Nothing { refused, .. } if refused.len() == 20), "{error}");
     let none = Options { splits: vec![], ..Options::default() };
     assert!(matches!(encode(&set, &mut means(), &out, &none, &ProgressBar::hidden()), Err(Error::Nothing { .. })));
+}
+
+#[test]
+fn quantised_latents_decode_to_the_image_of_their_codebook_entries() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/encoder-f16");
+    let encoder = Released::open(&folder).unwrap();
+    let image = Canonical::from_values(
+        support::picture(3).iter().cycle().take(SIDE * SIDE).map(|v| f32::from(*v) / 127.5 - 1.0).collect(),
+    );
+    let image = [image.unwrap()];
+    let quantised = encoder.encode_quantized(&image).unwrap();
+    assert_ne!(quantised, encoder.encode(&image).unwrap());
+    let latent = encoder.net().encode(&encoder.tensor(&image).unwrap()).unwrap();
+    let (wanted, _) = encoder.net().decode_quantized(&latent).unwrap();
+    let wanted: Vec<f32> = wanted.flatten_all().unwrap().to_vec1().unwrap();
+    let found = encoder.decode(&quantised).unwrap();
+    let apart = found.values().iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-4, "{apart}");
 }

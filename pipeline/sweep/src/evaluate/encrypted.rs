@@ -3,12 +3,12 @@
 use super::Result;
 use indicatif::ProgressBar;
 use std::time::Instant;
-use veilray_classifier::execute::EncryptedCircuit;
 use veilray_classifier::execute::client::{self, Bounds};
+use veilray_classifier::execute::{EncryptedCircuit, ExecuteError, Trace, trace};
 use veilray_classifier::release::Model;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::evaluate::Times;
-use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, SecretKey};
+use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, SecretKey};
 
 /// What some images gave on ciphertexts.
 #[derive(Debug, Clone)]
@@ -36,18 +36,86 @@ pub struct Session {
     bounds: Bounds,
 }
 
+/// What one image gave.
+pub struct Answer {
+    /// One logit per label, or why the reply is not believed.
+    pub logits: Result<Vec<f32>, ExecuteError>,
+    /// Time on the ciphertext, ms.
+    pub ms: f64,
+    /// Bytes of the image's ciphertexts.
+    pub upload_bytes: usize,
+    /// Bytes of the reply.
+    pub reply_bytes: usize,
+}
+
 impl Session {
     /// Encodes the circuit and makes keys.
     ///
     /// # Errors
     /// A network that does not fit its parameters, no randomness.
     pub fn new(model: &Model) -> Result<Self> {
-        let circuit = model.circuit()?;
-        let secret = SecretKey::generate(model.params())?;
+        Self::with_circuit(model.circuit()?, Bounds::of(&model.manifest().range))
+    }
+
+    /// Makes keys for a circuit.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn with_circuit(circuit: EncryptedCircuit, bounds: Bounds) -> Result<Self> {
+        let secret = SecretKey::generate(circuit.params())?;
         let sent = EvaluationKeys::generate(&secret, circuit.key_spec())?;
-        let key_bytes = veilray_he::wire::evaluation_keys_bytes(model.params(), circuit.key_spec())?;
+        let key_bytes = veilray_he::wire::evaluation_keys_bytes(circuit.params(), circuit.key_spec())?;
         let keys = ExpandedKeys::new(&sent)?;
-        Ok(Self { circuit, secret, keys, key_bytes, bounds: Bounds::of(&model.manifest().range) })
+        Ok(Self { circuit, secret, keys, key_bytes, bounds })
+    }
+
+    /// Bytes of the evaluation keys.
+    pub fn key_bytes(&self) -> usize {
+        self.key_bytes
+    }
+
+    /// One sample's values, encrypted.
+    ///
+    /// # Errors
+    /// Samples of another shape than the network reads.
+    pub fn encrypt(&self, samples: &Samples, image: usize) -> Result<Vec<Ciphertext>> {
+        let encryptor = Encryptor::new(&self.secret);
+        Ok(client::encrypt(self.circuit.circuit(), self.circuit.params(), &encryptor, &latent(samples, image))?)
+    }
+
+    /// What the server does with an encrypted image.
+    ///
+    /// # Errors
+    /// Ciphertexts of another model.
+    pub fn evaluate(&self, sent: &[Ciphertext]) -> Result<Ciphertext> {
+        Ok(self.circuit.run(sent, &self.keys)?)
+    }
+
+    /// One sample, encrypted, evaluated and decrypted.
+    ///
+    /// # Errors
+    /// Samples of another shape than the network reads.
+    pub fn answer(&self, samples: &Samples, image: usize) -> Result<Answer> {
+        let sent = self.encrypt(samples, image)?;
+        let start = Instant::now();
+        let reply = self.evaluate(&sent)?;
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        let logits = client::read(self.circuit.circuit(), &Decryptor::new(&self.secret), &reply, &self.bounds);
+        Ok(Answer {
+            logits: logits.map(|logits| logits.iter().map(|v| *v as f32).collect()),
+            ms,
+            upload_bytes: sent.iter().map(|c| Ok(c.to_bytes()?.len())).sum::<Result<_>>()?,
+            reply_bytes: reply.to_bytes()?.len(),
+        })
+    }
+
+    /// One sample with every node decrypted and compared with clear.
+    ///
+    /// # Errors
+    /// As [`Session::answer`].
+    pub fn trace(&self, samples: &Samples, image: usize) -> Result<Trace> {
+        let sent = self.encrypt(samples, image)?;
+        Ok(trace(&self.circuit, &self.keys, &self.secret, &latent(samples, image), &sent)?)
     }
 
     /// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other.
@@ -55,31 +123,33 @@ impl Session {
     /// # Errors
     /// Samples of another shape than the network reads, a reply that cannot be believed.
     pub fn run(&self, samples: &Samples, count: usize) -> Result<Encrypted> {
-        let count = count.min(samples.len());
-        let images: Vec<usize> = (0..count).map(|i| i * samples.len() / count.max(1)).collect();
-        let (encryptor, decryptor) = (Encryptor::new(&self.secret), Decryptor::new(&self.secret));
-        let values = match samples.inputs() {
-            Inputs::Latents(values) => values.as_slice(),
-            Inputs::Images(_) => &[],
-        };
-        let size: usize = samples.shape().iter().product();
-        let (mut logits, mut times) = (Vec::new(), Vec::with_capacity(count));
+        let images = spread(samples.len(), count);
+        let (mut logits, mut times) = (Vec::new(), Vec::with_capacity(images.len()));
         let (mut upload_bytes, mut reply_bytes) = (0, 0);
-        let bar = ProgressBar::new(count as u64);
+        let bar = ProgressBar::new(images.len() as u64);
         for image in &images {
-            let latent: Vec<f64> = values.iter().skip(image * size).take(size).map(|v| f64::from(*v)).collect();
-            let sent = client::encrypt(self.circuit.circuit(), self.circuit.params(), &encryptor, &latent)?;
-            let start = Instant::now();
-            let reply = self.circuit.run(&sent, &self.keys)?;
-            times.push(start.elapsed().as_secs_f64() * 1e3);
-            if reply_bytes == 0 {
-                upload_bytes = sent.iter().map(|c| Ok(c.to_bytes()?.len())).sum::<Result<_>>()?;
-                reply_bytes = reply.to_bytes()?.len();
-            }
-            logits.extend(client::read(self.circuit.circuit(), &decryptor, &reply, &self.bounds)?.iter().map(|v| *v as f32));
+            let answer = self.answer(samples, *image)?;
+            times.push(answer.ms);
+            (upload_bytes, reply_bytes) = (answer.upload_bytes, answer.reply_bytes);
+            logits.extend(answer.logits?);
             bar.inc(1);
         }
         bar.finish_and_clear();
         Ok(Encrypted { images, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes: self.key_bytes })
+    }
+}
+
+/// `count` places, or as many as there are, spread evenly over `all`.
+pub fn spread(all: usize, count: usize) -> Vec<usize> {
+    let count = count.min(all);
+    (0..count).map(|i| i * all / count.max(1)).collect()
+}
+
+/// A sample's values; none of an image.
+fn latent(samples: &Samples, image: usize) -> Vec<f64> {
+    let size: usize = samples.shape().iter().product();
+    match samples.inputs() {
+        Inputs::Latents(values) => values.iter().skip(image * size).take(size).map(|v| f64::from(*v)).collect(),
+        Inputs::Images(_) => Vec::new(),
     }
 }

@@ -71,6 +71,33 @@ pub struct Agreement {
     pub key_bytes: usize,
 }
 
+/// How far decrypted logits lie from those in clear.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Largest |encrypted − clear| of a logit.
+    pub max_abs_logit_error: f64,
+    /// Labels decided otherwise although the clear logit is further than 0.02 from its threshold.
+    pub label_flips: usize,
+    /// Labels decided otherwise whose clear logit is nearer than that.
+    pub label_flips_near: usize,
+}
+
+impl Difference {
+    /// Of the same images' logits; `thresholds` holds one per label.
+    pub fn of(clear: &Scored, decrypted: &Scored, thresholds: &[f32]) -> Self {
+        let pairs = || clear.scores().iter().copied().zip(decrypted.scores().iter().copied());
+        let flips = |near: bool| {
+            let decided = pairs().zip(thresholds.iter().cycle());
+            decided.filter(|((a, b), t)| (a >= *t) != (b >= *t) && ((a - *t).abs() <= NEAR) == near).count()
+        };
+        Self {
+            max_abs_logit_error: pairs().map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max),
+            label_flips: flips(false),
+            label_flips_near: flips(true),
+        }
+    }
+}
+
 impl Agreement {
     /// Evaluates `count` of the samples on ciphertexts; `clear` holds the logits in clear of all.
     ///
@@ -80,20 +107,15 @@ impl Agreement {
         let encrypted = Session::new(model)?.run(samples, count)?;
         let same = clear.select(&encrypted.images);
         let decrypted = same.with_scores(encrypted.logits)?;
-        let pairs = || same.scores().iter().copied().zip(decrypted.scores().iter().copied());
-        let thresholds = &model.manifest().operating_point.thresholds.values;
-        let flips = |near: bool| {
-            let decided = pairs().zip(thresholds.iter().cycle());
-            decided.filter(|((a, b), t)| (a >= *t) != (b >= *t) && ((a - *t).abs() <= NEAR) == near).count()
-        };
+        let difference = Difference::of(&same, &decrypted, &model.manifest().operating_point.thresholds.values);
         let auc = |scored: &Scored| Evaluation::of(scored).roc_auc.macro_mean.map(|figure| figure.value);
         Ok(Self {
             images: encrypted.images.len(),
             auc_macro_clear_same: auc(&same),
             auc_macro_encrypted: auc(&decrypted),
-            max_abs_logit_error: pairs().map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max),
-            label_flips: flips(false),
-            label_flips_near: flips(true),
+            max_abs_logit_error: difference.max_abs_logit_error,
+            label_flips: difference.label_flips,
+            label_flips_near: difference.label_flips_near,
             server_ms: encrypted.server_ms,
             upload_bytes: encrypted.upload_bytes,
             reply_bytes: encrypted.reply_bytes,

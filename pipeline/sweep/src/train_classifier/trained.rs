@@ -29,6 +29,8 @@ pub struct Report {
     pub parameters: usize,
     /// Steps of each stage.
     pub steps: BTreeMap<String, u64>,
+    /// Wall time of each stage, before and after resuming, s.
+    pub seconds: BTreeMap<String, f64>,
     /// Temperature and thresholds, from the validation split.
     pub operating_point: OperatingPoint,
     /// How far pre-activations reach on the validation split; a teacher's has no layers.
@@ -76,7 +78,7 @@ impl Trained {
         let teacher = Probabilities::average(&experiment.teachers, &training)?;
         let labels = experiment.all_labels().len();
         let student = experiment.network.student(folder, training.samples.shape(), labels)?;
-        let mut steps = BTreeMap::new();
+        let (mut steps, mut seconds) = (BTreeMap::new(), BTreeMap::new());
         let mut last: Option<(Architect, BTreeMap<String, Tensor>)> = None;
         for stage in &experiment.stages {
             let architect = match (&experiment.network, &student) {
@@ -95,6 +97,7 @@ impl Trained {
             };
             let done = train::train(architect.get(), &stage.train, lesson, &out.join(&stage.name), None)?;
             steps.insert(stage.name.clone(), done.outcome.steps);
+            seconds.insert(stage.name.clone(), done.outcome.seconds);
             last = Some((architect, done.tensors));
         }
         let (architect, tensors) = last.ok_or_else(|| Error::config(folder, "the experiment has no stages".into()))?;
@@ -117,6 +120,7 @@ impl Trained {
         report.images = training.sets.clone();
         report.parameters = trained_values(&tensors);
         report.steps = steps;
+        report.seconds = seconds;
         report.refused = training.refused.iter().cloned().chain(refused).collect();
         Ok(Self { network, spec, tensors, all_labels, training, report, batch })
     }
@@ -187,6 +191,11 @@ impl Trained {
         Ok(())
     }
 
+    /// The report.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
     /// The report alone.
     pub fn into_report(self) -> Report {
         self.report
@@ -204,6 +213,7 @@ impl Report {
             images: BTreeMap::new(),
             parameters: 0,
             steps: BTreeMap::new(),
+            seconds: BTreeMap::new(),
             validation: SplitReport::of("val", &scored, patients, views, &point, &Bootstrap::default())?,
             operating_point: point,
             range: RangeContract::measure(network, validation, batch)?,

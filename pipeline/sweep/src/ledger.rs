@@ -1,0 +1,185 @@
+//! The ledger of a sweep: one row per experiment, appended and brought to the disk before the next one starts.
+//!
+//! It is a file of JSON lines, so that a row is either there or not: a line that a kill cut off is dropped when the ledger is opened
+//! again. [`Table`] gives the same rows as CSV and HDF5.
+
+mod row;
+mod table;
+
+pub use row::{Auc, LayerRow, Outcome, Row, ServerTime};
+pub use table::Table;
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The ledger's file in a sweep's folder.
+pub const FILE: &str = "ledger.jsonl";
+
+/// This module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a ledger was not read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that cannot be read or written.
+    #[error("could not {doing} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A line that is no row.
+    #[error("{}:{line}: {why}; it was written by another version, or changed by hand", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another process writes it.
+    #[error("{} is in use by another run of this sweep; wait for it, or end it", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row that cannot be written as text or as a table.
+    #[error("{}: {why}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Error {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// A ledger that this process alone appends to.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    file: File,
+    rows: Vec<Row>,
+}
+
+impl Ledger {
+    /// Opens the ledger of the folder `folder`, or begins it; a last line that was cut off is dropped.
+    ///
+    /// # Errors
+    /// A file that cannot be written to, that another process has open, or that holds something else.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(Error::io("open", &path))?;
+        if file.try_lock().is_err() {
+            return Err(Error::InUse { path });
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(Error::io("read", &path))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(Error::io("write", &path))?;
+            file.seek(SeekFrom::End(0)).map_err(Error::io("write", &path))?;
+        }
+        text.truncate(whole);
+        let rows = parse(&text, &path)?;
+        Ok(Self { path, file, rows })
+    }
+
+    /// The rows of a folder's ledger, whoever writes it; a last line that is not whole yet is left out.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds something else.
+    pub fn read(folder: &Path) -> Result<Vec<Row>> {
+        let path = folder.join(FILE);
+        let mut text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
+        parse(&text, &path)
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Whether it has the row of an experiment.
+    pub fn contains(&self, id: &str) -> bool {
+        self.rows.iter().any(|row| row.id == id)
+    }
+
+    /// Adds a row and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// A file that cannot be written to.
+    pub fn append(&mut self, row: Row) -> Result<()> {
+        let why = |e: serde_json::Error| Error::Format { path: self.path.clone(), why: e.to_string() };
+        let mut line = serde_json::to_string(&row).map_err(why)?;
+        line.push('\n');
+        self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))?;
+        self.file.sync_data().map_err(Error::io("write", &self.path))?;
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+fn parse(text: &[u8], path: &Path) -> Result<Vec<Row>> {
+    let (mut rows, mut known) = (Vec::new(), BTreeSet::new());
+    for (index, line) in text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+        let refuse = |why: String| Error::Line { path: path.into(), line: index + 1, why };
+        let row: Row = serde_json::from_slice(line).map_err(|e| refuse(e.to_string()))?;
+        if !known.insert(row.id.clone()) {
+            return Err(refuse(format!("experiment {} has a row already", row.id)));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: &str) -> Row {
+        let text = include_str!("ledger/example.json");
+        Row { id: id.into(), ..serde_json::from_str(text).unwrap() }
+    }
+
+    #[test]
+    fn rows_are_there_after_opening_again_and_a_line_cut_off_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        assert!(matches!(Ledger::open(folder.path()), Err(Error::InUse { .. })));
+        ledger.append(row("a")).unwrap();
+        ledger.append(row("b")).unwrap();
+        drop(ledger);
+        let whole = std::fs::read(&path).unwrap();
+        // Killed at any byte of the second row, the first is kept and the second can be written again.
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for cut in [first, first + 1, (first + whole.len()) / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(Ledger::read(folder.path()).unwrap().len(), 1);
+            let mut ledger = Ledger::open(folder.path()).unwrap();
+            assert!(ledger.contains("a") && !ledger.contains("b"));
+            ledger.append(row("b")).unwrap();
+            drop(ledger);
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
+        }
+        std::fs::write(&path, [&whole[..], &whole[..]].concat()).unwrap();
+        assert!(Ledger::open(folder.path()).unwrap_err().to_string().contains(":3: experiment a has a row already"));
+        std::fs::write(&path, b"{}\n").unwrap();
+        assert!(matches!(Ledger::open(folder.path()), Err(Error::Line { line: 1, .. })));
+    }
+}

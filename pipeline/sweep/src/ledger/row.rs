@@ -1,0 +1,244 @@
+//! What a row of the ledger says.
+
+use crate::grid::Experiment;
+use serde::{Deserialize, Serialize};
+use veilray_classifier::metrics::Figure;
+
+/// One experiment: what it was, on what it ran, what it gave and what it cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// The experiment's identity.
+    pub id: String,
+    /// The sweep.
+    pub sweep: String,
+    /// Whether it ran.
+    pub outcome: Outcome,
+    /// Where it did not: why, and what would help.
+    pub reason: Option<String>,
+    /// The commit of the source.
+    pub commit: String,
+    /// The processor.
+    pub machine: String,
+    /// Its instruction sets that matter, and the engine's choice.
+    pub cpu_features: String,
+    /// Its logical cores.
+    pub cores: usize,
+    /// Seconds since 1970.
+    pub unix_time: u64,
+    /// The data set.
+    pub data: String,
+    /// Image side over latent side.
+    pub factor: u32,
+    /// `continuous` or `quantised`.
+    pub latent: String,
+    /// The backbone.
+    pub network: String,
+    /// Its gate.
+    pub gate: String,
+    /// Its activations.
+    pub activation: String,
+    /// Their degree.
+    pub degree: u32,
+    /// The parameter set.
+    pub params: String,
+    /// Seed of the training.
+    pub seed: u64,
+    /// The encoder.
+    pub encoder: String,
+    /// SHA-256 of its manifest.
+    pub encoder_sha256: String,
+    /// Values of a latent.
+    pub latent_values: usize,
+    /// Wall time of the encoder's training, s; none for pixels.
+    pub encoder_seconds: Option<f64>,
+    /// Trained values of the network.
+    pub parameters: Option<usize>,
+    /// Wall time of both networks' training, s.
+    pub train_seconds: Option<f64>,
+    /// Threads of the training.
+    pub train_threads: usize,
+    /// Images of the test split.
+    pub test_images: Option<usize>,
+    /// Macro ROC-AUC of the network with ReLU, in clear on the test split.
+    pub auc_relu: Option<Auc>,
+    /// Of the polynomial network, in clear on the test split.
+    pub auc_polynomial: Option<Auc>,
+    /// Of the polynomial network, in clear on the images that were evaluated encrypted.
+    pub auc_same: Option<Auc>,
+    /// On ciphertexts.
+    pub auc_encrypted: Option<Auc>,
+    /// Images evaluated on ciphertexts.
+    pub encrypted_images: Option<usize>,
+    /// Images whose reply was not believed, because a logit left the range that training saw.
+    pub refused_replies: Option<usize>,
+    /// Largest |encrypted − clear| of a logit.
+    pub max_abs_logit_error: Option<f64>,
+    /// −log2 of that.
+    pub precision_bits: Option<f64>,
+    /// Labels decided otherwise although the clear logit is further than 0.02 from its threshold.
+    pub label_flips: Option<usize>,
+    /// Levels that the circuit consumes.
+    pub levels: Option<usize>,
+    /// Time of an image on the server.
+    pub server: Vec<ServerTime>,
+    /// Part of the machine's processor time that other processes took meanwhile, 0 to 1.
+    pub foreign_load: Option<f64>,
+    /// Whether diagonals were encoded anew for every image, because they do not fit into memory.
+    pub streamed: bool,
+    /// The server's memory as planned, MB (10^6 bytes).
+    pub planned_memory_mb: Option<f64>,
+    /// By how much the process grew from before keys and circuit to its peak in the first image, MB.
+    pub memory_mb: Option<f64>,
+    /// Bytes of an image's ciphertexts.
+    pub upload_bytes: Option<usize>,
+    /// Bytes of the reply.
+    pub reply_bytes: Option<usize>,
+    /// Bytes of the evaluation keys.
+    pub key_bytes: Option<usize>,
+    /// Node by node, on one image.
+    pub layers: Vec<LayerRow>,
+}
+
+/// How an experiment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything was measured.
+    Measured,
+    /// It could not run here.
+    Refused,
+}
+
+/// A macro ROC-AUC and its 95 % interval over patients.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auc {
+    /// The mean over the labels.
+    pub value: f64,
+    /// Lower end.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+}
+
+impl From<Figure> for Auc {
+    fn from(figure: Figure) -> Self {
+        let (low, high) = (figure.interval.map(|i| i.low), figure.interval.map(|i| i.high));
+        Self { value: figure.value, low, high }
+    }
+}
+
+/// Time of an image on so many threads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTime {
+    /// Threads.
+    pub threads: usize,
+    /// Half took less, ms.
+    pub median_ms: f64,
+    /// 95 % took less, ms.
+    pub p95_ms: f64,
+    /// Timed runs.
+    pub runs: usize,
+}
+
+/// A node of the circuit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerRow {
+    /// Path of the layer.
+    pub name: String,
+    /// What it does.
+    pub op: String,
+    /// Level of its ciphertexts.
+    pub level: usize,
+    /// Their number.
+    pub ciphertexts: usize,
+    /// Largest magnitude of its values, in clear.
+    pub largest: f64,
+    /// log2 of the largest error against clear; none where there is no error.
+    pub log2_error: Option<f64>,
+    /// Wall time, ms.
+    pub ms: f64,
+}
+
+impl Row {
+    /// The row of an experiment of which nothing is known yet but what it is.
+    pub fn new(experiment: &Experiment) -> Self {
+        let point = &experiment.point;
+        let machine = crate::machine::Machine::here();
+        Self {
+            id: experiment.id(),
+            sweep: experiment.sweep.clone(),
+            outcome: Outcome::Refused,
+            reason: None,
+            commit: machine.commit,
+            machine: machine.processor,
+            cpu_features: machine.features,
+            cores: machine.cores,
+            unix_time: machine.unix_time,
+            data: point.data.clone(),
+            factor: point.factor.get(),
+            latent: point.latent.to_string(),
+            network: point.network.to_string(),
+            gate: point.gate.to_string(),
+            activation: point.activation.to_string(),
+            degree: point.degree,
+            params: point.params.to_string(),
+            seed: point.seed,
+            encoder: String::new(),
+            encoder_sha256: String::new(),
+            latent_values: 0,
+            encoder_seconds: None,
+            parameters: None,
+            train_seconds: None,
+            train_threads: rayon::current_num_threads(),
+            test_images: None,
+            auc_relu: None,
+            auc_polynomial: None,
+            auc_same: None,
+            auc_encrypted: None,
+            encrypted_images: None,
+            refused_replies: None,
+            max_abs_logit_error: None,
+            precision_bits: None,
+            label_flips: None,
+            levels: None,
+            server: Vec::new(),
+            foreign_load: None,
+            streamed: false,
+            planned_memory_mb: None,
+            memory_mb: None,
+            upload_bytes: None,
+            reply_bytes: None,
+            key_bytes: None,
+            layers: Vec::new(),
+        }
+    }
+
+    /// The backbone, its gate, and what of latent and activations is not as usual.
+    pub fn label(&self) -> String {
+        let gate = if self.gate == "none" { String::new() } else { format!("+{}", self.gate) };
+        let unusual = [(&self.latent, "continuous"), (&self.activation, "published")];
+        let unusual: Vec<&str> =
+            unusual.iter().filter(|(found, usual)| found != usual).map(|(found, _)| found.as_str()).collect();
+        let unusual = if unusual.is_empty() { String::new() } else { format!(" ({})", unusual.join(", ")) };
+        format!("{}{gate}{unusual}", self.network)
+    }
+
+    /// Macro ROC-AUC on ciphertexts, as it is to be expected on the whole test split: that in clear there, moved by what encryption moved
+    /// it on the images that were evaluated both ways. Encryption changes next to nothing, so this has the small interval of the whole split
+    /// and not the wide one of the sample.
+    pub fn accuracy(&self) -> Option<Auc> {
+        let moved = self.auc_encrypted?.value - self.auc_same?.value;
+        let clear = self.auc_polynomial?;
+        let end = |end: Option<f64>| end.map(|end| end + moved);
+        Some(Auc { value: clear.value + moved, low: end(clear.low), high: end(clear.high) })
+    }
+
+    /// Median time of an image on so many threads, ms.
+    pub fn median_ms(&self, threads: usize) -> Option<f64> {
+        self.server.iter().find(|time| time.threads == threads).map(|time| time.median_ms)
+    }
+}

@@ -1,0 +1,129 @@
+//! What an experiment ran on: processor, commit, load of others.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use veilray_he::simd::Backend;
+
+/// Instruction sets that the engine or the training can use.
+const FEATURES: [&str; 7] = ["avx2", "fma", "avx512f", "avx512dq", "avx512ifma", "avx512_vnni", "asimd"];
+
+/// The machine, now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The processor's name.
+    pub processor: String,
+    /// Its instruction sets that matter, and the engine's choice.
+    pub features: String,
+    /// Logical cores.
+    pub cores: usize,
+    /// The source's commit, with `-dirty` where files differ from it; `unknown` outside of a repository.
+    pub commit: String,
+    /// Seconds since 1970.
+    pub unix_time: u64,
+}
+
+impl Machine {
+    /// This one.
+    pub fn here() -> Self {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| {
+            let line = info.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
+            line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_string())
+        };
+        let flags = field("flags").or_else(|| field("Features")).unwrap_or_default();
+        let mut features: Vec<String> =
+            FEATURES.iter().filter(|name| flags.split_whitespace().any(|flag| flag == **name)).map(ToString::to_string).collect();
+        features.push(format!("engine {}", Backend::detect().map_or("none", Backend::name)));
+        Self {
+            processor: field("model name").unwrap_or_else(|| std::env::consts::ARCH.into()),
+            features: features.join(" "),
+            cores: std::thread::available_parallelism().map_or(1, Into::into),
+            commit: commit().unwrap_or_else(|| "unknown".into()),
+            unix_time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        }
+    }
+}
+
+/// The commit of the tree that this program was built from, where that is still there.
+fn commit() -> Option<String> {
+    if let Ok(given) = std::env::var("VEILRAY_COMMIT") {
+        return Some(given);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    let head = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(if clean { head } else { format!("{head}-dirty") })
+}
+
+/// Bytes of memory that the machine has, where Linux tells.
+pub fn memory_bytes() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
+}
+
+/// Bytes of memory that this process holds now, where Linux tells.
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// Forgets this process's peak of memory, so that the next peak is that of what comes now. Where Linux does not let it, the peak stays.
+pub fn forget_peak() {
+    // Nothing depends on it but the column of measured memory.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Processor time so far, in the kernel's ticks: of all processes, of this one, and in all.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticks {
+    busy: u64,
+    own: u64,
+    total: u64,
+}
+
+impl Ticks {
+    /// Now, where Linux tells.
+    pub fn now() -> Option<Self> {
+        let stat = std::fs::read_to_string("/proc/stat").ok()?;
+        let all: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).take(8).filter_map(|t| t.parse().ok()).collect();
+        let total: u64 = all.iter().sum();
+        let idle: u64 = all.iter().skip(3).take(2).sum();
+        let own = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // Behind the program's name, which may hold spaces: user and system time are the twelfth and thirteenth field.
+        let own = own.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
+        Some(Self { busy: u64::saturating_sub(total, idle), own, total })
+    }
+
+    /// The part of the machine's processor time since `before` that other processes took, 0 to 1.
+    pub fn foreign_since(self, before: Self) -> Option<f64> {
+        let others = self.busy.saturating_sub(before.busy).saturating_sub(self.own.saturating_sub(before.own));
+        let total = self.total.checked_sub(before.total).filter(|total| *total > 0)?;
+        Some((others as f64 / total as f64).min(1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_described() {
+        let here = Machine::here();
+        assert!(here.cores > 0 && here.features.contains("engine") && !here.processor.is_empty());
+        assert!(memory_bytes().is_none_or(|all| resident_bytes().is_some_and(|own| (own as usize) < all)));
+    }
+
+    #[test]
+    fn the_load_of_others_is_what_is_neither_idle_nor_ours() {
+        let before = Ticks { busy: 100, own: 40, total: 1000 };
+        let after = Ticks { busy: 160, own: 80, total: 1200 };
+        assert_eq!(after.foreign_since(before), Some(0.1));
+        assert_eq!(before.foreign_since(before), None);
+    }
+}

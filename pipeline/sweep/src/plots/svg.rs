@@ -1,0 +1,339 @@
+//! Charts as SVG text.
+
+use std::fmt::Write;
+
+/// Size of a chart, user units.
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 460.0;
+/// Room for the axes.
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = 190.0;
+const TOP: f64 = 44.0;
+const BOTTOM: f64 = 64.0;
+/// Room for slanted names below the axis.
+const SLANTED: f64 = 130.0;
+
+/// Okabe and Ito's colours: on a light ground, and in another order on a dark one, where blue is hard to see.
+const LIGHT: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+const DARK: [&str; 6] = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00"];
+
+/// A chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Above it.
+    pub title: String,
+    /// From left to right.
+    pub x: Axis,
+    /// From below to above.
+    pub y: Axis,
+    /// What is drawn.
+    pub series: Vec<Series>,
+    /// Whether the line y = x is drawn.
+    pub identity: bool,
+}
+
+/// An axis: its range and what stands on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    label: String,
+    low: f64,
+    high: f64,
+    log: bool,
+    ticks: Vec<(f64, String)>,
+    slanted: bool,
+}
+
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Markers.
+    Points,
+    /// Markers and lines between them.
+    Line,
+    /// Lines alone.
+    Path,
+    /// Bars.
+    Bars,
+}
+
+/// Points of one name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// In the legend.
+    pub name: String,
+    /// How it is drawn.
+    pub mark: Mark,
+    /// Its points.
+    pub points: Vec<Point>,
+}
+
+/// A point, and its interval.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Point {
+    /// On the axis below.
+    pub x: f64,
+    /// On the axis at the left.
+    pub y: f64,
+    /// Ends of its interval on the axis at the left.
+    pub interval: Option<(f64, f64)>,
+    /// What a pointer that rests on it is told.
+    pub note: String,
+}
+
+impl Axis {
+    /// With round numbers around all of `values`.
+    pub fn linear(label: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let (low, high) = range(values).unwrap_or((0.0, 1.0));
+        let span = if high > low { high - low } else { 0.1 * low.abs().max(0.1) };
+        let rough = span / 5.0;
+        let unit = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].iter().map(|k| k * unit).find(|step| *step >= rough).unwrap_or(unit);
+        let (first, last) = ((low / step).floor(), (high / step).ceil());
+        let digits = (-step.log10().floor()).max(0.0) as usize;
+        let last = if last > first { last } else { first + 1.0 };
+        let count = (last - first) as usize;
+        let ticks = (0..=count).map(|k| (first + k as f64) * step).map(|v| (v, format!("{v:.digits$}"))).collect();
+        Self { label: label.into(), low: first * step, high: last * step, log: false, ticks, slanted: false }
+    }
+
+    /// Logarithmic, from a power of ten to another around all positive values.
+    pub fn log(label: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let (low, high) = range(values.into_iter().filter(|v| *v > 0.0)).unwrap_or((1.0, 10.0));
+        let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+        let last = last.max(first + 1);
+        let ticks = (first..=last).map(|k| (10f64.powi(k), power(k))).collect();
+        let (low, high) = (10f64.powi(first), 10f64.powi(last));
+        Self { label: label.into(), low, high, log: true, ticks, slanted: false }
+    }
+
+    /// Names at 0, 1, 2 and so on.
+    pub fn names(label: &str, names: &[String]) -> Self {
+        let ticks = names.iter().enumerate().map(|(place, name)| (place as f64, name.clone())).collect();
+        let slanted = names.iter().any(|name| name.len() > 8);
+        Self { label: label.into(), low: -0.6, high: names.len().max(1) as f64 - 0.4, log: false, ticks, slanted }
+    }
+
+    /// From 0 to 1.
+    fn place(&self, value: f64) -> f64 {
+        let (low, high, value) = if self.log {
+            (self.low.log10(), self.high.log10(), value.max(self.low).log10())
+        } else {
+            (self.low, self.high, value)
+        };
+        ((value - low) / (high - low)).clamp(0.0, 1.0)
+    }
+}
+
+fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    values
+        .into_iter()
+        .filter(|v| v.is_finite())
+        .fold(None, |range: Option<(f64, f64)>, v| Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v)))))
+}
+
+fn power(k: i32) -> String {
+    match k {
+        0..=5 => 10i64.pow(k.unsigned_abs()).to_string(),
+        -3..=-1 => format!("{:.*}", k.unsigned_abs() as usize, 10f64.powi(k)),
+        _ => format!("1e{k}"),
+    }
+}
+
+/// A text for XML.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+impl Chart {
+    /// The drawing.
+    pub fn svg(&self) -> String {
+        let mut out = String::new();
+        let _ = write!(
+            out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" class=\"veilray\">\n\
+             <title>{}</title>\n<style>{}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n\
+             <text class=\"title\" x=\"{LEFT}\" y=\"24\">{}</text>\n",
+            escaped(&self.title),
+            style(),
+            escaped(&self.title)
+        );
+        self.axes(&mut out);
+        if self.identity {
+            let (low, high) = (self.x.low.max(self.y.low), self.x.high.min(self.y.high));
+            let ((x1, y1), (x2, y2)) = (self.at(low, low), self.at(high, high));
+            let _ = writeln!(out, "<path class=\"same\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>");
+        }
+        let bars = self.series.iter().filter(|series| series.mark == Mark::Bars).count();
+        let mut bar = 0;
+        for (place, series) in self.series.iter().enumerate() {
+            self.draw(&mut out, place, series, bar, bars);
+            bar += usize::from(series.mark == Mark::Bars);
+        }
+        out.push_str("</svg>\n");
+        out
+    }
+
+    fn bottom(&self) -> f64 {
+        HEIGHT - if self.x.slanted { SLANTED } else { BOTTOM }
+    }
+
+    /// Where a point lies on the drawing.
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let bottom = self.bottom();
+        (LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT), bottom - self.y.place(y) * (bottom - TOP))
+    }
+
+    fn axes(&self, out: &mut String) {
+        let (right, bottom) = (WIDTH - RIGHT, self.bottom());
+        for (value, name) in &self.y.ticks {
+            let (_, y) = self.at(self.x.low, *value);
+            let _ = writeln!(out, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>");
+            let _ = writeln!(out, "<text class=\"end\" x=\"{}\" y=\"{:.1}\">{}</text>", LEFT - 8.0, y + 4.0, escaped(name));
+        }
+        for (value, name) in &self.x.ticks {
+            let (x, _) = self.at(*value, self.y.low);
+            let _ = writeln!(out, "<path class=\"grid\" d=\"M{x:.1} {bottom}v5\"/>");
+            let name = escaped(name);
+            let _ = if self.x.slanted {
+                let y = bottom + 16.0;
+                writeln!(out, "<text class=\"end\" transform=\"translate({x:.1} {y}) rotate(-40)\">{name}</text>")
+            } else {
+                writeln!(out, "<text class=\"middle\" x=\"{x:.1}\" y=\"{}\">{name}</text>", bottom + 20.0)
+            };
+        }
+        let _ = writeln!(out, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");
+        let middle = (LEFT + right) / 2.0;
+        let _ = writeln!(out, "<text class=\"middle\" x=\"{middle}\" y=\"{}\">{}</text>", HEIGHT - 14.0, escaped(&self.x.label));
+        let height = (TOP + bottom) / 2.0;
+        let label = escaped(&self.y.label);
+        let _ = writeln!(out, "<text class=\"middle\" transform=\"translate(18 {height}) rotate(-90)\">{label}</text>");
+    }
+
+    fn draw(&self, out: &mut String, place: usize, series: &Series, bar: usize, bars: usize) {
+        let class = format!("s{}", place % LIGHT.len());
+        let _ = writeln!(out, "<g class=\"{class}\">");
+        let spots: Vec<((f64, f64), &Point)> = series.points.iter().map(|point| (self.at(point.x, point.y), point)).collect();
+        if matches!(series.mark, Mark::Line | Mark::Path) {
+            let path: String = spots
+                .iter()
+                .enumerate()
+                .map(|(i, ((x, y), _))| format!("{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' }))
+                .collect();
+            if !path.is_empty() {
+                let _ = writeln!(out, "<path class=\"line\" d=\"{path}\"/>");
+            }
+        }
+        // Names are one apart: bars of all series share seven tenths of that.
+        let unit = (WIDTH - LEFT - RIGHT) / (self.x.high - self.x.low).max(1e-9);
+        let width = 0.7 * unit / bars.max(1) as f64;
+        for ((x, y), point) in spots {
+            let note = escaped(&point.note);
+            if let Some((low, high)) = point.interval {
+                let ((_, from), (_, to)) = (self.at(point.x, low), self.at(point.x, high));
+                let _ = writeln!(out, "<path class=\"line\" d=\"M{x:.1} {from:.1}V{to:.1}\"/>");
+            }
+            let _ = match series.mark {
+                Mark::Path => Ok(()),
+                Mark::Bars => {
+                    let left = x + (bar as f64 - bars as f64 / 2.0) * width;
+                    let height = self.bottom() - y;
+                    writeln!(
+                        out,
+                        "<rect class=\"fill\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{note}</title></rect>",
+                        0.9 * width
+                    )
+                }
+                Mark::Points | Mark::Line => {
+                    writeln!(out, "<path class=\"fill\" d=\"{}\"><title>{note}</title></path>", marker(place, x, y))
+                }
+            };
+        }
+        let (x, y) = (WIDTH - RIGHT + 18.0, TOP + 10.0 + 20.0 * place as f64);
+        let _ = match series.mark {
+            Mark::Path => writeln!(out, "<path class=\"line\" d=\"M{} {y}h14\"/>", x - 7.0),
+            _ => writeln!(out, "<path class=\"fill\" d=\"{}\"/>", marker(place, x, y)),
+        };
+        let _ = writeln!(out, "<text x=\"{}\" y=\"{}\">{}</text>\n</g>", x + 13.0, y + 4.0, escaped(&series.name));
+    }
+}
+
+/// The outline of a series' marker around a point.
+fn marker(series: usize, x: f64, y: f64) -> String {
+    match series % 5 {
+        0 => format!("M{:.1} {y:.1}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0", x - 5.0),
+        1 => format!("M{:.1} {:.1}h9v9h-9z", x - 4.5, y - 4.5),
+        2 => format!("M{x:.1} {:.1}l6 10h-12z", y - 6.0),
+        3 => format!("M{x:.1} {:.1}l6 6l-6 6l-6 -6z", y - 6.0),
+        _ => format!("M{x:.1} {:.1}l-6 -10h12z", y + 6.0),
+    }
+}
+
+/// The style sheet of a drawing: without variables, which not every viewer knows.
+fn style() -> String {
+    format!(
+        ".veilray{{max-width:100%;font:13px system-ui,sans-serif}}.veilray .title{{font-weight:600;font-size:15px}}\
+         .veilray .axis,.veilray .same,.veilray .line{{fill:none}}.veilray .same{{stroke-dasharray:4 4}}.veilray .line{{stroke-width:2}}\
+         .veilray .end{{text-anchor:end}}.veilray .middle{{text-anchor:middle}}{}@media (prefers-color-scheme:dark){{{}}}",
+        theme("#222", "#fff", "#ddd", LIGHT),
+        theme("#e6e6e6", "#181a1b", "#3a3d40", DARK)
+    )
+}
+
+fn theme(ink: &str, ground: &str, grid: &str, colours: [&str; 6]) -> String {
+    let series =
+        |(i, colour): (usize, &&str)| format!(".veilray .s{i} .fill{{fill:{colour}}}.veilray .s{i} .line{{stroke:{colour}}}");
+    let series: String = colours.iter().enumerate().map(series).collect();
+    format!(
+        ".veilray text{{fill:{ink}}}.veilray .ground{{fill:{ground}}}.veilray .grid{{stroke:{grid}}}\
+         .veilray .axis,.veilray .same{{stroke:{ink}}}{series}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_numbers_around_all_values() {
+        let axis = Axis::linear("AUC", [0.712, 0.893]);
+        let names: Vec<&str> = axis.ticks.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["0.70", "0.75", "0.80", "0.85", "0.90"]);
+        assert!((axis.place(0.8) - 0.5).abs() < 1e-12);
+        assert_eq!((axis.place(0.0), axis.place(2.0)), (0.0, 1.0));
+        let axis = Axis::log("ms", [30.0, 4000.0, 0.0]);
+        assert_eq!(axis.ticks.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["10", "100", "1000", "10000"]);
+        assert!((axis.place(100.0) - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Axis::linear("none", []).ticks.first().unwrap().1, "0.0");
+        assert_eq!(Axis::linear("one", [3.0]).ticks.len(), 2);
+    }
+
+    #[test]
+    fn a_drawing_is_well_formed_and_names_everything() {
+        let series = |name: &str, mark| Series {
+            name: name.into(),
+            mark,
+            points: vec![
+                Point { x: 0.0, y: 0.5, interval: Some((0.4, 0.6)), note: "a & b".into() },
+                Point { x: 1.0, y: 0.7, ..Point::default() },
+            ],
+        };
+        let all = [Mark::Points, Mark::Line, Mark::Path, Mark::Bars].map(|mark| series("x < y", mark));
+        let names = ["one".to_string(), "another of two".to_string()];
+        let (x, y) = (Axis::names("factor", &names), Axis::linear("ROC-AUC", [0.4, 0.7]));
+        let svg = Chart { title: "AUC <by> factor".into(), x, y, series: all.to_vec(), identity: true }.svg();
+        for text in ["AUC &lt;by&gt; factor", "another of two", "ROC-AUC", "x &lt; y", "a &amp; b", "prefers-color-scheme"] {
+            assert!(svg.contains(text), "{text}");
+        }
+        for tag in ["g", "text", "title", "rect", "path"] {
+            let opened = svg.matches(&format!("<{tag}")).count();
+            let closed = svg.matches(&format!("</{tag}>")).count();
+            let single = svg
+                .split(&format!("<{tag}"))
+                .skip(1)
+                .filter(|rest| rest.split('>').next().is_some_and(|t| t.ends_with('/')))
+                .count();
+            assert_eq!(opened, closed + single, "{tag}");
+        }
+        assert!(!svg.contains("NaN"));
+    }
+}

@@ -1,0 +1,271 @@
+//! The networks of an experiment: whether they fit, their training, their figures in clear, the release.
+
+use super::latents::{Latents, Workplace};
+use super::{Error, Result};
+use crate::grid::Experiment;
+use crate::ledger::{Auc, Outcome, Row};
+use crate::train_classifier::{self, Network, Roots, Source, Stage, Trained};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use veilray_classifier::circuit::Circuit;
+use veilray_classifier::execute::ExecuteError;
+use veilray_classifier::fold::{FoldOptions, fold};
+use veilray_classifier::metrics::SplitReport;
+use veilray_classifier::networks;
+use veilray_classifier::pack::CostModel;
+use veilray_classifier::plan::{Limits, Plan, PlanError, PlanOptions, fit};
+use veilray_classifier::release;
+use veilray_classifier::spec::{Form, NetworkSpec, Shape};
+use veilray_classifier::train::{Student, TrainConfig};
+use veilray_classifier::weights::Weights;
+use veilray_he::ParamsLiteral;
+use veilray_nn::write_atomically;
+
+/// The figures in clear: a stage's file.
+const CLEAR: &str = "clear.json";
+
+/// Figures of the test split in clear.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clear {
+    /// Of the network with ReLU.
+    pub relu: SplitReport,
+    /// Of the network that is encrypted.
+    pub polynomial: SplitReport,
+    /// Trained values of the latter.
+    pub parameters: usize,
+    /// Wall time of both trainings, s.
+    pub seconds: f64,
+}
+
+/// An experiment whose networks are trained, to be measured on ciphertexts.
+pub struct Ready {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// What is known of its row.
+    pub row: Row,
+    /// The folder of the released network.
+    pub model: PathBuf,
+    /// The folder of the experiment's own files.
+    pub folder: PathBuf,
+    /// What the test split is read by.
+    pub data: train_classifier::Experiment,
+    /// Where.
+    pub roots: Roots,
+    /// Figures in clear.
+    pub clear: Clear,
+    /// Bytes that the server is planned to take.
+    pub memory: usize,
+    /// Whether its diagonals are encoded for every image.
+    pub streamed: bool,
+}
+
+/// What became of an experiment before any key.
+pub enum Prepared {
+    /// It can be measured.
+    Ready(Box<Ready>),
+    /// It cannot run here; its row says why.
+    Refused(Box<Row>),
+}
+
+/// Why an experiment cannot run, and what is known of it.
+struct Refusal(String);
+
+/// What fits: the plan, and whether diagonals must be encoded for every image.
+struct Fitting {
+    plan: Plan,
+    streamed: bool,
+}
+
+/// Everything up to the release, or why not. `limit` is the memory that a server may take, bytes.
+///
+/// # Errors
+/// Data or files that cannot be used; a network that does not fit is no error.
+pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usize) -> Result<Prepared> {
+    let latents = workplace.latents(experiment)?;
+    let mut row = Row {
+        encoder: latents.info.encoder.clone(),
+        encoder_sha256: latents.info.encoder_digest.clone(),
+        latent_values: latents.info.values(),
+        encoder_seconds: latents.encoder_seconds,
+        ..Row::new(experiment)
+    };
+    let folder = workplace.folder(experiment);
+    let refused = |row: Row, Refusal(reason): Refusal| {
+        let row = Row { outcome: Outcome::Refused, reason: Some(reason), ..row };
+        Ok(Prepared::Refused(Box::new(row)))
+    };
+    let spec = match spec(experiment, latents.info.shape) {
+        Ok(spec) => spec,
+        Err(refusal) => return refused(row, refusal),
+    };
+    let circuit = match circuit(&spec) {
+        Ok(circuit) => circuit,
+        Err(refusal) => return refused(row, refusal),
+    };
+    row.levels = Some(circuit.depth());
+    row.params = experiment.point.params.for_depth(circuit.depth());
+    let fitting = fitting(&circuit, &row.params, limit);
+    if fitting.is_ok() || experiment.measure.clear_of_refused {
+        std::fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+    }
+    let networks = Networks { experiment, latents: &latents, workplace, folder: &folder };
+    match fitting {
+        Err(refusal) => {
+            if experiment.measure.clear_of_refused {
+                networks.clear(None)?.fill(&mut row);
+            }
+            refused(row, refusal)
+        }
+        Ok(Fitting { plan, streamed }) => {
+            row.streamed = streamed;
+            row.planned_memory_mb = Some(plan.memory.peak as f64 / 1e6);
+            let model = folder.join(format!("{}-f{}", spec.name, experiment.point.factor));
+            let clear = match networks.clear(Some((&model, &row.params))) {
+                // Trained coefficients may lie beyond what folding takes.
+                Err(Error::Train(train_classifier::Error::Release(release::Error::Fold(why)))) => {
+                    return refused(row, Refusal(why.to_string()));
+                }
+                clear => clear?,
+            };
+            clear.fill(&mut row);
+            let (data, roots) = (networks.polynomial(), networks.roots());
+            let (memory, experiment) = (plan.memory.peak, experiment.clone());
+            Ok(Prepared::Ready(Box::new(Ready { experiment, row, model, folder, data, roots, clear, memory, streamed })))
+        }
+    }
+}
+
+impl Clear {
+    fn fill(&self, row: &mut Row) {
+        let auc = |report: &SplitReport| report.ranking.roc_auc.macro_mean.map(Auc::from);
+        row.auc_relu = auc(&self.relu);
+        row.auc_polynomial = auc(&self.polynomial);
+        row.test_images = Some(self.polynomial.ranking.images);
+        row.parameters = Some(self.parameters);
+        row.train_seconds = Some(self.seconds);
+    }
+}
+
+/// The network on latents of `shape`, with the experiment's activations.
+fn spec(experiment: &Experiment, [channels, height, width]: [usize; 3]) -> Result<NetworkSpec, Refusal> {
+    let refuse = |e: &dyn std::fmt::Display| Refusal(e.to_string());
+    let shape = Shape::new(channels, height, width);
+    let spec = networks::named(&experiment.network(), shape, experiment.data.labels.len()).map_err(|e| refuse(&e))?;
+    let student = Student::new(spec).map_err(|e| refuse(&e))?;
+    Ok(experiment.point.activation.form().map_or(student.clone(), |form| student.with_form(form)).spec().clone())
+}
+
+/// The network's circuit on random weights: what it costs does not depend on them.
+fn circuit(spec: &NetworkSpec) -> Result<Circuit, Refusal> {
+    let weights = Weights::random(spec, 1).map_err(|e| Refusal(e.to_string()))?;
+    fold(spec, &weights, &FoldOptions::default()).map_err(|e| Refusal(e.to_string()))
+}
+
+/// Whether the circuit runs under a parameter set in so much memory, its diagonals kept or, where that is too much, not.
+fn fitting(circuit: &Circuit, params: &str, limit: usize) -> Result<Fitting, Refusal> {
+    let refuse = |e: &dyn std::fmt::Display| Refusal(e.to_string());
+    let params = ParamsLiteral::named(params).and_then(|literal| literal.check()).map_err(|e| refuse(&e))?;
+    let options = PlanOptions { precision: false, ..PlanOptions::new(CostModel::reference(&params)) };
+    let (_, mut plan) = fit(circuit, &params, &options, &Limits::default()).map_err(|e| refuse(&e))?;
+    if plan.memory.peak <= limit {
+        return Ok(Fitting { plan, streamed: false });
+    }
+    let without = plan.memory.peak.saturating_sub(plan.memory.diagonals);
+    if without <= limit {
+        plan.memory.peak = without;
+        return Ok(Fitting { plan, streamed: true });
+    }
+    let limits = Limits { memory: Some(limit), keys: None };
+    match fit(circuit, &params, &options, &limits) {
+        Err(error @ (PlanError::Memory { .. } | PlanError::Execute(ExecuteError::Engine(_)))) => Err(refuse(&error)),
+        Err(error) => Err(refuse(&error)),
+        // It was above the limit a moment ago.
+        Ok((_, plan)) => Ok(Fitting { plan, streamed: false }),
+    }
+}
+
+/// The two networks of an experiment.
+struct Networks<'a> {
+    experiment: &'a Experiment,
+    latents: &'a Latents,
+    workplace: &'a Workplace,
+    folder: &'a Path,
+}
+
+impl Networks<'_> {
+    fn roots(&self) -> Roots {
+        Roots { data: self.workplace.data_root.clone(), latents: self.workplace.latents_folder() }
+    }
+
+    /// Settings with the experiment's seed and shift.
+    fn settings(&self, config: &TrainConfig) -> TrainConfig {
+        let mut config = TrainConfig { seed: self.experiment.point.seed, ..config.clone() };
+        if let Some(pixels) = self.experiment.training.shift_pixels {
+            config.latents.shift = pixels / self.experiment.point.factor.get().max(1) as usize;
+        }
+        config
+    }
+
+    fn with(&self, stages: Vec<Stage>) -> train_classifier::Experiment {
+        let data = &self.experiment.data;
+        train_classifier::Experiment {
+            labels: data.labels.clone(),
+            auxiliary: data.auxiliary.clone(),
+            derived: data.derived.clone(),
+            data: vec![Source::Latents(self.latents.file.clone())],
+            network: Network::Student(self.experiment.network()),
+            teachers: data.teachers.clone(),
+            mirror: false,
+            stages,
+        }
+    }
+
+    fn relu_stage(&self) -> Stage {
+        let train = self.settings(&self.experiment.training.relu);
+        Stage { name: "relu".into(), activation: Some(Form::Relu), train }
+    }
+
+    fn relu(&self) -> train_classifier::Experiment {
+        self.with(vec![self.relu_stage()])
+    }
+
+    /// The network that is encrypted, behind the one with ReLU where it starts from that.
+    fn polynomial(&self) -> train_classifier::Experiment {
+        let train = self.settings(&self.experiment.training.polynomial);
+        let stage = Stage { name: "polynomial".into(), activation: self.experiment.point.activation.form(), train };
+        let before = self.experiment.training.from_relu.then(|| self.relu_stage());
+        self.with(before.into_iter().chain([stage]).collect())
+    }
+
+    /// Trains both, scores them on the test split and releases the polynomial one to the folder, under the parameter set.
+    fn clear(&self, release: Option<(&Path, &str)>) -> Result<Clear> {
+        let path = self.folder.join(CLEAR);
+        let released = release.is_none_or(|(model, _)| model.join(release::MANIFEST).is_file());
+        if released && let Some(clear) = read(&path) {
+            return Ok(clear);
+        }
+        let (roots, run) = (self.roots(), self.folder.join("run"));
+        let relu = Trained::train(&self.relu(), Path::new("."), &roots, &run)?;
+        let polynomial = Trained::train(&self.polynomial(), Path::new("."), &roots, &run)?;
+        polynomial.save(&run)?;
+        let seconds = |trained: &Trained, stage: &str| trained.report().seconds.get(stage).copied().unwrap_or(0.0);
+        let clear = Clear {
+            relu: relu.test(&roots)?,
+            polynomial: polynomial.test(&roots)?,
+            parameters: polynomial.report().parameters,
+            seconds: seconds(&relu, "relu") + seconds(&polynomial, "polynomial"),
+        };
+        if let Some((model, params)) = release {
+            polynomial.release(&run, model, params)?;
+        }
+        let text = serde_json::to_string(&clear).map_err(Error::file("write", &path))?;
+        write_atomically(&path, text.as_bytes())?;
+        Ok(clear)
+    }
+}
+
+/// The stage's file, where it is whole.
+fn read(path: &Path) -> Option<Clear> {
+    serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+}

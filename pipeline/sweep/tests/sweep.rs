@@ -1,0 +1,142 @@
+//! A sweep from films to a report: the quick one whole, killed on its way, and run twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use veilray_sweep::ledger::{FILE, Ledger, Outcome, Row};
+use veilray_sweep::run::{Args, ResumeArgs, resume, run};
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/sweep")
+}
+
+/// The quick sweep with fewer films and epochs, and a network that cannot run: for what needs several runs.
+fn smaller(folder: &Path) -> PathBuf {
+    for file in ["tiny-f8.toml", "tiny-f16.toml"] {
+        fs::copy(configs().join(file), folder.join(file)).unwrap();
+    }
+    let training = fs::read_to_string(configs().join("tiny-train.toml")).unwrap().replace("steps = 200", "steps = 20");
+    fs::write(folder.join("tiny-train.toml"), training.replace("from = 100", "from = 10")).unwrap();
+    let text = fs::read_to_string(configs().join("quick.toml")).unwrap();
+    let mut small = text.clone();
+    for (old, new) in [
+        ("train = 120, val = 40, test = 60", "train = 24, val = 12, test = 12"),
+        ("epochs = 12", "epochs = 2"),
+        ("network = [\"veilnet-xs\"]", "network = [\"veilnet-xs\", \"hefnet\"]"),
+        ("at_most = 40", "at_most = 4"),
+        ("rounds = 3", "rounds = 1"),
+    ] {
+        assert!(small.contains(old), "{old}");
+        small = small.replace(old, new);
+    }
+    let path = folder.join("small.toml");
+    fs::write(&path, small).unwrap();
+    path
+}
+
+fn arguments(config: &Path, out: &Path) -> Args {
+    Args { config: config.into(), out: out.into(), data_root: None, rows: None, json: false }
+}
+
+fn by_id(folder: &Path) -> BTreeMap<String, Row> {
+    let rows = Ledger::read(folder).unwrap();
+    let count = rows.len();
+    let map: BTreeMap<String, Row> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    assert_eq!(map.len(), count, "no experiment has two rows");
+    map
+}
+
+#[test]
+fn the_quick_sweep_goes_from_films_to_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("quick");
+    let summary = run(&arguments(&configs().join("quick.toml"), &out)).unwrap();
+    assert_eq!((summary.experiments, summary.measured, summary.refused), (2, 2, 0));
+    let rows = by_id(&out);
+    for row in rows.values() {
+        assert_eq!(row.outcome, Outcome::Measured);
+        let (relu, clear) = (row.auc_relu.unwrap().value, row.auc_polynomial.unwrap().value);
+        assert!(relu > 0.6 && clear > 0.6, "the phantom's findings can be learned: {relu} {clear}");
+        let moved = row.auc_encrypted.unwrap().value - row.auc_same.unwrap().value;
+        assert!(moved.abs() < 0.01 && row.max_abs_logit_error.unwrap() < 0.05, "{moved}");
+        assert_eq!(row.server.iter().map(|time| (time.threads, time.runs)).collect::<Vec<_>>(), [(1, 3), (2, 3)]);
+        assert!(row.server.iter().all(|time| time.median_ms > 0.0 && time.median_ms <= time.p95_ms));
+        assert!(row.key_bytes > row.upload_bytes && row.levels == Some(5) && row.layers.len() > 5);
+        assert!(row.encoder_seconds.is_some() && row.train_seconds.unwrap() > 0.0 && row.memory_mb.is_some());
+    }
+    let results = out.join("results");
+    let page = fs::read_to_string(results.join("README.md")).unwrap();
+    let answer = page.split("\n\n").nth(1).unwrap();
+    for part in ["On phantom, take f = ", "ROC-AUC", " ms on 1 thread", "MB", "f = 8"] {
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
+    let html = fs::read_to_string(results.join("index.html")).unwrap();
+    for figure in ["pareto-phantom", "factor-phantom", "layer-time-phantom", "layer-error-phantom", "bytes", "scatter"] {
+        let svg = fs::read_to_string(results.join(format!("{figure}.svg"))).unwrap();
+        assert!(page.contains(&format!("({figure}.svg)")) && html.contains(&svg) && !svg.contains("NaN"), "{figure}");
+    }
+    assert!(out.join("ledger.csv").is_file() && out.join("ledger.h5").is_file());
+    // Finished, it is left as it is.
+    let before = fs::read(out.join(FILE)).unwrap();
+    let again = resume(&ResumeArgs { out: out.clone(), data_root: None, rows: None, json: false }).unwrap();
+    assert_eq!((again.rows_before, again.measured, again.refused), (2, 0, 0));
+    assert_eq!(fs::read(out.join(FILE)).unwrap(), before);
+}
+
+#[test]
+fn killed_anywhere_and_resumed_it_repeats_no_row_and_gives_the_same_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = smaller(folder.path());
+    let whole = folder.path().join("whole");
+    let summary = run(&arguments(&config, &whole)).unwrap();
+    assert_eq!((summary.experiments, summary.measured, summary.refused), (4, 2, 2));
+    let wanted = by_id(&whole);
+    let refused: Vec<&Row> = wanted.values().filter(|row| row.outcome == Outcome::Refused).collect();
+    assert!(refused.iter().any(|row| row.reason.as_ref().unwrap().contains("levels")), "{refused:?}");
+
+    // The program itself is killed, each time a little later, until it ends by itself.
+    let out = folder.path().join("killed");
+    let (mut kills, mut seen, mut wait) = (0, BTreeMap::new(), Duration::from_millis(300));
+    loop {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_veilray-sweep"))
+            .args(["run".as_ref(), config.as_os_str(), "--out".as_ref(), out.as_os_str()])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(wait);
+        let ended = child.try_wait().unwrap();
+        if ended.is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+        }
+        if out.join(FILE).is_file() {
+            let now = by_id(&out);
+            assert!(seen.iter().all(|(id, row)| now.get(id) == Some(row)), "no finished row is lost or written anew");
+            seen = now;
+        }
+        if let Some(status) = ended {
+            assert!(status.success());
+            break;
+        }
+        wait += wait / 2;
+    }
+    assert!(kills > 2, "{kills}");
+    assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+    for (found, wanted) in seen.values().zip(wanted.values()) {
+        assert_eq!((found.outcome, &found.reason), (wanted.outcome, &wanted.reason));
+        for (found, wanted) in [(found.auc_relu, wanted.auc_relu), (found.auc_polynomial, wanted.auc_polynomial)] {
+            let apart = found.zip(wanted).map_or(0.0, |(found, wanted)| (found.value - wanted.value).abs());
+            assert!(found.is_some() == wanted.is_some() && apart < 1e-6, "one seed, one figure: {found:?} {wanted:?}");
+        }
+    }
+}
