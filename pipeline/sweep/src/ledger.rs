@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The ledger's file in a sweep's folder.
 pub const FILE: &str = "ledger.jsonl";
@@ -83,7 +84,7 @@ impl Ledger {
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(Error::io("open", &path))?;
-        if file.try_lock().is_err() {
+        if !locked(&file) {
             return Err(Error::InUse { path });
         }
         let mut text = Vec::new();
@@ -132,6 +133,17 @@ impl Ledger {
         self.rows.push(row);
         Ok(())
     }
+}
+
+/// Whether the file could be locked. A child that this process is just starting holds the locks of closed files for some milliseconds, until it
+/// has become another program: a few tries tell that from another user.
+fn locked(file: &File) -> bool {
+    (0..20).any(|attempt| {
+        if attempt > 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        file.try_lock().is_ok()
+    })
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Vec<Row>> {
