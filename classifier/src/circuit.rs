@@ -83,19 +83,6 @@ impl Op {
             Self::Input | Self::Sum { .. } | Self::WindowSum { .. } | Self::Spread(_) => 0,
         }
     }
-
-    /// Its name in plans and traces.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Linear { .. } => "linear",
-            Self::Square(_) => "square",
-            Self::Product(..) => "product",
-            Self::Sum { .. } => "sum",
-            Self::WindowSum { .. } => "window sum",
-            Self::Spread(_) => "spread",
-        }
-    }
 }
 
 /// Linear maps, squares, products and sums from one input to the logits.

@@ -23,11 +23,13 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Those of a model whose logits reached `range` on the validation split: twice as far is as far as they may go.
+    /// Those of a model whose logits reached `range` on the validation split: four times as far is as far as they may go, at least 8 and at
+    /// most the default.
     #[must_use]
     pub fn of(range: &RangeContract) -> Self {
-        let logit = if range.logits > 0.0 { 2.0 * range.logits } else { Self::default().logit };
-        Self { logit, ..Self::default() }
+        let (default, reach) = (Self::default(), 4.0 * range.logits);
+        let logit = if reach.is_finite() { reach.clamp(8.0, default.logit) } else { default.logit };
+        Self { logit, ..default }
     }
 }
 

@@ -89,7 +89,7 @@ impl Session {
         let (interface, params) = (self.keys.interface(), self.keys.params());
         let limit = ciphertext_bytes(params, params.max_level(), false)?;
         let reply = Ciphertext::from_bytes(params, reply, limit)?;
-        let logits = client::read(&interface.ends, &Decryptor::new(&self.secret), &reply, &bounds(interface))?;
+        let logits = client::read(&interface.ends, &Decryptor::new(&self.secret), &reply, &Bounds::of(&interface.range))?;
         Ok(findings::of(&logits, &interface.operating_point))
     }
 
@@ -100,14 +100,6 @@ impl Session {
     pub fn largest_reply(&self) -> Result<usize> {
         Ok(ciphertext_bytes(self.keys.params(), self.keys.params().max_level(), false)?)
     }
-}
-
-/// What a reply must keep to be believed: four times the largest logit of the validation images, at least 8 and at most the default.
-pub fn bounds(interface: &Interface) -> Bounds {
-    let default = Bounds::default();
-    let reach = 4.0 * interface.range.logits;
-    let logit = if reach.is_finite() { reach.clamp(8.0, default.logit) } else { default.logit };
-    Bounds { logit, ..default }
 }
 
 /// The encoder that a model reads, checked to be that one.
