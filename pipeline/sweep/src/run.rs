@@ -129,6 +129,9 @@ pub struct Args {
     /// Stops after so many new rows.
     #[arg(long, env = "VEILRAY_ROWS", value_name = "N")]
     pub rows: Option<usize>,
+    /// Trains and scores every network in clear and measures none: `resume` then measures when the machine is quiet.
+    #[arg(long, env = "VEILRAY_TRAIN_ONLY")]
+    pub train_only: bool,
     /// Prints one JSON object instead of text.
     #[arg(long, env = "VEILRAY_JSON")]
     pub json: bool,
@@ -147,6 +150,9 @@ pub struct ResumeArgs {
     /// Stops after so many new rows.
     #[arg(long, env = "VEILRAY_ROWS", value_name = "N")]
     pub rows: Option<usize>,
+    /// Trains and scores every network in clear and measures none: `resume` then measures when the machine is quiet.
+    #[arg(long, env = "VEILRAY_TRAIN_ONLY")]
+    pub train_only: bool,
     /// Prints one JSON object instead of text.
     #[arg(long, env = "VEILRAY_JSON")]
     pub json: bool,
@@ -187,6 +193,8 @@ pub struct Summary {
     pub measured: usize,
     /// Rows of this run that say why an experiment cannot run here.
     pub refused: usize,
+    /// Experiments whose networks are trained and that are not measured yet (`--train-only`).
+    pub trained: usize,
     /// Wall time of this run, s.
     pub seconds: f64,
     /// The report's folder.
@@ -198,6 +206,9 @@ impl fmt::Display for Summary {
         let done = self.rows_before + self.measured + self.refused;
         writeln!(f, "{}: {done} of {} experiments in the ledger", self.sweep, self.experiments)?;
         writeln!(f, "  of this run {} measured, {} refused, {:.0} s", self.measured, self.refused, self.seconds)?;
+        if self.trained > 0 {
+            writeln!(f, "  {} trained and not measured yet: `veilray-sweep resume` goes on with them", self.trained)?;
+        }
         write!(f, "  report in {}", self.results.display())
     }
 }
@@ -217,7 +228,7 @@ pub fn run(args: &Args) -> Result<Summary> {
     let path = args.out.join(STATE);
     let json = serde_json::to_string_pretty(&state).map_err(Error::file("write", &path))?;
     write_atomically(&path, json.as_bytes())?;
-    sweep(&state, &args.out, args.data_root.as_deref(), args.rows)
+    sweep(&state, &args.out, args.data_root.as_deref(), args.rows, args.train_only)
 }
 
 /// Runs `resume`.
@@ -225,10 +236,10 @@ pub fn run(args: &Args) -> Result<Summary> {
 /// # Errors
 /// As [`run`], and a folder that holds no sweep.
 pub fn resume(args: &ResumeArgs) -> Result<Summary> {
-    sweep(&State::read(&args.out)?, &args.out, args.data_root.as_deref(), args.rows)
+    sweep(&State::read(&args.out)?, &args.out, args.data_root.as_deref(), args.rows, args.train_only)
 }
 
-fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize>) -> Result<Summary> {
+fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize>, train_only: bool) -> Result<Summary> {
     let start = std::time::Instant::now();
     let sweep = Sweep::parse(&state.text, &state.config)?;
     let experiments = sweep.experiments(&state.base)?;
@@ -238,9 +249,9 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
     let limit = sweep.measure.memory_mb.map_or_else(machine_memory, |mb| mb * 1_000_000);
     let workplace = Workplace { out: out.into(), data_root: data_root.map(Into::into), sets: sweep.data.clone() };
     let mut group: Vec<Ready> = Vec::new();
-    let (mut measured, mut refused) = (0, 0);
+    let (mut measured, mut refused, mut trained) = (0, 0, 0);
     for (experiment, id) in experiments.iter().zip(&ids) {
-        if most.is_some_and(|most| measured + refused + group.len() >= most) {
+        if most.is_some_and(|most| measured + refused + trained + group.len() >= most) {
             break;
         }
         if ledger.contains(id) {
@@ -253,6 +264,7 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
                 ledger.append(*row)?;
                 refused += 1;
             }
+            Prepared::Ready(_) if train_only => trained += 1,
             Prepared::Ready(ready) => {
                 let memory: usize = group.iter().chain([&*ready]).map(|ready| ready.memory).sum();
                 if group.len() >= sweep.measure.interleave || memory > limit {
@@ -272,7 +284,7 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
     let rows: Vec<Row> = ledger.rows().to_vec();
     report::write(&rows, state, out, &results)?;
     let seconds = start.elapsed().as_secs_f64();
-    Ok(Summary { sweep: sweep.name, experiments: ids.len(), rows_before, measured, refused, seconds, results })
+    Ok(Summary { sweep: sweep.name, experiments: ids.len(), rows_before, measured, refused, trained, seconds, results })
 }
 
 /// Measures a group of experiments together and writes their rows; gives how many were measured and how many refused.

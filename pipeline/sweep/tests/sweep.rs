@@ -43,7 +43,7 @@ fn smaller(folder: &Path) -> PathBuf {
 }
 
 fn arguments(config: &Path, out: &Path) -> Args {
-    Args { config: config.into(), out: out.into(), data_root: None, rows: None, json: false }
+    Args { config: config.into(), out: out.into(), data_root: None, rows: None, train_only: false, json: false }
 }
 
 fn by_id(folder: &Path) -> BTreeMap<String, Row> {
@@ -86,7 +86,7 @@ fn the_quick_sweep_goes_from_films_to_a_report() {
     assert!(out.join("ledger.csv").is_file() && out.join("ledger.h5").is_file());
     // Finished, it is left as it is.
     let before = fs::read(out.join(FILE)).unwrap();
-    let again = resume(&ResumeArgs { out: out.clone(), data_root: None, rows: None, json: false }).unwrap();
+    let again = resume(&ResumeArgs { out: out.clone(), data_root: None, rows: None, train_only: false, json: false }).unwrap();
     assert_eq!((again.rows_before, again.measured, again.refused), (2, 0, 0));
     assert_eq!(fs::read(out.join(FILE)).unwrap(), before);
 }

@@ -5,15 +5,15 @@ use super::{Error, Result};
 use crate::grid::Experiment;
 use crate::ledger::{Auc, Outcome, Row};
 use crate::train_classifier::{self, Network, Roots, Source, Stage, Trained};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use veilray_classifier::circuit::Circuit;
-use veilray_classifier::execute::ExecuteError;
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::metrics::SplitReport;
 use veilray_classifier::networks;
 use veilray_classifier::pack::CostModel;
-use veilray_classifier::plan::{Limits, Plan, PlanError, PlanOptions, fit};
+use veilray_classifier::plan::{Limits, PlanOptions, fit};
 use veilray_classifier::release;
 use veilray_classifier::spec::{Form, NetworkSpec, Shape};
 use veilray_classifier::train::{Student, TrainConfig};
@@ -23,6 +23,8 @@ use veilray_nn::write_atomically;
 
 /// The figures in clear: a stage's file.
 const CLEAR: &str = "clear.json";
+/// What the plan says: a stage's file.
+const FITTING: &str = "fitting.json";
 
 /// Figures of the test split in clear.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,9 +73,12 @@ pub enum Prepared {
 /// Why an experiment cannot run, and what is known of it.
 struct Refusal(String);
 
-/// What fits: the plan, and whether diagonals must be encoded for every image.
+/// What fits: its memory, and whether diagonals must be encoded for every image. A stage's file, as layouts of large networks take
+/// minutes to find.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Fitting {
-    plan: Plan,
+    memory: usize,
     streamed: bool,
 }
 
@@ -105,9 +110,14 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
     };
     row.levels = Some(circuit.depth());
     row.params = experiment.point.params.for_depth(circuit.depth());
-    let fitting = fitting(&circuit, &row.params, limit);
+    // Another machine may hold less than the one that wrote the file.
+    let known = read::<Fitting>(&folder.join(FITTING)).filter(|known| known.memory <= limit);
+    let fitting = known.map_or_else(|| fitting(&circuit, &row.params, limit), Ok);
     if fitting.is_ok() || experiment.measure.clear_of_refused {
         std::fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+    }
+    if let Ok(found) = &fitting {
+        write(&folder.join(FITTING), found)?;
     }
     let networks = Networks { experiment, latents: &latents, workplace, folder: &folder };
     match fitting {
@@ -117,9 +127,9 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
             }
             refused(row, refusal)
         }
-        Ok(Fitting { plan, streamed }) => {
+        Ok(Fitting { memory, streamed }) => {
             row.streamed = streamed;
-            row.planned_memory_mb = Some(plan.memory.peak as f64 / 1e6);
+            row.planned_memory_mb = Some(memory as f64 / 1e6);
             let model = folder.join(format!("{}-f{}", spec.name, experiment.point.factor));
             let clear = match networks.clear(Some((&model, &row.params))) {
                 // Trained coefficients may lie beyond what folding takes.
@@ -130,7 +140,7 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
             };
             clear.fill(&mut row);
             let (data, roots) = (networks.polynomial(), networks.roots());
-            let (memory, experiment) = (plan.memory.peak, experiment.clone());
+            let experiment = experiment.clone();
             Ok(Prepared::Ready(Box::new(Ready { experiment, row, model, folder, data, roots, clear, memory, streamed })))
         }
     }
@@ -167,21 +177,23 @@ fn fitting(circuit: &Circuit, params: &str, limit: usize) -> Result<Fitting, Ref
     let refuse = |e: &dyn std::fmt::Display| Refusal(e.to_string());
     let params = ParamsLiteral::named(params).and_then(|literal| literal.check()).map_err(|e| refuse(&e))?;
     let options = PlanOptions { precision: false, ..PlanOptions::new(CostModel::reference(&params)) };
-    let (_, mut plan) = fit(circuit, &params, &options, &Limits::default()).map_err(|e| refuse(&e))?;
-    if plan.memory.peak <= limit {
-        return Ok(Fitting { plan, streamed: false });
-    }
-    let without = plan.memory.peak.saturating_sub(plan.memory.diagonals);
-    if without <= limit {
-        plan.memory.peak = without;
-        return Ok(Fitting { plan, streamed: true });
-    }
-    let limits = Limits { memory: Some(limit), keys: None };
-    match fit(circuit, &params, &options, &limits) {
-        Err(error @ (PlanError::Memory { .. } | PlanError::Execute(ExecuteError::Engine(_)))) => Err(refuse(&error)),
-        Err(error) => Err(refuse(&error)),
-        // It was above the limit a moment ago.
-        Ok((_, plan)) => Ok(Fitting { plan, streamed: false }),
+    let (_, plan) = fit(circuit, &params, &options, &Limits::default()).map_err(|e| refuse(&e))?;
+    let kept = plan.memory.peak;
+    let without = kept.saturating_sub(plan.memory.diagonals);
+    if kept <= limit {
+        Ok(Fitting { memory: kept, streamed: false })
+    } else if without <= limit {
+        Ok(Fitting { memory: without, streamed: true })
+    } else {
+        let mb = |bytes: usize| bytes.div_ceil(1_000_000);
+        let (network, set) = (circuit.name(), &plan.params);
+        Err(Refusal(format!(
+            "{network} under {set} needs {} MB of memory, {} MB with diagonals encoded for every image, {} MB are allowed: take a larger \
+             factor or a machine of more memory",
+            mb(kept),
+            mb(without),
+            limit / 1_000_000
+        )))
     }
 }
 
@@ -242,7 +254,7 @@ impl Networks<'_> {
     fn clear(&self, release: Option<(&Path, &str)>) -> Result<Clear> {
         let path = self.folder.join(CLEAR);
         let released = release.is_none_or(|(model, _)| model.join(release::MANIFEST).is_file());
-        if released && let Some(clear) = read(&path) {
+        if released && let Some(clear) = read::<Clear>(&path) {
             return Ok(clear);
         }
         let (roots, run) = (self.roots(), self.folder.join("run"));
@@ -259,13 +271,17 @@ impl Networks<'_> {
         if let Some((model, params)) = release {
             polynomial.release(&run, model, params)?;
         }
-        let text = serde_json::to_string(&clear).map_err(Error::file("write", &path))?;
-        write_atomically(&path, text.as_bytes())?;
+        write(&path, &clear)?;
         Ok(clear)
     }
 }
 
 /// The stage's file, where it is whole.
-fn read(path: &Path) -> Option<Clear> {
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+}
+
+fn write(path: &Path, stage: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(stage).map_err(Error::file("write", path))?;
+    Ok(write_atomically(path, text.as_bytes())?)
 }
