@@ -72,6 +72,12 @@ impl Experiment {
         short_digest(self)
     }
 
+    /// What its trained networks are known by: as [`Self::id`], of the settings that they depend on. Settings of measuring may change
+    /// without any training.
+    pub fn networks_id(&self) -> String {
+        short_digest(&(&self.point, &self.encoder, &self.data, &self.training))
+    }
+
     /// The network's name, its gate included.
     pub fn network(&self) -> String {
         self.point.network.with(self.point.gate)

@@ -95,7 +95,7 @@ impl LatentEncoder for Maker {
 impl Workplace {
     /// The folder of an experiment's own files.
     pub fn folder(&self, experiment: &Experiment) -> PathBuf {
-        self.out.join("experiments").join(experiment.id())
+        self.out.join("experiments").join(experiment.networks_id())
     }
 
     /// The folder of the files of latents.
