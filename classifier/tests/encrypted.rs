@@ -87,7 +87,7 @@ fn the_tutorial_network_and_our_smallest_agree_with_clear_at_n13() {
 
 /// The deepest of the published networks: 30 levels at N = 2^16. Its diagonals would take 13 GB, so they are encoded as they are needed.
 #[test]
-#[ignore = "minutes, and 6 GB of memory: cargo test --release -p veilray-classifier --test encrypted resnet20 -- --ignored"]
+#[ignore = "minutes, and 10 GB of memory: cargo test --release -p veilray-classifier --test encrypted resnet20 -- --ignored"]
 fn resnet20_agrees_with_clear_at_n16() {
     let spec = networks::usual("resnet20").unwrap();
     let images: Vec<Vec<f64>> = (100..104).map(|seed| image(&spec, seed)).collect();
