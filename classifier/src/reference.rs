@@ -81,7 +81,11 @@ fn layers(list: &[Layer], path: &str, weights: &Weights, mut x: Values, watch: W
     Ok(x)
 }
 
-fn layer(layer: &Layer, path: &str, weights: &Weights, x: Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
+/// What comes out of one layer, which stands at that path.
+///
+/// # Errors
+/// Weights of another network, an input that does not fit the layer.
+pub(crate) fn layer(layer: &Layer, path: &str, weights: &Weights, x: Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
     let output = layer.output(path, x.shape)?;
     Ok(match layer {
         Layer::Conv(settings) => conv(settings, path, weights, &x, output)?,

@@ -1,5 +1,7 @@
 //! A trained network's numbers by name, outside any tensor library.
 
+mod calibrated;
+
 use crate::spec::{NetworkSpec, Parameter, Role, SpecError};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};

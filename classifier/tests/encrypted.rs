@@ -85,6 +85,24 @@ fn the_tutorial_network_and_our_smallest_agree_with_clear_at_n13() {
     session(small, "n13", 2).agrees(0.01);
 }
 
+/// The deepest of the published networks: 30 levels at N = 2^16. Its diagonals would take 13 GB, so they are encoded as they are needed.
+#[test]
+#[ignore = "minutes, and 10 GB of memory: cargo test --release -p veilray-classifier --test encrypted resnet20 -- --ignored"]
+fn resnet20_agrees_with_clear_at_n16() {
+    let spec = networks::usual("resnet20").unwrap();
+    let images: Vec<Vec<f64>> = (100..104).map(|seed| image(&spec, seed)).collect();
+    let weights = Weights::calibrated(&spec, 1, &images).unwrap();
+    let params = ParamsLiteral::named("n16").unwrap().check().unwrap();
+    let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
+    let packed = pack(&circuit, &PackOptions::new(&params, &circuit)).unwrap();
+    drop(circuit);
+    let server = EncryptedCircuit::streamed(packed, &params).unwrap();
+    let secret = SecretKey::generate(&params).unwrap();
+    let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec()).unwrap()).unwrap();
+    let session = Session { spec, weights, params, server, secret, keys };
+    session.agrees(0.02);
+}
+
 /// Residual sums, strides, groups, pooling and a gate, all at once and small.
 const MIXED: &str = r#"
 name = "mixed"

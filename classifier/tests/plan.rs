@@ -124,6 +124,32 @@ fn bytes_are_exact_for_several_ciphertexts_and_gates() {
     }
 }
 
+/// Buffers that the engine holds after a run, against what the plan counted; on parameters of its own, which nothing else takes from.
+#[test]
+fn the_engines_buffers_are_planned_within_a_fifth_kept_or_streamed() {
+    for (name, input, set) in [("veilnet-xs", Shape::new(3, 64, 64), "n13"), ("veilnet-se", Shape::new(2, 16, 16), "n14")] {
+        for streamed in [false, true] {
+            let params = params(set);
+            let circuit = packed(&networks::named(name, input, 3).unwrap(), &params);
+            let threads = rayon::current_num_threads();
+            let plan = Plan::new(&circuit, &params, &PlanOptions { threads, ..options(&params, false) }).unwrap();
+            let encode = if streamed { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
+            let server = encode(circuit, &params).unwrap();
+            let secret = SecretKey::generate(&params).unwrap();
+            let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec()).unwrap()).unwrap();
+            let image = image(server.circuit(), 1);
+            let sent = client::encrypt(server.circuit(), &params, &Encryptor::new(&secret), &image).unwrap();
+            server.run(&sent, &keys).unwrap();
+            let m = &plan.memory;
+            let kept = m.diagonals + m.keys + m.working;
+            let planned = if streamed { m.streamed_peak - m.process - m.model } else { kept };
+            let ratio = planned as f64 / params.buffer_bytes() as f64;
+            assert!((0.8..1.2).contains(&ratio), "{name}, streamed {streamed}: {planned} planned, ratio {ratio}");
+            assert!(!streamed || planned < kept, "{name}: {planned} streamed, {kept} kept");
+        }
+    }
+}
+
 #[test]
 fn a_traced_run_errs_at_every_node_as_simulated() {
     let params = params("n13");

@@ -239,7 +239,7 @@ impl ExpandedKey {
         let ring = params.ring()?;
         let (n, basis) = (ring.n(), params.key_basis(key.level));
         let limb_len = 2 * key.b.len() * n;
-        let mut packed = ring.pool.take(basis.len() * limb_len);
+        let mut packed = ring.pool.take_to_keep(basis.len() * limb_len);
         par::chunks(&mut packed, limb_len, |i, packed| {
             let (id, mut work) = (ring.id(basis, i), ring.pool.take(n));
             let m = ring.modulus(id);

@@ -1,12 +1,16 @@
 //! The packed circuit on ciphertexts: what the server does.
 
+mod compile;
+mod run;
+
 use super::ExecuteError;
 use super::needs::node_keys;
-use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp, chain};
+use crate::pack::{PackedCircuit, PackedNode, PackedOp};
 use crate::schedule::{Place, same_scale, schedule};
-use std::collections::{BTreeMap, BTreeSet};
+use compile::{Compiler, Encoded};
+use run::Run;
 use std::time::Instant;
-use veilray_he::{Ciphertext, Diagonals, Encoder, Evaluator, ExpandedKeys, KeySpec, LinearTransform, Params, Plaintext};
+use veilray_he::{Ciphertext, Encoder, Evaluator, ExpandedKeys, KeySpec, Params};
 
 /// A circuit whose diagonals and constants are encoded for one parameter set: made once per model, used for every image.
 #[derive(Debug)]
@@ -19,37 +23,6 @@ pub struct EncryptedCircuit {
     keys: KeySpec,
     /// How many nodes read each node.
     readers: Vec<usize>,
-}
-
-/// What a node needs beside its inputs.
-#[derive(Debug)]
-enum Encoded {
-    Nothing,
-    Linear {
-        /// Per output ciphertext: what it takes from which rotated copy.
-        rows: Vec<Vec<(Copy, LinearTransform)>>,
-        /// The rotated copies, each made once.
-        copies: BTreeSet<Copy>,
-        /// Per output ciphertext; none where all are zero.
-        bias: Vec<Option<Plaintext>>,
-    },
-    Sum {
-        /// Per ciphertext; none where all are zero.
-        constant: Vec<Option<Plaintext>>,
-        /// By term: a plaintext 1 that brings it to the sum's scale, where dropping levels alone does not.
-        lifts: BTreeMap<usize, Plaintext>,
-    },
-}
-
-/// A ciphertext of an input, rotated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Copy {
-    /// The node.
-    input: usize,
-    /// Its ciphertext.
-    block: usize,
-    /// Slots to the left.
-    steps: usize,
 }
 
 /// What a node came to, shown as soon as it is computed.
@@ -72,12 +45,13 @@ impl EncryptedCircuit {
     /// Parameters that the circuit does not fit, values that cannot be encoded.
     pub fn new(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
         let mut out = Self::streamed(circuit, params)?;
-        out.nodes = (0..out.places.len()).map(|index| out.encode(index)).collect::<Result<_, _>>()?;
+        out.nodes =
+            (0..out.places.len()).filter_map(|index| out.compiler(index)).map(|c| c.compile()).collect::<Result<_, _>>()?;
         Ok(out)
     }
 
-    /// Keeps nothing encoded: every run encodes each node's diagonals when it comes to it and drops them behind it. For networks whose
-    /// diagonals do not fit into memory; a run takes as much longer as encoding takes.
+    /// Keeps nothing encoded: every run encodes the diagonals of each output ciphertext of each node when it comes to it and drops them
+    /// behind it. For networks whose diagonals do not fit into memory; a run takes as much longer as encoding takes.
     ///
     /// # Errors
     /// Parameters that the circuit does not fit.
@@ -88,12 +62,10 @@ impl EncryptedCircuit {
         Ok(Self { params: params.clone(), places, nodes: Vec::new(), keys, readers: readers(&circuit), circuit })
     }
 
-    fn encode(&self, index: usize) -> Result<Encoded, ExecuteError> {
-        let (Some(node), Some(place)) = (self.circuit.nodes().get(index), self.places.get(index)) else {
-            return Ok(Encoded::Nothing);
-        };
+    fn compiler(&self, index: usize) -> Option<Compiler<'_>> {
+        let (node, place) = (self.circuit.nodes().get(index)?, self.places.get(index)?);
         let (params, places) = (&self.params, &self.places);
-        Compiler { params, encoder: Encoder::new(params), places, node, place: *place }.compile()
+        Some(Compiler { params, encoder: Encoder::new(params), places, node, place: *place })
     }
 
     /// The circuit.
@@ -145,14 +117,17 @@ impl EncryptedCircuit {
     ) -> Result<Ciphertext, ExecuteError> {
         self.check_input(input)?;
         let evaluator = Evaluator::new(&self.params);
-        let mut done: Vec<Vec<Ciphertext>> = Vec::with_capacity(self.nodes.len());
+        let mut done: Vec<Vec<Ciphertext>> = Vec::with_capacity(self.places.len());
         let mut left = self.readers.clone();
         for (index, (node, place)) in self.circuit.nodes().iter().zip(&self.places).enumerate() {
             let start = Instant::now();
-            let made = if self.nodes.is_empty() { self.encode(index)? } else { Encoded::Nothing };
-            let encoded = self.nodes.get(index).unwrap_or(&made);
             let run = Run { evaluator: &evaluator, keys, done: &done, place: *place };
-            let blocks = if index == 0 { input.to_vec() } else { run.node(node, encoded)? };
+            let blocks = match (index, self.nodes.get(index), self.compiler(index)) {
+                (0, ..) => input.to_vec(),
+                (_, Some(encoded), _) => run.node(node, encoded)?,
+                (_, None, Some(compiler)) => run.streamed(&compiler)?,
+                (_, None, None) => Vec::new(),
+            };
             trace(Step { index, node, ciphertexts: &blocks, ms: start.elapsed().as_secs_f64() * 1e3 });
             done.push(blocks);
             // What no later node reads is freed at once.
@@ -205,234 +180,6 @@ pub fn inputs(op: &PackedOp) -> Vec<usize> {
         PackedOp::Square { input } | PackedOp::WindowSum { input, .. } | PackedOp::Spread { input, .. } => vec![*input],
         PackedOp::Product { left, right } => vec![*left, *right],
         PackedOp::Sum { terms, .. } => terms.iter().map(|(input, _)| *input).collect(),
-    }
-}
-
-/// Encodes one node.
-struct Compiler<'a> {
-    params: &'a Params,
-    encoder: Encoder,
-    places: &'a [Place],
-    node: &'a PackedNode,
-    place: Place,
-}
-
-impl Compiler<'_> {
-    fn compile(&self) -> Result<Encoded, ExecuteError> {
-        match &self.node.op {
-            PackedOp::Linear(map) => self.linear(map),
-            PackedOp::Sum { terms, constant } => self.sum(terms, constant),
-            _ => Ok(Encoded::Nothing),
-        }
-    }
-
-    fn input(&self, input: usize) -> Place {
-        self.places.get(input).copied().unwrap_or(self.place)
-    }
-
-    /// Scale of the factor that takes an input from `scale` at `level + 1` to the node's own scale by a rescaling.
-    fn factor(&self, scale: f64) -> f64 {
-        self.place.scale * self.params.rescale_factor(self.place.level + 1) / scale
-    }
-
-    fn linear(&self, map: &PackedLinear) -> Result<Encoded, ExecuteError> {
-        let level = self.place.level;
-        let mut rows: Vec<Vec<(Copy, LinearTransform)>> = Vec::new();
-        rows.resize_with(map.output().blocks(), Vec::new);
-        let encode = |diagonals: &Diagonals, input: usize| {
-            let scale = self.factor(self.input(input).scale);
-            LinearTransform::with_scale(self.params, diagonals, level + 1, scale, Some(map.steps().width))
-        };
-        for (t, term) in map.terms().iter().enumerate() {
-            for (part, diagonals) in map.diagonals(t)? {
-                let transform = encode(&diagonals, term.input)?;
-                let copy = Copy { input: term.input, block: part.input, steps: part.copy };
-                if let Some(row) = rows.get_mut(part.output) {
-                    row.push((copy, transform));
-                }
-            }
-        }
-        // An output that nothing reaches still needs a ciphertext: zero times any input.
-        if let Some(term) = map.terms().first() {
-            for row in rows.iter_mut().filter(|row| row.is_empty()) {
-                let mut zero = Diagonals::new(1)?;
-                zero.add(0, &[0.0])?;
-                row.push((Copy { input: term.input, block: 0, steps: 0 }, encode(&zero, term.input)?));
-            }
-        }
-        let copies = rows.iter().flatten().map(|(copy, _)| *copy).collect();
-        Ok(Encoded::Linear { rows, copies, bias: self.plaintexts(map.bias())? })
-    }
-
-    fn sum(&self, terms: &[(usize, i64)], constant: &[Vec<f64>]) -> Result<Encoded, ExecuteError> {
-        let mut lifts = BTreeMap::new();
-        for (input, _) in terms {
-            let from = self.input(*input);
-            if !same_scale(from.scale, self.place.scale) {
-                let ones = vec![1.0; self.params.slots()];
-                lifts.insert(*input, self.encoder.encode_at(&ones, self.place.level + 1, self.factor(from.scale))?);
-            }
-        }
-        Ok(Encoded::Sum { constant: self.plaintexts(constant)?, lifts })
-    }
-
-    /// Constants at the node's level and scale.
-    fn plaintexts(&self, blocks: &[Vec<f64>]) -> Result<Vec<Option<Plaintext>>, ExecuteError> {
-        let encode = |values: &Vec<f64>| {
-            let zero = values.iter().all(|v| *v == 0.0);
-            (!zero).then(|| self.encoder.encode_at(values, self.place.level, self.place.scale)).transpose()
-        };
-        Ok(blocks.iter().map(encode).collect::<Result<_, _>>()?)
-    }
-}
-
-/// Evaluates one node.
-struct Run<'a> {
-    evaluator: &'a Evaluator,
-    keys: &'a ExpandedKeys,
-    done: &'a [Vec<Ciphertext>],
-    place: Place,
-}
-
-impl Run<'_> {
-    fn node(&self, node: &PackedNode, encoded: &Encoded) -> Result<Vec<Ciphertext>, ExecuteError> {
-        match (&node.op, encoded) {
-            (PackedOp::Linear(map), Encoded::Linear { rows, copies, bias }) => {
-                let copies = self.copies(copies, map.steps().chained)?;
-                rows.iter().zip(bias).map(|(row, bias)| self.linear(map, row, &copies, bias.as_ref())).collect()
-            }
-            (PackedOp::Square { input }, _) => self.of(*input)?.iter().map(|x| self.product(x, x)).collect(),
-            (PackedOp::Product { left, right }, _) => {
-                self.of(*left)?.iter().zip(self.of(*right)?).map(|(a, b)| self.product(a, b)).collect()
-            }
-            (PackedOp::Sum { terms, .. }, Encoded::Sum { constant, lifts }) => {
-                (0..constant.len()).map(|block| self.sum(terms, block, constant.get(block), lifts)).collect()
-            }
-            (PackedOp::WindowSum { input, sources, steps }, _) => {
-                let steps: Vec<i64> = steps.iter().map(|s| *s as i64).collect();
-                let summed = |blocks: &Vec<usize>| self.folded(self.total(*input, blocks)?, &steps);
-                sources.iter().map(summed).collect()
-            }
-            (PackedOp::Spread { input, sources, steps }, _) => {
-                let steps: Vec<i64> = steps.iter().map(|s| -(*s as i64)).collect();
-                let blocks = self.of(*input)?;
-                let source = |b: &usize| blocks.get(*b).ok_or(ExecuteError::Input { wanted: b + 1, found: blocks.len() });
-                sources.iter().map(|b| self.folded(self.lowered(source(b)?, self.place.level)?, &steps)).collect()
-            }
-            _ => Err(ExecuteError::Input { wanted: 1, found: 0 }),
-        }
-    }
-
-    fn of(&self, input: usize) -> Result<&[Ciphertext], ExecuteError> {
-        let blocks = self.done.get(input).map(Vec::as_slice).filter(|blocks| !blocks.is_empty());
-        blocks.ok_or(ExecuteError::Input { wanted: 1, found: 0 })
-    }
-
-    fn lowered(&self, x: &Ciphertext, level: usize) -> Result<Ciphertext, ExecuteError> {
-        Ok(if x.level() == level { x.clone() } else { self.evaluator.drop_to(x, level)? })
-    }
-
-    /// The copies; those of one ciphertext share its decomposition, unless they are chained.
-    fn copies(&self, copies: &BTreeSet<Copy>, chained: bool) -> Result<BTreeMap<Copy, Ciphertext>, ExecuteError> {
-        let mut sources: BTreeMap<(usize, usize), Vec<i64>> = BTreeMap::new();
-        copies.iter().for_each(|copy| sources.entry((copy.input, copy.block)).or_default().push(copy.steps as i64));
-        let mut out = BTreeMap::new();
-        for ((input, block), steps) in sources {
-            let blocks = self.of(input)?;
-            let x = blocks.get(block).ok_or(ExecuteError::Input { wanted: block + 1, found: blocks.len() })?;
-            let x = self.lowered(x, self.place.level + 1)?;
-            let turned = if chained {
-                let mut turned: Vec<Ciphertext> = Vec::with_capacity(steps.len());
-                for difference in chain(steps.iter().map(|s| *s as usize)) {
-                    let before = turned.last().unwrap_or(&x);
-                    turned.push(self.evaluator.rotate(before, difference as i64, self.keys)?);
-                }
-                turned
-            } else if steps == [0] {
-                vec![x]
-            } else {
-                self.evaluator.rotate_hoisted(&x, &steps, self.keys)?
-            };
-            out.extend(steps.iter().zip(turned).map(|(steps, x)| (Copy { input, block, steps: *steps as usize }, x)));
-        }
-        Ok(out)
-    }
-
-    fn linear(
-        &self,
-        map: &PackedLinear,
-        row: &[(Copy, LinearTransform)],
-        copies: &BTreeMap<Copy, Ciphertext>,
-        bias: Option<&Plaintext>,
-    ) -> Result<Ciphertext, ExecuteError> {
-        let pairs = row.iter().filter_map(|(copy, map)| Some((copies.get(copy)?, map))).collect::<Vec<_>>();
-        let steps: Vec<i64> = map.folds().map(|s| s as i64).collect();
-        let sum = self.folded(self.evaluator.linear_sum(&pairs, self.keys)?, &steps)?;
-        Ok(match bias {
-            Some(bias) => self.evaluator.add_plain(&sum, bias)?,
-            None => sum,
-        })
-    }
-
-    /// The sum of some of an input's ciphertexts, at the node's level.
-    fn total(&self, input: usize, blocks: &[usize]) -> Result<Ciphertext, ExecuteError> {
-        let all = self.of(input)?;
-        let mut sum: Option<Ciphertext> = None;
-        for block in blocks {
-            let x = all.get(*block).ok_or(ExecuteError::Input { wanted: block + 1, found: all.len() })?;
-            sum = Some(match sum {
-                Some(sum) => self.evaluator.add(&sum, &self.lowered(x, self.place.level)?)?,
-                None => self.lowered(x, self.place.level)?,
-            });
-        }
-        sum.ok_or(ExecuteError::Input { wanted: 1, found: 0 })
-    }
-
-    fn product(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, ExecuteError> {
-        let level = self.place.level + 1;
-        Ok(self.evaluator.multiply_rescale(&self.lowered(a, level)?, &self.lowered(b, level)?, self.keys)?)
-    }
-
-    /// x ← x + rotate(x, step) for each step in turn.
-    fn folded(&self, mut x: Ciphertext, steps: &[i64]) -> Result<Ciphertext, ExecuteError> {
-        for step in steps {
-            let turned = self.evaluator.rotate(&x, *step, self.keys)?;
-            self.evaluator.add_assign(&mut x, &turned)?;
-        }
-        Ok(x)
-    }
-
-    fn sum(
-        &self,
-        terms: &[(usize, i64)],
-        block: usize,
-        constant: Option<&Option<Plaintext>>,
-        lifts: &BTreeMap<usize, Plaintext>,
-    ) -> Result<Ciphertext, ExecuteError> {
-        let mut sum: Option<Ciphertext> = None;
-        for (input, factor) in terms {
-            let blocks = self.of(*input)?;
-            let x = blocks.get(block).ok_or(ExecuteError::Input { wanted: block + 1, found: blocks.len() })?;
-            let mut x = match lifts.get(input) {
-                Some(one) => {
-                    let raised = self.lowered(x, self.place.level + 1)?;
-                    self.evaluator.rescale(&self.evaluator.mul_plain(&raised, one)?)?
-                }
-                None => self.lowered(x, self.place.level)?,
-            };
-            if *factor != 1 {
-                x = self.evaluator.mul_integer(&x, *factor)?;
-            }
-            sum = Some(match sum {
-                Some(sum) => self.evaluator.add(&sum, &x)?,
-                None => x,
-            });
-        }
-        let sum = sum.ok_or(ExecuteError::Input { wanted: 1, found: 0 })?;
-        Ok(match constant {
-            Some(Some(constant)) => self.evaluator.add_plain(&sum, constant)?,
-            _ => sum,
-        })
     }
 }
 

@@ -27,6 +27,15 @@ pub(crate) fn encoded_diagonals(map: &PackedLinear) -> usize {
     map.diagonal_count() + map.output().blocks().saturating_sub(reached.len())
 }
 
+/// Diagonals that the engine encodes at once, each as a whole polynomial.
+pub(crate) const BATCH: usize = veilray_he::LinearTransform::BATCH;
+
+/// The most diagonals of a map that are whole polynomials at one time.
+pub(crate) fn encoded_at_once(map: &PackedLinear) -> usize {
+    let longest = (0..map.terms().len()).flat_map(|t| map.parts(t).into_values().map(|part| part.len())).max();
+    longest.unwrap_or(0).min(BATCH)
+}
+
 /// Bytes of one diagonal encoded at a level: real slots make a polynomial's evaluations symmetric, so that half of them are kept, over the
 /// level's primes and the special ones.
 pub(crate) fn diagonal_memory(params: &Params, level: usize) -> usize {

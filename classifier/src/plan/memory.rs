@@ -1,12 +1,12 @@
 //! Memory of a server that runs one circuit for one client, counted buffer by buffer.
 //!
-//! The engine keeps freed buffers for reuse, by their length, so what it holds in the end is for every length the largest number that was
-//! ever in use at once: while diagonals are encoded, while keys are expanded, and while the circuit runs.
+//! The engine keeps freed buffers for reuse where about as many words are asked for. What it holds in the end is found by taking and
+//! giving back what encoding, the expansion of keys and a run take and give back, in their order.
 
 use crate::execute::needs;
 use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use veilray_he::{KeySpec, Params};
 
 /// Bytes of memory, by what takes them.
@@ -24,6 +24,8 @@ pub struct PlannedMemory {
     pub process: usize,
     /// All of it.
     pub peak: usize,
+    /// All of it where no diagonals are kept but each row's encoded for every image.
+    pub streamed_peak: usize,
 }
 
 /// The program itself, bytes: resident size of an example before it does anything.
@@ -31,24 +33,34 @@ const PROGRAM: usize = 8 << 20;
 /// Words of tables per prime and coefficient: transforms forward and back with their quotients; the embedding's come to a prime's more.
 const TABLE_WORDS: usize = 5;
 
-/// Counts buffers in use by length in words, and the most of each.
+/// Counts buffers as the engine keeps them: what is given back serves what is no shorter than two thirds of it.
 #[derive(Default)]
 struct Buffers {
-    now: BTreeMap<usize, usize>,
-    most: BTreeMap<usize, usize>,
+    /// Number by length, in words.
+    free: BTreeMap<usize, usize>,
+    /// Their lengths by the length that was asked for.
+    used: BTreeMap<usize, Vec<usize>>,
+    /// All of them.
+    words: usize,
 }
 
 impl Buffers {
     fn take(&mut self, words: usize, count: usize) {
-        let now = self.now.entry(words).or_default();
-        *now += count;
-        let most = self.most.entry(words).or_default();
-        *most = (*now).max(*most);
+        for _ in 0..count {
+            let free = self.free.range_mut(words..=words + words / 2).find(|(_, count)| **count > 0);
+            let found = free.map(|(length, count)| {
+                *count -= 1;
+                *length
+            });
+            self.words += if found.is_none() { words } else { 0 };
+            self.used.entry(words).or_default().push(found.unwrap_or(words));
+        }
     }
 
     fn give(&mut self, words: usize, count: usize) {
-        let now = self.now.entry(words).or_default();
-        *now = now.saturating_sub(count);
+        for length in (0..count).filter_map(|_| self.used.get_mut(&words).and_then(Vec::pop)).collect::<Vec<_>>() {
+            *self.free.entry(length).or_default() += 1;
+        }
     }
 
     /// In use only while something lasts.
@@ -58,7 +70,7 @@ impl Buffers {
     }
 
     fn bytes(&self) -> usize {
-        self.most.iter().map(|(words, count)| 4 * words * count).sum()
+        4 * self.words
     }
 }
 
@@ -69,16 +81,16 @@ pub(super) fn memory(circuit: &PackedCircuit, params: &Params, keys: &KeySpec, t
     let maps = || circuit.nodes().iter().filter_map(|node| map_of(node).map(|map| (node, map)));
     for (node, map) in maps() {
         let level = circuit.level().saturating_sub(node.depth) + 1;
-        for t in 0..map.terms().len() {
-            // A part's diagonals are encoded together before they are packed.
-            map.parts(t).values().for_each(|part| buffers.briefly(&[(lengths.raised(level), part.len())]));
-        }
+        buffers.briefly(&[(lengths.raised(level), needs::encoded_at_once(map))]);
     }
     let encoding = buffers.bytes();
     let levels = || keys.relinearisation().into_iter().chain(keys.galois().values().copied());
     let sent: Vec<(usize, usize)> = levels().map(|level| (lengths.raised(level), params.digits(level))).collect();
     buffers.briefly(&sent);
-    run(circuit, &lengths, &mut buffers);
+    run(circuit, &lengths, &mut buffers, false);
+    let mut streaming = Buffers::default();
+    streaming.briefly(&sent);
+    run(circuit, &lengths, &mut streaming, true);
 
     let n = params.n();
     let packed: usize = levels().map(|level| 2 * params.digits(level) * lengths.raised(level)).sum();
@@ -93,15 +105,14 @@ pub(super) fn memory(circuit: &PackedCircuit, params: &Params, keys: &KeySpec, t
             _ => 0,
         })
         .sum();
-    // In clear, a term's diagonals are all there at once.
-    let clear = maps()
-        .flat_map(|(_, map)| map.terms().iter().map(|t| 8 * map.period() * t.blocks().values().map(Vec::len).sum::<usize>()));
-    let clear = clear.max().unwrap_or(0);
+    // In clear, a map's diagonals are all there at once.
+    let clear = maps().map(|(_, map)| 8 * map.period() * map.diagonal_count()).max().unwrap_or(0);
     let process = PROGRAM + 4 * TABLE_WORDS * n * (params.chain().len() + params.special().len() + 1);
     let working = buffers.bytes();
-    let fixed = process + constants + diagonals;
-    let peak = (fixed + clear + encoding).max(fixed + keys + working);
-    PlannedMemory { diagonals, keys, working, model: constants + clear, process, peak }
+    let fixed = process + constants;
+    let peak = diagonals + (fixed + clear + encoding).max(fixed + keys + working);
+    let streamed_peak = fixed + clear + keys + streaming.bytes();
+    PlannedMemory { diagonals, keys, working, model: constants + clear, process, peak, streamed_peak }
 }
 
 fn map_of(node: &PackedNode) -> Option<&PackedLinear> {
@@ -145,8 +156,8 @@ impl Lengths<'_> {
     }
 }
 
-/// The run, node by node.
-fn run(circuit: &PackedCircuit, lengths: &Lengths<'_>, buffers: &mut Buffers) {
+/// The run, node by node; with the encoding of each row's diagonals where they are not kept.
+fn run(circuit: &PackedCircuit, lengths: &Lengths<'_>, buffers: &mut Buffers, streamed: bool) {
     let level = |node: &PackedNode| circuit.level().saturating_sub(node.depth);
     let mut left = crate::execute::readers(circuit);
     // What the client sent stays beside the input node's copy.
@@ -155,7 +166,7 @@ fn run(circuit: &PackedCircuit, lengths: &Lengths<'_>, buffers: &mut Buffers) {
         let (here, blocks) = (level(node), node.layout.blocks());
         match &node.op {
             PackedOp::Input => {}
-            PackedOp::Linear(map) => linear(map, here + 1, lengths, buffers),
+            PackedOp::Linear(map) => linear(map, here + 1, lengths, buffers, streamed),
             PackedOp::Square { .. } | PackedOp::Product { .. } => {
                 let mut all = lengths.switch(here + 1);
                 all.push((lengths.plain(here + 1), 5));
@@ -181,7 +192,7 @@ fn run(circuit: &PackedCircuit, lengths: &Lengths<'_>, buffers: &mut Buffers) {
     }
 }
 
-fn linear(map: &PackedLinear, level: usize, lengths: &Lengths<'_>, buffers: &mut Buffers) {
+fn linear(map: &PackedLinear, level: usize, lengths: &Lengths<'_>, buffers: &mut Buffers, streamed: bool) {
     let (n, threads) = (lengths.params.n(), lengths.threads);
     let copies: usize = (0..map.terms().len()).map(|t| map.copies(t).values().map(|set| set.len()).sum::<usize>()).sum();
     let plain = lengths.plain(level);
@@ -189,19 +200,26 @@ fn linear(map: &PackedLinear, level: usize, lengths: &Lengths<'_>, buffers: &mut
     if copies > 0 {
         buffers.briefly(&lengths.switch(level));
     }
-    // By output ciphertext: parts, their baby steps, and giant steps.
-    let mut rows: BTreeMap<usize, (usize, usize, std::collections::BTreeSet<usize>)> = BTreeMap::new();
+    let mut rows: BTreeMap<usize, Row> = BTreeMap::new();
+    let width = map.steps().width.max(1);
     for t in 0..map.terms().len() {
         for (part, indices) in map.parts(t) {
-            let width = map.steps().width.max(1);
-            let babies: std::collections::BTreeSet<usize> = indices.iter().map(|d| d % width).collect();
-            let (parts, count, giants) = rows.entry(part.output).or_default();
-            *parts += 1;
-            *count += babies.len();
-            giants.extend(indices.iter().map(|d| d / width));
+            let row = rows.entry(part.output).or_default();
+            row.parts += 1;
+            row.babies += indices.iter().map(|d| d % width).collect::<BTreeSet<_>>().len();
+            row.giants.extend(indices.iter().map(|d| d / width));
+            row.encoded.push(indices.len());
+            let mut terms: BTreeMap<usize, usize> = BTreeMap::new();
+            indices.iter().for_each(|d| *terms.entry(d / width).or_default() += 1);
+            row.terms.extend(terms.into_values());
         }
     }
-    for (parts, babies, giants) in rows.values() {
+    let limbs = lengths.params.limbs(level) + lengths.params.special().len();
+    for Row { parts, babies, giants, encoded, terms } in rows.values() {
+        if streamed {
+            terms.iter().for_each(|terms| buffers.take(terms * n / 2, limbs));
+            encoded.iter().for_each(|count| buffers.briefly(&[(lengths.raised(level), *count.min(&needs::BATCH))]));
+        }
         let sums = (lengths.raised(level), 2 * giants.len());
         let digits: Vec<(usize, usize)> =
             lengths.digits(level).into_iter().map(|(words, count)| (words, count * parts)).collect();
@@ -212,6 +230,24 @@ fn linear(map: &PackedLinear, level: usize, lengths: &Lengths<'_>, buffers: &mut
             lengths.switch(level).into_iter().map(|(words, count)| (words, count * threads)).collect();
         second.push(sums);
         buffers.briefly(&second);
+        if streamed {
+            terms.iter().for_each(|terms| buffers.give(terms * n / 2, limbs));
+        }
     }
     buffers.give(plain, 2 * copies);
+}
+
+/// What one output ciphertext of a linear map needs.
+#[derive(Default)]
+struct Row {
+    /// Its inputs.
+    parts: usize,
+    /// Their baby steps.
+    babies: usize,
+    /// Its giant steps.
+    giants: BTreeSet<usize>,
+    /// Diagonals by part.
+    encoded: Vec<usize>,
+    /// Diagonals by part and giant step.
+    terms: Vec<usize>,
 }

@@ -33,13 +33,14 @@ impl fmt::Display for Plan {
         writeln!(f, "upload     {:.3} MB, reply {:.3} MB", mb(b.upload), mb(b.reply))?;
         write!(
             f,
-            "memory     {:.0} MB: diagonals {:.0}, keys {:.0}, working {:.0}, model {:.0}, process {:.0}",
+            "memory     {:.0} MB: diagonals {:.0}, keys {:.0}, working {:.0}, model {:.0}, process {:.0}; {:.0} MB if no diagonals are kept",
             mb(m.peak),
             mb(m.diagonals),
             mb(m.keys),
             mb(m.working),
             mb(m.model),
-            mb(m.process)
+            mb(m.process),
+            mb(m.streamed_peak)
         )?;
         if let Some(p) = &self.precision {
             let (max, rms, room) = (p.log2_max, p.log2_rms, p.headroom_bits);

@@ -51,8 +51,18 @@ impl Total {
     }
 }
 
-/// Evaluations per tile, and as many of its mirror image: the baby steps' share of a tile stays in the second-level cache while the giant steps pass over it.
-const TILE: usize = 2048;
+/// Evaluations of a tile, at most and at least, and as many of its mirror image.
+const TILE: [usize; 2] = [256, 2048];
+
+/// Bytes that the baby steps' share of a tile may take: it has to stay in the second-level cache while the giant steps pass over it.
+const NEAR: usize = 1 << 19;
+
+/// Evaluations per tile for so many baby steps, each two rows of a tile and its mirror image.
+fn tile(babies: usize) -> usize {
+    let [least, most] = TILE;
+    let fits = (NEAR / (16 * babies.max(1))).max(1);
+    (1 << fits.ilog2()).clamp(least, most)
+}
 
 impl Evaluator {
     /// The linear map of a ciphertext, rescaled: one level lower, at scale a.scale · transform.scale / rescale factor.
@@ -181,7 +191,7 @@ impl Evaluator {
         }
 
         let half = n / 2;
-        let tile = TILE.min(half);
+        let tile = tile(count).min(half);
         for at in (0..half).step_by(tile) {
             for (g, (out0, out1)) in steps.iter().zip(giants.iter_mut()) {
                 let (mut base, mut accumulate) = (0, false);
@@ -191,9 +201,7 @@ impl Evaluator {
                         let row = |b: &usize| (base + b) * n..(base + b + 1) * n;
                         let x: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &left[row(b)]).collect();
                         let y: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &right[row(b)]).collect();
-                        let limb_len = giant.packed.len() / basis.len();
-                        let packed = &giant.packed[i * limb_len..(i + 1) * limb_len];
-                        ring.backend.dot_diagonals(m, packed, skip, &x, &y, at..at + tile, out0, out1, accumulate);
+                        ring.backend.dot_diagonals(m, &giant.packed[i], skip, &x, &y, at..at + tile, out0, out1, accumulate);
                         accumulate = true;
                     }
                     base += t.babies.len();

@@ -9,8 +9,7 @@ use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
 use crate::simd::RUN;
 use crate::{Error, Result};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 /// How diagonals are split: index = giant + baby, baby below `width`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,26 +45,21 @@ impl Split {
 pub(super) struct Giant {
     pub steps: usize,
     pub babies: Vec<usize>,
-    /// Limb by limb, as `Backend::dot_diagonals` reads them: half of each, in one stream through memory.
-    pub packed: Buffer,
+    /// By limb, as `Backend::dot_diagonals` reads them: half of each diagonal, in one stream through memory. Their lengths do not depend
+    /// on the level, so that maps of one level reuse what those of another leave.
+    pub packed: Vec<Buffer>,
 }
 
 impl Giant {
-    #[allow(clippy::indexing_slicing, reason = "runs partition limbs, limbs partition the packed buffer")]
-    fn new(steps: usize, mut terms: Vec<(usize, Poly<Eval>)>) -> Option<Self> {
-        terms.sort_unstable_by_key(|(baby, _)| *baby);
-        let first = &terms.first()?.1;
-        let (ring, limbs, n) = (Arc::clone(&first.ring), first.basis.len(), first.ring.n());
-        let limb_len = terms.len() * n / 2;
-        let mut packed = ring.pool.take(limbs * limb_len);
-        par::chunks(&mut packed, limb_len, |i, packed| {
-            for (t, (_, diagonal)) in terms.iter().enumerate() {
-                for (row, run) in packed.chunks_exact_mut(terms.len() * RUN).zip(diagonal.limb(i).chunks_exact(RUN)) {
-                    row[t * RUN..(t + 1) * RUN].copy_from_slice(run);
-                }
+    /// Puts a diagonal in its place among the others.
+    #[allow(clippy::indexing_slicing, reason = "runs partition limbs, limbs partition the packed buffers")]
+    fn put(&mut self, term: usize, diagonal: &Poly<Eval>) {
+        let terms = self.babies.len();
+        par::each(&mut self.packed, |i, packed| {
+            for (row, run) in packed.chunks_exact_mut(terms * RUN).zip(diagonal.limb(i).chunks_exact(RUN)) {
+                row[term * RUN..(term + 1) * RUN].copy_from_slice(run);
             }
         });
-        Some(Self { steps, babies: terms.iter().map(|(baby, _)| *baby).collect(), packed })
     }
 }
 
@@ -82,6 +76,9 @@ pub struct LinearTransform {
 }
 
 impl LinearTransform {
+    /// Diagonals that are encoded at once, on up to as many threads: each is a whole polynomial until it is packed.
+    pub const BATCH: usize = 16;
+
     /// Encodes the diagonals for inputs at `level`, at the scale that rescaling divides away again: the output has its input's scale.
     ///
     /// # Errors
@@ -116,26 +113,47 @@ impl LinearTransform {
         let babies: BTreeSet<usize> = indices.iter().map(|d| d % split.width).collect();
         let babies: Vec<usize> = babies.into_iter().collect();
         let encoder = Encoder::new(params);
-        let encode = |(index, values): (&usize, &Vec<f64>)| -> Result<(usize, usize, Poly<Eval>)> {
+        let encode = |index: usize, values: &Vec<f64>| -> Result<Poly<Eval>> {
             if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
                 return Err(Error::NotFinite { index: bad });
             }
-            let (baby, giant) = (index % split.width, index / split.width * split.width);
+            let giant = index / split.width * split.width;
             // The giant step rotates afterwards, so the diagonal is rotated back beforehand.
             let turned = values.iter().cycle().skip((period - giant % period) % period);
             let mut re: Vec<f64> = turned.take(period).copied().collect::<Vec<_>>().repeat(slots / period);
             let mut im = vec![0.0; slots];
             let mut poly = encoder.embed_in(&mut re, &mut im, true, params.key_basis(level), params.log_q(level), scale)?;
             poly.enter_montgomery();
-            Ok((giant, babies.binary_search(&baby).unwrap_or(0), poly))
+            Ok(poly)
         };
-        let all: Vec<_> = diagonals.diagonals.iter().collect();
-        let mut giants: BTreeMap<usize, Vec<(usize, Poly<Eval>)>> = BTreeMap::new();
-        for encoded in par::map(all.len(), |i| all.get(i).map(|d| encode(*d))).into_iter().flatten() {
-            let (steps, baby, poly) = encoded?;
-            giants.entry(steps).or_default().push((baby, poly));
+        let (ring, limbs) = (params.ring()?, params.key_basis(level).len());
+        let mut giants: Vec<Giant> = Vec::new();
+        // Ascending, so that a giant step's diagonals follow one another, baby steps ascending.
+        let mut all: Vec<(usize, usize, &Vec<f64>)> = Vec::with_capacity(indices.len());
+        for (index, values) in &diagonals.diagonals {
+            let (baby, steps) = (index % split.width, index / split.width * split.width);
+            if giants.last().is_none_or(|giant| giant.steps != steps) {
+                giants.push(Giant { steps, babies: Vec::new(), packed: Vec::new() });
+            }
+            if let Some(giant) = giants.last_mut() {
+                giant.babies.push(babies.binary_search(&baby).unwrap_or(0));
+            }
+            all.push((giants.len() - 1, *index, values));
         }
-        let giants = giants.into_iter().filter_map(|(steps, terms)| Giant::new(steps, terms)).collect();
+        for giant in &mut giants {
+            giant.packed = (0..limbs).map(|_| ring.pool.take(giant.babies.len() * ring.n() / 2)).collect();
+        }
+        let mut before = (0, 0);
+        for batch in all.chunks(Self::BATCH) {
+            let encoded = par::map(batch.len(), |i| batch.get(i).map(|(_, index, values)| encode(*index, values)));
+            for ((giant, ..), diagonal) in batch.iter().zip(encoded.into_iter().flatten()) {
+                let term = if before.0 == *giant { before.1 } else { 0 };
+                before = (*giant, term + 1);
+                if let Some(giant) = giants.get_mut(*giant) {
+                    giant.put(term, &diagonal?);
+                }
+            }
+        }
         Ok(Self { params: params.clone(), level, scale, split, babies, giants })
     }
 
@@ -162,6 +180,6 @@ impl LinearTransform {
 
     /// Bytes of memory its diagonals take.
     pub fn memory_bytes(&self) -> usize {
-        self.giants.iter().map(|g| 4 * g.packed.len()).sum()
+        self.giants.iter().flat_map(|g| &g.packed).map(|limb| 4 * limb.len()).sum()
     }
 }
