@@ -179,7 +179,7 @@ fn fitting(circuit: &Circuit, params: &str, limit: usize) -> Result<Fitting, Ref
     let options = PlanOptions { precision: false, ..PlanOptions::new(CostModel::reference(&params)) };
     let (_, plan) = fit(circuit, &params, &options, &Limits::default()).map_err(|e| refuse(&e))?;
     let kept = plan.memory.peak;
-    let without = kept.saturating_sub(plan.memory.diagonals);
+    let without = plan.memory.streamed_peak;
     if kept <= limit {
         Ok(Fitting { memory: kept, streamed: false })
     } else if without <= limit {
