@@ -3,6 +3,7 @@
 use super::keys::{ClientKey, SEED};
 use super::parameters::TfheParams;
 use super::{Error, Fcnn, LOGITS, Result};
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 /// An image, encrypted: the values are coefficients of a few polynomials, whose masks grow from a seed. Each body is cut to 32 bits.

@@ -58,7 +58,9 @@ pub enum Error {
         found: usize,
     },
     /// A reply that lies too far from every integer to be believed.
-    #[error("the reply lies {distance:.2} of a step from an integer, less than {most:.2} is wanted; it was made with another key or altered on its way")]
+    #[error(
+        "the reply lies {distance:.2} of a step from an integer, less than {most:.2} is wanted; it was made with another key or altered on its way"
+    )]
     Reply {
         /// Distance from the nearest integer, in steps.
         distance: f64,

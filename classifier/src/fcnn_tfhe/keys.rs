@@ -3,6 +3,7 @@
 use super::parameters::TfheParams;
 use super::{Error, Result};
 use std::fmt;
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroize;
 
@@ -52,8 +53,9 @@ impl ClientKey {
     pub fn generate(params: &TfheParams) -> Self {
         let mut seeder = new_seeder();
         let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
-        let mut key =
-            |rank, polynomial| allocate_and_generate_new_binary_glwe_secret_key(GlweDimension(rank), PolynomialSize(polynomial), &mut generator);
+        let mut key = |rank, polynomial| {
+            allocate_and_generate_new_binary_glwe_secret_key(GlweDimension(rank), PolynomialSize(polynomial), &mut generator)
+        };
         let (input, output) = (key(params.input_rank, params.input_polynomial), key(params.rank, params.polynomial));
         Self { params: *params, input, output }
     }

@@ -61,7 +61,11 @@ impl Fcnn {
         }
         let hidden = biases.len();
         if hidden == 0 || weights.is_empty() || weights.len() % hidden != 0 {
-            return Err(Error::Length { what: "weights", wanted: weights.len().next_multiple_of(hidden.max(1)), found: weights.len() });
+            return Err(Error::Length {
+                what: "weights",
+                wanted: weights.len().next_multiple_of(hidden.max(1)),
+                found: weights.len(),
+            });
         }
         for (what, wanted, found) in [
             ("activation table", modulus as usize / 2, table.len()),
@@ -164,7 +168,8 @@ impl Fcnn {
     /// Values that a logit can take: twice its largest size, and zero.
     pub fn output_modulus(&self) -> u32 {
         let top = self.table.iter().map(|value| u32::from(value.unsigned_abs())).max().unwrap_or_default();
-        let reach = |(row, bias): (&[i8], i32)| bias.unsigned_abs() + top * row.iter().map(|v| u32::from(v.unsigned_abs())).sum::<u32>();
+        let reach =
+            |(row, bias): (&[i8], i32)| bias.unsigned_abs() + top * row.iter().map(|v| u32::from(v.unsigned_abs())).sum::<u32>();
         2 * self.logits().map(reach).max().unwrap_or_default() + 1
     }
 
@@ -203,7 +208,8 @@ impl Fcnn {
                 false => Err(Error::Network { why: format!("{name} holds {:?}, {kind:?} is wanted", view.dtype()) }),
             }
         };
-        let small = |name| Ok::<_, Error>(entry(name, Dtype::I8)?.into_iter().map(|v| i8::from_le_bytes([v])).collect::<Vec<i8>>());
+        let small =
+            |name| Ok::<_, Error>(entry(name, Dtype::I8)?.into_iter().map(|v| i8::from_le_bytes([v])).collect::<Vec<i8>>());
         let words = |name| {
             let bytes = entry(name, Dtype::I32)?;
             Ok::<_, Error>(bytes.as_chunks::<4>().0.iter().map(|v| i32::from_le_bytes(*v)).collect::<Vec<i32>>())

@@ -3,8 +3,10 @@
 use super::client::{Encoding, Reply, SentImage, cut, whole};
 use super::keys::ServerKey;
 use super::parameters::{NoiseBudget, TfheParams};
-use super::{Error, Fcnn, LOGITS, Result};
+use super::{Error, Fcnn, Result};
 use rayon::prelude::*;
+use tfhe::core_crypto::algorithms::polynomial_algorithms::polynomial_wrapping_add_mul_assign;
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 /// A network made ready for ciphertexts.
@@ -29,7 +31,8 @@ impl EncryptedFcnn {
     /// [`Error::Failure`] where an image would be decrypted wrongly more often than 2^-64.
     pub fn new(network: Fcnn, params: &TfheParams) -> Result<Self> {
         let budget = NoiseBudget::of(&network, params)?;
-        let reversed = |(weights, _): (&[i8], i32)| weights.chunks(params.input_polynomial).map(|part| reversed(part, params)).collect();
+        let reversed =
+            |(weights, _): (&[i8], i32)| weights.chunks(params.input_polynomial).map(|part| reversed(part, params)).collect();
         let (weights, encoding) = (network.neurons().map(reversed).collect(), Encoding::of(&network));
         let table = table(&network, params, Encoding::step(encoding.output_modulus));
         Ok(Self { network, params: *params, encoding, budget, weights, table })

@@ -55,6 +55,12 @@ pub struct FcnnConfig {
     /// Changes to images.
     #[serde(default)]
     pub images: ImageAugmentation,
+    /// Largest |natural logarithm| of the power to which grey values are raised: films are developed differently.
+    #[serde(default)]
+    pub gamma: f64,
+    /// Largest part by which an image grows brighter or darker from its middle to a border: chests are lit unevenly.
+    #[serde(default)]
+    pub shade: f64,
     /// Changed copies of the validation split that are evaluated beside it: a network that only knows one scanner's films shows there.
     #[serde(default)]
     pub validation_copies: usize,
@@ -84,8 +90,9 @@ impl FcnnConfig {
         if let Some((what, value, _)) = parts.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
             return Err(Error::setting(what, "in [0, 1], smoothing below 1/2", value));
         }
-        if ![self.fold_back, self.noise].iter().all(|value| value.is_finite() && *value >= 0.0) {
-            return Err(Error::setting("fold_back and noise", "not negative", format!("{} and {}", self.fold_back, self.noise)));
+        let amounts = [("fold_back", self.fold_back), ("noise", self.noise), ("gamma", self.gamma), ("shade", self.shade)];
+        if let Some((what, value)) = amounts.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+            return Err(Error::setting(what, "finite and not negative", value));
         }
         Ok(self.images.check()?)
     }
@@ -163,9 +170,17 @@ fn images<'a>(samples: &'a Samples, config: &FcnnConfig) -> Result<&'a [u8]> {
 
 /// A changed image, as the quantiser sees it.
 fn changed(config: &FcnnConfig, image: &[u8], rng: &mut Rng) -> Result<Vec<i8>> {
-    let mut values = config.images.apply(image, config.quantiser.side, rng);
-    // In the unit of `apply`, 2 are 255 levels.
-    values.iter_mut().for_each(|value| *value += (config.noise * rng.normal() / 127.5) as f32);
+    let side = config.quantiser.side;
+    let mut values = config.images.apply(image, side, rng);
+    let mut amount = |most: f64| (most * (2.0 * rng.uniform() - 1.0)) as f32;
+    let (power, across, down) = (amount(config.gamma).exp(), amount(config.shade), amount(config.shade));
+    let place = |at: usize| 2.0 * (at as f32 + 0.5) / side as f32 - 1.0;
+    for (row, values) in values.chunks_mut(side).enumerate() {
+        for (column, value) in values.iter_mut().enumerate() {
+            let grey = (f32::midpoint(*value, 1.0)).max(0.0).powf(power);
+            *value = grey * (1.0 + across * place(column) + down * place(row)) + (config.noise * rng.normal() / 255.0) as f32;
+        }
+    }
     config.quantiser.image(&values)
 }
 
