@@ -38,6 +38,8 @@
 
 pub mod circuit;
 pub mod execute;
+#[cfg(feature = "tfhe")]
+pub mod fcnn_tfhe;
 pub mod fold;
 pub mod interface;
 pub mod metrics;

@@ -27,6 +27,7 @@ pub const NAMES: &[(&str, Shape, usize)] = &[
     ("veilnet-s", LATENT_F8, 14),
     ("veilnet-se", LATENT_F8, 14),
     ("tenseal-mnist", Shape::new(1, 28, 28), 10),
+    ("fcnn", Shape::new(1, 28, 28), 1),
 ];
 
 /// The network of that name for any input and number of labels.
@@ -48,6 +49,7 @@ pub fn named(name: &str, input: Shape, labels: usize) -> Result<NetworkSpec, Spe
         ("veilnet-s", Gate::None) => veilnet(conv_block(3, 2, 1, 128), labels),
         ("veilnet-se", Gate::None) => veilnet(cheap_gate(3, 2, 1, 128), labels),
         ("tenseal-mnist", Gate::None) => tenseal_mnist(labels),
+        ("fcnn", Gate::None) => vec![flatten(), linear(32), hermite(), dropout(), linear(labels)],
         _ => {
             let known: Vec<&str> = NAMES.iter().map(|(name, ..)| *name).collect();
             return Err(SpecError::Unknown { found: name.into(), known: known.join(", ") });

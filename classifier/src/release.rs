@@ -239,7 +239,7 @@ fn checked(path: &Path, wanted: &str) -> Result<Vec<u8>> {
 }
 
 /// SHA-256 in hexadecimal.
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

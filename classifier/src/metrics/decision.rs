@@ -13,6 +13,20 @@ pub struct Thresholds {
     pub values: Vec<f32>,
 }
 
+/// What a threshold is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The highest F1.
+    #[default]
+    F1,
+    /// The highest mean of sensitivity and specificity: the choice that does not depend on how many images of the split are yes.
+    Balanced,
+    /// None: the threshold is 0, probability 1/2 where scores are logits. For a loss that balances the classes already, and a split too small
+    /// or too easy to place a threshold by.
+    Half,
+}
+
 /// What thresholds give on a split, for one label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,13 +66,21 @@ pub struct Decisions {
 }
 
 impl Thresholds {
-    /// Those with the highest F1 on `scored`, which should be the validation split; the higher one where two are as good. A label
-    /// without a yes gets the threshold 0, probability 1/2 where scores are logits.
-    pub fn best_f1(scored: &Scored) -> Self {
+    /// Those that are best on `scored`, which should be the validation split; the higher one where two are as good. A label without a
+    /// yes gets the threshold 0, probability 1/2 where scores are logits.
+    pub fn best(scored: &Scored, criterion: Criterion) -> Self {
         let values = (0..scored.names().len()).map(|label| {
             let mut known: Vec<(f32, bool)> = scored.known(label).map(|(_, score, yes)| (score, yes)).collect();
             known.sort_by(|a, b| b.0.total_cmp(&a.0));
-            best_cut(&known).unwrap_or(0.0)
+            let yes = known.iter().filter(|(_, yes)| *yes).count();
+            let no = known.len() - yes;
+            let cut = match criterion {
+                Criterion::F1 => best_cut(&known, |hits, called| (hits, called + yes)),
+                // hits / yes + (no - false alarms) / no, times both.
+                Criterion::Balanced => best_cut(&known, |hits, called| (hits * no + (no + hits - called) * yes, 1)),
+                Criterion::Half => None,
+            };
+            cut.unwrap_or(0.0)
         });
         Self { labels: scored.names().to_vec(), values: values.collect() }
     }
@@ -93,10 +115,9 @@ impl Thresholds {
     }
 }
 
-/// The threshold with the highest F1 over scores sorted from the highest down: half way between the last score above it and the first
-/// below.
-fn best_cut(known: &[(f32, bool)]) -> Option<f32> {
-    let total = known.iter().filter(|(_, yes)| *yes).count();
+/// The threshold with the highest merit over scores sorted from the highest down: half way between the last score above it and the first
+/// below. `merit` gives a fraction for the yes among those called yes, and all that are.
+fn best_cut(known: &[(f32, bool)], merit: impl Fn(usize, usize) -> (usize, usize)) -> Option<f32> {
     let (mut hits, mut best) = (0usize, None);
     let below = known.iter().skip(1).map(|(score, _)| Some(*score)).chain([None]);
     for (called, ((score, yes), next)) in (1usize..).zip(known.iter().zip(below)) {
@@ -104,12 +125,13 @@ fn best_cut(known: &[(f32, bool)]) -> Option<f32> {
         if next.is_some_and(|next| next >= *score) {
             continue;
         }
-        // 2 hits / (called + total), compared as fractions.
-        if hits > 0 && best.is_none_or(|(top, of, _)| hits * of > top * (called + total)) {
+        // Compared as fractions, exactly.
+        let (part, whole) = merit(hits, called);
+        if hits > 0 && best.is_none_or(|(top, of, _)| part * of > top * whole) {
             // Between two neighbouring floats the middle may round to the lower one.
             let middle =
                 next.map_or(*score, |next| if next < score / 2.0 + next / 2.0 { score / 2.0 + next / 2.0 } else { *score });
-            best = Some((hits, called + total, middle));
+            best = Some((part, whole, middle));
         }
     }
     best.map(|(_, _, threshold)| threshold)
@@ -184,8 +206,9 @@ mod tests {
         // Label a: 0.9 yes, 0.6 no, 0.4 yes, 0.1 no; calling the upper three gives F1 4/5. Label b has no yes.
         let scores = vec![0.9, 0.0, 0.6, 0.0, 0.4, 0.0, 0.1, 0.0];
         let scored = Scored::new(scores, vec![1, 0, 0, 0, 1, UNKNOWN, 0, 0], names.clone()).unwrap();
-        let thresholds = Thresholds::best_f1(&scored);
+        let thresholds = Thresholds::best(&scored, Criterion::F1);
         assert_eq!(thresholds, Thresholds { labels: names, values: vec![0.25, 0.0] });
+        assert_eq!(Thresholds::best(&scored, Criterion::Half).values, [0.0, 0.0]);
         let decisions = thresholds.decide(&scored).unwrap();
         assert_eq!((decisions.f1_macro, decisions.labels[1].f1), (Some(0.8), None));
         // Pooled: 2 true yes, 1 + 3 false yes, none missed, 1 true no.
@@ -203,7 +226,7 @@ mod tests {
         let low = 1.0f32;
         let high = low.next_up();
         let scored = Scored::new(vec![high, low], vec![1, 0], vec!["a".into()]).unwrap();
-        let decisions = Thresholds::best_f1(&scored).decide(&scored).unwrap();
+        let decisions = Thresholds::best(&scored, Criterion::F1).decide(&scored).unwrap();
         assert_eq!(decisions.f1_macro, Some(1.0));
     }
 
@@ -219,13 +242,31 @@ mod tests {
                 let hits = 2.0 * tally((true, true));
                 hits / (hits + tally((true, false)) + tally((false, true)))
             };
-            let decisions = Thresholds::best_f1(&scored).decide(&scored).unwrap();
+            let decisions = Thresholds::best(&scored, Criterion::F1).decide(&scored).unwrap();
             if let Some(best) = decisions.f1_macro {
                 prop_assert!((f1(decisions.labels[0].threshold) - best).abs() < 1e-12);
                 prop_assert!(scores.iter().all(|score| f1(*score) <= best + 1e-12));
             } else {
                 prop_assert!(cells.iter().all(|(_, yes)| !yes));
             }
+        }
+
+        #[test]
+        fn no_threshold_is_more_balanced_than_the_chosen_one(cells in prop::collection::vec((-6i8..7, any::<bool>()), 1..50)) {
+            let scores: Vec<f32> = cells.iter().map(|(score, _)| f32::from(*score) / 7.0).collect();
+            let labels = cells.iter().map(|(_, yes)| u8::from(*yes)).collect();
+            let scored = Scored::new(scores.clone(), labels, vec!["a".into()]).unwrap();
+            let balance = |threshold: f32| {
+                let right = |class: bool| {
+                    let of = cells.iter().zip(&scores).filter(move |((_, yes), _)| *yes == class);
+                    of.clone().filter(|(_, score)| (**score >= threshold) == class).count() as f64 / of.count() as f64
+                };
+                right(true) + right(false)
+            };
+            // With one class alone there is nothing to balance.
+            prop_assume!(cells.iter().any(|(_, yes)| *yes) && cells.iter().any(|(_, yes)| !*yes));
+            let chosen = balance(Thresholds::best(&scored, Criterion::Balanced).values[0]);
+            prop_assert!(scores.iter().all(|score| balance(*score) <= chosen + 1e-12));
         }
     }
 }

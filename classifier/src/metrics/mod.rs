@@ -25,7 +25,7 @@ mod scored;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use calibration::{Bin, Calibration, Temperature};
-pub use decision::{Decisions, LabelDecisions, Thresholds};
+pub use decision::{Criterion, Decisions, LabelDecisions, Thresholds};
 pub use error::{Error, Result};
 pub use evaluation::{Evaluation, Figure, LabelEvaluation, Means, by_stratum};
 pub use ranking::{average_precision, roc_auc};

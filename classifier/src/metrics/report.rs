@@ -1,6 +1,6 @@
 //! Everything to say about one classifier on one split.
 
-use super::{Bootstrap, Calibration, Decisions, Evaluation, Result, Scored, Temperature, Thresholds, by_stratum};
+use super::{Bootstrap, Calibration, Criterion, Decisions, Evaluation, Result, Scored, Temperature, Thresholds, by_stratum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ const BINS: usize = 15;
 pub struct OperatingPoint {
     /// Divides the logits.
     pub temperature: Temperature,
-    /// One logit per label, before the temperature, from which on it is a yes: the best for F1.
+    /// One logit per label, before the temperature, from which on it is a yes.
     pub thresholds: Thresholds,
 }
 
 impl OperatingPoint {
     /// The one that is best on `logits`, a validation split's.
-    pub fn choose(logits: &Scored) -> Self {
-        Self { temperature: Temperature::fit(logits), thresholds: Thresholds::best_f1(logits) }
+    pub fn choose(logits: &Scored, criterion: Criterion) -> Self {
+        Self { temperature: Temperature::fit(logits), thresholds: Thresholds::best(logits, criterion) }
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let scored = Scored::new(scores, labels, vec!["a".into(), "b".into()]).unwrap();
         let column = |f: fn(usize) -> &'static str| (0..30).map(|i| f(i).to_string()).collect::<Vec<_>>();
         let (patients, views) = (column(|i| if i < 10 { "p" } else { "q" }), column(|i| ["PA", "AP", ""][i % 3]));
-        let point = OperatingPoint::choose(&scored);
+        let point = OperatingPoint::choose(&scored, Criterion::F1);
         let bootstrap = Bootstrap { resamples: 20, ..Bootstrap::default() };
         let report = SplitReport::of("val", &scored, &patients, &views, &point, &bootstrap).unwrap();
         let images: Vec<usize> = report.within_view.values().map(|evaluation| evaluation.images).collect();

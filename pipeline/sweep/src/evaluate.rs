@@ -1,6 +1,8 @@
 //! `veilray-sweep evaluate`: a released classifier on one split of a data set, in clear on all images and encrypted on some of them.
 
 mod encrypted;
+#[cfg(feature = "tfhe")]
+mod fcnn;
 mod latents;
 mod report;
 
@@ -9,7 +11,7 @@ pub use latents::{Evaluated, Skipped};
 pub use report::{Agreement, Difference, Report};
 
 use crate::data::{self, Dataset, Split};
-use crate::output;
+use crate::{output, train_fcnn};
 use std::path::PathBuf;
 use veilray_classifier::metrics::{Bootstrap, SplitReport};
 use veilray_classifier::release::Model;
@@ -78,6 +80,13 @@ pub enum Error {
         /// The data set's.
         found: Vec<String>,
     },
+    /// A network under TFHE in a build without it.
+    #[error(transparent)]
+    NoTfhe(#[from] crate::train_fcnn::NoTfhe),
+    /// A network under TFHE.
+    #[cfg(feature = "tfhe")]
+    #[error(transparent)]
+    Fcnn(#[from] veilray_classifier::fcnn_tfhe::Error),
     /// No image that could be read.
     #[error("the split {split} of {dataset} has no image that could be read; {refused} were refused")]
     Nothing {
@@ -122,10 +131,18 @@ pub struct Args {
 /// # Errors
 /// A model or a data set that cannot be used, an encrypted answer that cannot be believed.
 pub fn run(args: &Args) -> Result<Report> {
-    let model = Model::open(&models::find(&args.model)?)?;
+    let folder = models::find(&args.model)?;
+    if train_fcnn::is_fcnn(&folder) {
+        #[cfg(feature = "tfhe")]
+        return fcnn::run(args, &folder);
+        #[cfg(not(feature = "tfhe"))]
+        return Err(train_fcnn::NoTfhe { what: args.model.clone() }.into());
+    }
+    let model = Model::open(&folder)?;
+    let name = &model.manifest().name;
     let eye = eye(&model)?;
     let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
-    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, &model)?;
+    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, name, model.labels())?;
     let logits = predict(model.network()?.as_ref(), &evaluated.samples, BATCH, false)?;
     let scored = reported(&evaluated.samples, &logits, model.labels().len())?;
     let (patients, views) = (evaluated.samples.patients(), evaluated.samples.views());
@@ -133,9 +150,12 @@ pub fn run(args: &Args) -> Result<Report> {
     let figures = SplitReport::of(args.split.name(), &scored, patients, views, point, &Bootstrap::default())?;
     let agreement = match args.encrypted {
         0 => None,
-        count => Some(Agreement::measure(&model, &evaluated.samples, &scored, count)?),
+        count => {
+            let encrypted = Session::new(&model)?.run(&evaluated.samples, count)?;
+            Some(Agreement::of(encrypted, &scored, &point.thresholds)?)
+        }
     };
-    Ok(Report::new(&model, &dataset.name, args.split, figures, agreement, evaluated.skipped))
+    Ok(Report::new(name, &dataset.name, args.split, figures, agreement, evaluated.skipped))
 }
 
 /// What a classifier sees images through.
@@ -144,14 +164,14 @@ pub fn run(args: &Args) -> Result<Report> {
 /// No encoder of that name, or one of another release.
 pub fn eye(model: &Model) -> Result<Eye> {
     let manifest = model.manifest();
-    let eye = models::eye(&manifest.encoder)?;
-    if eye.digest() != manifest.encoder_sha256 {
-        return Err(Error::OtherEncoder {
-            model: manifest.name.clone(),
-            encoder: manifest.encoder.clone(),
-            wanted: manifest.encoder_sha256.clone(),
-            found: eye.digest().into(),
-        });
+    eye_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)
+}
+
+fn eye_of(model: &str, encoder: &str, wanted: &str) -> Result<Eye> {
+    let eye = models::eye(encoder)?;
+    if eye.digest() != wanted {
+        let (model, encoder, wanted, found) = (model.into(), encoder.into(), wanted.into(), eye.digest().into());
+        return Err(Error::OtherEncoder { model, encoder, wanted, found });
     }
     Ok(eye)
 }

@@ -5,7 +5,6 @@ use crate::data::{Dataset, Split, UNKNOWN};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::Serialize;
-use veilray_classifier::release::Model;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::eye::Eye;
 
@@ -28,16 +27,23 @@ pub struct Skipped {
 }
 
 impl Evaluated {
-    /// Reads and encodes the split, all of it or its first `limit` images.
+    /// Reads and encodes the split, all of it or its first `limit` images, labelled with `names` as `model` has them.
     ///
     /// # Errors
     /// A data set without any of the model's labels or without images; the encoder's errors. Images that are refused are skipped.
-    pub fn encode(dataset: &Dataset, split: Split, limit: Option<usize>, eye: &Eye, model: &Model) -> Result<Self> {
+    pub fn encode(
+        dataset: &Dataset,
+        split: Split,
+        limit: Option<usize>,
+        eye: &Eye,
+        model: &str,
+        names: &[String],
+    ) -> Result<Self> {
         let place = |label: &String| dataset.label_names.iter().position(|name| name == label);
-        let places: Vec<Option<usize>> = model.labels().iter().map(place).collect();
+        let places: Vec<Option<usize>> = names.iter().map(place).collect();
         if places.iter().all(Option::is_none) {
-            let (wanted, found) = (model.labels().to_vec(), dataset.label_names.clone());
-            return Err(Error::Labels { dataset: dataset.name.clone(), model: model.manifest().name.clone(), wanted, found });
+            let (wanted, found) = (names.to_vec(), dataset.label_names.clone());
+            return Err(Error::Labels { dataset: dataset.name.clone(), model: model.into(), wanted, found });
         }
         let view = dataset.extra_names.iter().position(|name| name == "view");
         let chosen: Vec<_> = dataset.split(split).take(limit.unwrap_or(usize::MAX)).collect();
@@ -69,8 +75,7 @@ impl Evaluated {
         if patients.is_empty() {
             return Err(Error::Nothing { dataset: dataset.name.clone(), split, refused: skipped.len() });
         }
-        let names = model.labels().to_vec();
-        let samples = Samples::new(Inputs::Latents(values), eye.shape(), labels, names, patients, views)?;
+        let samples = Samples::new(Inputs::Latents(values), eye.shape(), labels, names.to_vec(), patients, views)?;
         Ok(Self { samples, skipped })
     }
 }

@@ -1,13 +1,11 @@
 //! What the command prints.
 
-use super::{Result, Session, Skipped};
+use super::{Encrypted, Result, Skipped};
 use crate::data::Split;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use veilray_classifier::metrics::{Evaluation, Interval, Scored, SplitReport};
-use veilray_classifier::release::Model;
-use veilray_classifier::train::Samples;
+use veilray_classifier::metrics::{Evaluation, Interval, Scored, SplitReport, Thresholds};
 use veilray_encoder::evaluate::Times;
 
 /// How far a logit may lie from its threshold for noise to be allowed to decide its label.
@@ -26,6 +24,8 @@ pub struct Report {
     pub n: usize,
     /// Images evaluated encrypted too.
     pub n_encrypted: usize,
+    /// Part of all pairs of image and label that is decided rightly at the model's thresholds, in clear on all images.
+    pub accuracy: Option<f64>,
     /// ROC-AUC, mean over the labels, in clear on all images.
     pub auc_macro: Option<f64>,
     /// Its 95 % interval over patients.
@@ -51,6 +51,10 @@ pub struct Agreement {
     /// Images.
     #[serde(skip)]
     pub images: usize,
+    /// Part of all pairs of these images and labels that is decided rightly in clear.
+    pub accuracy_clear_same: Option<f64>,
+    /// The same of the decrypted logits.
+    pub accuracy_encrypted: Option<f64>,
     /// ROC-AUC in clear on these images.
     pub auc_macro_clear_same: Option<f64>,
     /// ROC-AUC of the decrypted logits.
@@ -99,18 +103,19 @@ impl Difference {
 }
 
 impl Agreement {
-    /// Evaluates `count` of the samples on ciphertexts; `clear` holds the logits in clear of all.
+    /// Of what was decrypted; `clear` holds the logits in clear of all images.
     ///
     /// # Errors
-    /// As [`Session::new`] and [`Session::run`].
-    pub fn measure(model: &Model, samples: &Samples, clear: &Scored, count: usize) -> Result<Self> {
-        let encrypted = Session::new(model)?.run(samples, count)?;
+    /// Logits that are not one per image and label, thresholds of other labels.
+    pub fn of(encrypted: Encrypted, clear: &Scored, thresholds: &Thresholds) -> Result<Self> {
         let same = clear.select(&encrypted.images);
         let decrypted = same.with_scores(encrypted.logits)?;
-        let difference = Difference::of(&same, &decrypted, &model.manifest().operating_point.thresholds.values);
+        let difference = Difference::of(&same, &decrypted, &thresholds.values);
         let auc = |scored: &Scored| Evaluation::of(scored).roc_auc.macro_mean.map(|figure| figure.value);
         Ok(Self {
             images: encrypted.images.len(),
+            accuracy_clear_same: thresholds.decide(&same)?.accuracy,
+            accuracy_encrypted: thresholds.decide(&decrypted)?.accuracy,
             auc_macro_clear_same: auc(&same),
             auc_macro_encrypted: auc(&decrypted),
             max_abs_logit_error: difference.max_abs_logit_error,
@@ -126,7 +131,7 @@ impl Agreement {
 
 impl Report {
     pub(super) fn new(
-        model: &Model,
+        model: &str,
         dataset: &str,
         split: Split,
         figures: SplitReport,
@@ -136,11 +141,12 @@ impl Report {
         let macro_mean = figures.ranking.roc_auc.macro_mean;
         let of_label = |label: &veilray_classifier::metrics::LabelEvaluation| Some((label.label.clone(), label.roc_auc?.value));
         Self {
-            model: model.manifest().name.clone(),
+            model: model.into(),
             dataset: dataset.into(),
             split,
             n: figures.ranking.images,
             n_encrypted: agreement.as_ref().map_or(0, |a| a.images),
+            accuracy: figures.decisions.accuracy,
             auc_macro: macro_mean.map(|figure| figure.value),
             auc_macro_ci: macro_mean.and_then(|figure| figure.interval).map(|Interval { low, high }| [low, high]),
             auc: figures.ranking.labels.iter().filter_map(of_label).collect(),
@@ -165,11 +171,13 @@ impl fmt::Display for Report {
                 self.skipped.first().map_or("", |s| &s.reason)
             )?;
         }
+        writeln!(f, "  accuracy                {}", show(self.accuracy))?;
         let interval = self.auc_macro_ci.map_or(String::new(), |[low, high]| format!(" (95 % {low:.4} to {high:.4})"));
         writeln!(f, "  ROC-AUC macro           {}{interval}", show(self.auc_macro))?;
         self.auc.iter().try_for_each(|(label, auc)| writeln!(f, "    {label:22}{auc:.4}"))?;
         if let Some(a) = &self.agreement {
             writeln!(f, "  encrypted on {} of them, {} threads:", self.n_encrypted, self.threads)?;
+            writeln!(f, "    accuracy              {}, in clear {}", show(a.accuracy_encrypted), show(a.accuracy_clear_same))?;
             writeln!(f, "    ROC-AUC macro         {}, in clear {}", show(a.auc_macro_encrypted), show(a.auc_macro_clear_same))?;
             writeln!(f, "    largest logit error   {:.2e}", a.max_abs_logit_error)?;
             writeln!(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use veilray_classifier::circuit::Circuit;
 use veilray_classifier::fold::{FoldOptions, fold};
-use veilray_classifier::metrics::SplitReport;
+use veilray_classifier::metrics::{Criterion, SplitReport};
 use veilray_classifier::networks;
 use veilray_classifier::pack::CostModel;
 use veilray_classifier::plan::{Limits, PlanOptions, fit};
@@ -230,6 +230,7 @@ impl Networks<'_> {
             network: Network::Student(self.experiment.network()),
             teachers: data.teachers.clone(),
             mirror: false,
+            thresholds: Criterion::default(),
             stages,
         }
     }

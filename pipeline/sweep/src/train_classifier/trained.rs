@@ -206,7 +206,7 @@ impl Trained {
 impl Report {
     fn measure(experiment: &Experiment, network: &dyn train::Network, validation: &train::Samples, batch: usize) -> Result<Self> {
         let scored = scored(experiment, network, validation, batch)?;
-        let point = OperatingPoint::choose(&scored);
+        let point = OperatingPoint::choose(&scored, experiment.thresholds);
         let (patients, views) = (validation.patients(), validation.views());
         Ok(Self {
             experiment: experiment.clone(),

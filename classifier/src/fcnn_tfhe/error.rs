@@ -1,0 +1,123 @@
+//! Why a quantised network, a key or a ciphertext was refused.
+
+use std::path::PathBuf;
+
+/// This module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a quantised network, a key or a ciphertext was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting outside its range.
+    #[error("{what} must be {wanted}, found {found}")]
+    Setting {
+        /// The setting's name.
+        what: &'static str,
+        /// The range it must lie in.
+        wanted: &'static str,
+        /// The value given.
+        found: String,
+    },
+    /// A list of another length.
+    #[error("{what}: {wanted} values are wanted, found {found}")]
+    Length {
+        /// Which list.
+        what: &'static str,
+        /// Its length.
+        wanted: usize,
+        /// The length found.
+        found: usize,
+    },
+    /// A file that holds no network.
+    #[error("no quantised network: {why}; fetch the model's folder again")]
+    Network {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Parameters under which a network would decrypt wrongly too often.
+    #[error("{what} fails with probability 2^{found:.0}, at most 2^{wanted:.0} is allowed; take {cure}")]
+    Failure {
+        /// Which step.
+        what: &'static str,
+        /// log2 of the bound.
+        wanted: f64,
+        /// log2 of the probability.
+        found: f64,
+        /// What to change.
+        cure: &'static str,
+    },
+    /// Bytes that are no key or ciphertext of these parameters.
+    #[error("{what}: {wanted} bytes are wanted, found {found}; both sides must use one model")]
+    Bytes {
+        /// Key or ciphertext.
+        what: &'static str,
+        /// Its length.
+        wanted: usize,
+        /// The length found.
+        found: usize,
+    },
+    /// A reply that lies too far from every integer to be believed.
+    #[error(
+        "the reply lies {distance:.2} of a step from an integer, less than {most:.2} is wanted; it was made with another key or altered on its way"
+    )]
+    Reply {
+        /// Distance from the nearest integer, in steps.
+        distance: f64,
+        /// What is believed.
+        most: f64,
+    },
+    /// A file that cannot be read or written.
+    #[error("cannot {doing} {}: {why}", path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// A manifest that cannot be understood or contradicts the network.
+    #[error("{}: {why}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A file of another digest than the manifest's.
+    #[error("{} has SHA-256 {found}, the manifest wants {wanted}; fetch the folder again", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// In the manifest.
+        wanted: String,
+        /// Of the file.
+        found: String,
+    },
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] crate::train::Error),
+    /// Metrics.
+    #[error(transparent)]
+    Metrics(#[from] crate::metrics::Error),
+}
+
+impl Error {
+    /// [`Error::Setting`].
+    pub(super) fn setting(what: &'static str, wanted: &'static str, found: impl ToString) -> Self {
+        Self::Setting { what, wanted, found: found.to_string() }
+    }
+}
+
+impl From<veilray_nn::Error> for Error {
+    fn from(error: veilray_nn::Error) -> Self {
+        Self::Train(error.into())
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Train(error.into())
+    }
+}

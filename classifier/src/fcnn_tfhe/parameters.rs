@@ -1,0 +1,199 @@
+//! Parameters, their security and the probability that an image is decrypted wrongly.
+//!
+//! Every formula is written down in `docs/notes/008-tfhe-noise.md`; a test measures each variance.
+
+use super::{Error, Fcnn, Result};
+use std::f64::consts::{LN_2, PI};
+use tfhe::core_crypto::commons::noise_formulas::lwe_programmable_bootstrap::pbs_variance_132_bits_security_gaussian_fft_mul;
+use tfhe::core_crypto::commons::noise_formulas::secure_noise::minimal_glwe_variance_for_132_bits_security_gaussian;
+use tfhe::core_crypto::prelude::{
+    DecompositionBaseLog, DecompositionLevelCount, DynamicDistribution, GlweDimension, LweDimension, PolynomialSize, StandardDev,
+};
+
+/// log2 of the largest probability that any step of one image goes wrong.
+pub const LOG2_FAILURE: f64 = -64.0;
+/// Bits of a number that is sent: bodies of the image, masks and bodies of the reply.
+pub const SENT_BITS: u32 = 32;
+/// log2 of the ciphertext modulus.
+const LOG2_Q: f64 = 64.0;
+/// Bits that a product keeps in the library's Fourier transform over `f64`.
+const MANTISSA_BITS: f64 = 53.0;
+
+/// Parameters of the two secret keys and of the bootstrap between them. Secrets are binary, noise is Gaussian, the modulus is 2^64.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TfheParams {
+    /// The set's name.
+    pub name: &'static str,
+    /// Coefficients of the polynomials that carry the image; a power of two.
+    pub input_polynomial: usize,
+    /// Mask polynomials of an image's ciphertexts.
+    pub input_rank: usize,
+    /// log2 of the noise's standard deviation there, of the torus.
+    pub input_log2_deviation: f64,
+    /// Coefficients of the polynomials of the bootstrap; a power of two.
+    pub polynomial: usize,
+    /// Mask polynomials there.
+    pub rank: usize,
+    /// log2 of the noise's standard deviation there, of the torus.
+    pub log2_deviation: f64,
+    /// log2 of the base into which the bootstrap cuts numbers.
+    pub base_log: usize,
+    /// Digits that it keeps.
+    pub levels: usize,
+}
+
+/// The released network's set: both deviations are the least that `tfhe`'s curve of the lattice estimator calls 132-bit secure.
+pub const P2048: TfheParams = TfheParams {
+    name: "tfhe-768-2048",
+    input_polynomial: 256,
+    input_rank: 3,
+    input_log2_deviation: -16.45,
+    polynomial: 2048,
+    rank: 1,
+    log2_deviation: -48.3,
+    base_log: 23,
+    levels: 1,
+};
+
+impl TfheParams {
+    /// The set of that name.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a name that is none.
+    pub fn named(name: &str) -> Result<Self> {
+        match name == P2048.name {
+            true => Ok(P2048),
+            false => Err(Error::setting("TFHE parameters", "tfhe-768-2048", name)),
+        }
+    }
+
+    /// Dimension of a sum's LWE ciphertext: steps of the blind rotation.
+    pub fn input_dimension(&self) -> usize {
+        self.input_polynomial * self.input_rank
+    }
+
+    /// Dimension of the reply's LWE ciphertexts.
+    pub fn output_dimension(&self) -> usize {
+        self.polynomial * self.rank
+    }
+
+    /// Whether both noises are at least those that `tfhe` 1.8 gives for 132 bits at these dimensions, by its fit to the lattice estimator
+    /// for binary secrets.
+    pub fn is_secure(&self) -> bool {
+        let enough = |rank: usize, polynomial: usize, log2_deviation: f64| {
+            let (rank, polynomial) = (GlweDimension(rank), PolynomialSize(polynomial));
+            let least = minimal_glwe_variance_for_132_bits_security_gaussian(rank, polynomial, LOG2_Q.exp2());
+            (2.0 * log2_deviation).exp2() >= least.0
+        };
+        enough(self.input_rank, self.input_polynomial, self.input_log2_deviation)
+            && enough(self.rank, self.polynomial, self.log2_deviation)
+    }
+
+    /// Ciphertexts that carry `values` pixels.
+    pub(super) fn ciphertexts(&self, values: usize) -> usize {
+        values.div_ceil(self.input_polynomial)
+    }
+
+    pub(super) fn input_noise(&self) -> DynamicDistribution<u64> {
+        DynamicDistribution::new_gaussian_from_std_dev(StandardDev(self.input_log2_deviation.exp2()))
+    }
+
+    pub(super) fn noise(&self) -> DynamicDistribution<u64> {
+        DynamicDistribution::new_gaussian_from_std_dev(StandardDev(self.log2_deviation.exp2()))
+    }
+}
+
+/// Variances of the errors on an image's way, each of the torus, and what they come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseBudget {
+    /// Of the weighted sum of a hidden neuron.
+    pub sum: f64,
+    /// Of the rounding to 2N steps before the blind rotation.
+    pub switch: f64,
+    /// Of a bootstrap's output.
+    pub bootstrap: f64,
+    /// Of a logit as the client decrypts it.
+    pub logit: f64,
+    /// log2 of a bound on the probability that any of the hidden neurons or logits of an image is wrong.
+    pub log2_failure: f64,
+}
+
+impl NoiseBudget {
+    /// Of a network under parameters.
+    ///
+    /// # Errors
+    /// [`Error::Failure`] where an image fails more often than 2^-64.
+    pub fn of(network: &Fcnn, params: &TfheParams) -> Result<Self> {
+        let budget = Self::estimate(network, params);
+        match budget.log2_failure <= LOG2_FAILURE {
+            true => Ok(budget),
+            false => Err(Error::Failure {
+                what: "an image",
+                wanted: LOG2_FAILURE,
+                found: budget.log2_failure,
+                cure: "a smaller modulus, smaller weights or larger polynomials",
+            }),
+        }
+    }
+
+    /// The same without a verdict.
+    pub fn estimate(network: &Fcnn, params: &TfheParams) -> Self {
+        let sent = (-2.0 * f64::from(SENT_BITS)).exp2() / 12.0;
+        let sum = network.weight_norm().powi(2) * ((2.0 * params.input_log2_deviation).exp2() + sent);
+        let steps = 2.0 * params.polynomial as f64;
+        let switch = (params.input_dimension() as f64 / 48.0 + 1.0 / 12.0) / (steps * steps);
+        let bootstrap = pbs_variance_132_bits_security_gaussian_fft_mul(
+            LweDimension(params.input_dimension()),
+            GlweDimension(params.rank),
+            PolynomialSize(params.polynomial),
+            DecompositionBaseLog(params.base_log),
+            DecompositionLevelCount(params.levels),
+            MANTISSA_BITS,
+            LOG2_Q.exp2(),
+        );
+        let bootstrap = bootstrap.0;
+        // Rounded bodies, and masks of which the key takes half.
+        let reply = sent * (1.0 + params.output_dimension() as f64 / 2.0);
+        let logit = network.output_norm().powi(2) * bootstrap + reply;
+        // A sum must stay in its box of 2N steps; the table's box boundaries lie up to half a step off.
+        let room = 0.5 / f64::from(network.modulus()) - 0.5 / steps;
+        let neurons = network.hidden() as f64 * tail(room, sum + switch).exp2();
+        let logits = super::LOGITS as f64 * tail(0.5 / f64::from(network.output_modulus()), logit).exp2();
+        Self { sum, switch, bootstrap, logit, log2_failure: (neurons + logits).log2() }
+    }
+}
+
+/// log2 of a bound on P(|e| > `room`) for a Gaussian e: erfc(x) ≤ exp(−x²) / (x √π), x = room / √(2 variance).
+fn tail(room: f64, variance: f64) -> f64 {
+    if room <= 0.0 {
+        return 0.0;
+    }
+    let x = room / (2.0 * variance).sqrt();
+    ((-x * x - (x * PI.sqrt()).ln()) / LN_2).min(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_released_set_is_secure_and_not_by_a_wide_margin() {
+        assert!(P2048.is_secure());
+        for weaker in [
+            TfheParams { input_log2_deviation: P2048.input_log2_deviation - 0.1, ..P2048 },
+            TfheParams { log2_deviation: P2048.log2_deviation - 0.1, ..P2048 },
+            TfheParams { input_rank: 2, ..P2048 },
+        ] {
+            assert!(!weaker.is_secure());
+        }
+    }
+
+    #[test]
+    fn the_tail_is_erfc_from_above() {
+        // erfc(x) at x = 1, 3 and 6: 0.157299, 2.20905e-5, 2.15197e-17 (Abramowitz and Stegun, table 7.1 and 7.3).
+        for (x, erfc) in [(1.0, 0.157_299), (3.0, 2.209_05e-5), (6.0, 2.151_97e-17)] {
+            let bound = tail(x, 0.5).exp2();
+            assert!(bound >= erfc && bound < erfc * (1.0 + 0.6 / (x * x)), "{x}: {bound} against {erfc}");
+        }
+    }
+}

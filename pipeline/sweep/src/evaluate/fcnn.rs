@@ -1,0 +1,61 @@
+//! A quantised network under TFHE, client and server in one process.
+
+use super::{Agreement, Args, Encrypted, Evaluated, Report, Result, eye_of, spread};
+use crate::data::Dataset;
+use crate::train_fcnn;
+use indicatif::ProgressBar;
+use std::path::Path;
+use std::time::Instant;
+use veilray_classifier::fcnn_tfhe::{ClientKey, Error, Released, SentImage, score};
+use veilray_classifier::metrics::{Bootstrap, SplitReport};
+use veilray_classifier::train::{Inputs, Samples};
+use veilray_encoder::evaluate::Times;
+
+/// Scores the released network in `folder`.
+pub(super) fn run(args: &Args, folder: &Path) -> Result<Report> {
+    let released = Released::open(folder)?;
+    let manifest = released.manifest();
+    let point = &manifest.operating_point;
+    let eye = eye_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)?;
+    let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
+    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, &manifest.name, &point.thresholds.labels)?;
+    let samples = train_fcnn::as_levels(evaluated.samples)?;
+    let clear = train_fcnn::scored(released.network(), &manifest.quantiser, manifest.logit_scale, &samples)?;
+    let (patients, views) = (samples.patients(), samples.views());
+    let figures = SplitReport::of(args.split.name(), &clear, patients, views, point, &Bootstrap::default())?;
+    let agreement = match args.encrypted {
+        0 => None,
+        count => Some(Agreement::of(encrypted(&released, &samples, count)?, &clear, &point.thresholds)?),
+    };
+    Ok(Report::new(&manifest.name, &dataset.name, args.split, figures, agreement, evaluated.skipped))
+}
+
+/// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other.
+fn encrypted(released: &Released, samples: &Samples, count: usize) -> Result<Encrypted> {
+    let (circuit, manifest) = (released.circuit()?, released.manifest());
+    let encoding = circuit.encoding();
+    let client = ClientKey::generate(released.params());
+    let sent_key = client.bootstrap_key();
+    let key_bytes = sent_key.to_bytes().len();
+    let server = sent_key.expand(released.params())?;
+    let images = spread(samples.len(), count);
+    let Inputs::Images(pixels) = samples.inputs() else {
+        return Err(Error::Length { what: "images", wanted: 1, found: 0 }.into());
+    };
+    let size = manifest.quantiser.values();
+    let (mut logits, mut times) = (Vec::new(), Vec::with_capacity(images.len()));
+    let (mut upload_bytes, mut reply_bytes) = (0, 0);
+    let bar = ProgressBar::new(images.len() as u64);
+    for image in &images {
+        let inputs = manifest.quantiser.levels(pixels.get(image * size..(image + 1) * size).unwrap_or_default())?;
+        let sent = client.encrypt(&encoding, &inputs)?.to_bytes();
+        let start = Instant::now();
+        let reply = circuit.evaluate(&server, &SentImage::from_bytes(&encoding, &sent)?)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        (upload_bytes, reply_bytes) = (sent.len(), reply.to_bytes().len());
+        logits.push(score(client.decrypt(&encoding, &reply)?, manifest.logit_scale));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Encrypted { images, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes })
+}
