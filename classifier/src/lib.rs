@@ -50,4 +50,5 @@ pub mod schedule;
 pub mod sparse;
 pub mod spec;
 pub mod train;
+pub mod unet;
 pub mod weights;
