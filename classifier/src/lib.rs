@@ -40,6 +40,7 @@ pub mod circuit;
 pub mod execute;
 pub mod fold;
 pub mod interface;
+pub mod mask;
 pub mod metrics;
 pub mod networks;
 pub mod pack;

@@ -243,6 +243,9 @@ mod tests {
         assert!(shapes("veilnet-xs").contains(&Shape::flat(4096)));
         assert!(shapes("veilnet-s").contains(&Shape::flat(2048)));
         assert!(shapes("tenseal-mnist").contains(&Shape::flat(256)));
+        assert!(
+            shapes("unet-lung-128").contains(&Shape::new(8, 64, 64)) && shapes("unet-lung-64").contains(&Shape::new(1, 64, 64))
+        );
     }
 
     #[test]

@@ -127,12 +127,7 @@ struct Segmenter<'a> {
 }
 
 impl<'a> Segmenter<'a> {
-    fn new(
-        student: &Student,
-        config: &'a SegmentConfig,
-        train: &'a MaskSamples,
-        validation: &'a MaskSamples,
-    ) -> Result<Self> {
+    fn new(student: &Student, config: &'a SegmentConfig, train: &'a MaskSamples, validation: &'a MaskSamples) -> Result<Self> {
         config.check()?;
         for (what, samples) in [("training samples", train), ("validation samples", validation)] {
             if samples.images().shape() != student.input() || samples.pixels() != student.labels() {

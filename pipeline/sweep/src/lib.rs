@@ -4,6 +4,7 @@
 //! - [`encode`] turns a data set into a file of latents;
 //! - [`train_encoder`] trains and releases an autoencoder, [`evaluate_encoder`] measures one;
 //! - [`train_classifier`] trains a classifier on latents, or its teacher on images;
+//! - [`train_segmenter`] trains and releases a network that gives masks;
 //! - [`evaluate`] scores a released classifier on a data set, in clear and encrypted;
 //! - [`run`] goes through the [`grid`] of a sweep, [`measure`]s every experiment on its [`machine`] and writes the [`ledger`];
 //! - [`report`] answers from the ledger, with [`plots`];
@@ -26,3 +27,4 @@ pub mod report;
 pub mod run;
 pub mod train_classifier;
 pub mod train_encoder;
+pub mod train_segmenter;

@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use veilray_sweep::{encode, evaluate, evaluate_encoder, output, report, run, train_classifier, train_encoder};
+use veilray_sweep::{encode, evaluate, evaluate_encoder, output, report, run, train_classifier, train_encoder, train_segmenter};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Encode(encode::Args),
     TrainClassifier(train_classifier::Args),
+    TrainSegmenter(train_segmenter::Args),
     Run(run::Args),
     Resume(run::ResumeArgs),
     Report(report::Args),
@@ -27,15 +28,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if matches!(command, Command::TrainEncoder(_) | Command::TrainClassifier(_)) {
+    if matches!(command, Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainSegmenter(_)) {
         veilray_nn::memory::keep_pages();
     }
     match command {
         Command::TrainEncoder(args) => output::end(train_encoder::run(&args), args.json),
         Command::EvaluateEncoder(args) => output::end(evaluate_encoder::run(&args), args.json),
-        Command::Evaluate(args) => output::end(evaluate::run(&args), args.json),
+        Command::Evaluate(args) => output::end(evaluate::command(&args), args.json),
         Command::Encode(args) => output::end(encode::run(&args), args.json),
         Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
+        Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.json),
         Command::Run(args) => output::end(run::run(&args), args.json),
         Command::Resume(args) => output::end(run::resume(&args), args.json),
         Command::Report(args) => output::end(report::run(&args), args.json),

@@ -58,6 +58,15 @@ impl MaskSamples {
         self.masks.get(index * self.pixels()..(index + 1) * self.pixels()).unwrap_or_default()
     }
 
+    /// The samples at `indices`, in that order.
+    ///
+    /// # Errors
+    /// An index beyond the last sample.
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        let images = self.images.select(indices)?;
+        Ok(Self { images, masks: indices.iter().flat_map(|index| self.mask(*index)).copied().collect() })
+    }
+
     /// How the pixels of logit `threshold` and above lie on each mask; `logits` [sample, pixel].
     pub fn overlaps(&self, logits: &[f32], threshold: f32) -> Vec<Overlap> {
         let pixels = self.pixels().max(1);

@@ -104,7 +104,8 @@ fn the_loss_is_what_its_definition_says_and_its_slope_is_finite_far_out() {
 fn masks_move_with_their_images() {
     // A mask that is its image: whatever moves, they must stay alike.
     let mut rng = Rng::new(3, "moves");
-    let plane: Vec<u8> = (0..SIDE * SIDE).map(|at| u8::from((4..12).contains(&(at % SIDE)) && (3..9).contains(&(at / SIDE)))).collect();
+    let plane: Vec<u8> =
+        (0..SIDE * SIDE).map(|at| u8::from((4..12).contains(&(at % SIDE)) && (3..9).contains(&(at / SIDE)))).collect();
     let samples = MaskSamples::new(SIDE, plane.iter().map(|v| v * 255).collect(), plane, "box", vec!["p".into()]).unwrap();
     let augmentation = ImageAugmentation { flip: true, shift: 0.2, rotate: 20.0, scale: 0.2, ..ImageAugmentation::default() };
     for _ in 0..20 {
