@@ -78,8 +78,8 @@ impl Segmented {
 
     /// Whether a pixel of the canonical image lies inside.
     fn at(&self, row: usize, column: usize) -> bool {
-        let place = row * self.height / SIDE * self.width + column * self.width / SIDE;
-        row < SIDE && column < SIDE && self.inside.get(place) == Some(&true)
+        let place = || row * self.height / SIDE * self.width + column * self.width / SIDE;
+        row < SIDE && column < SIDE && self.inside.get(place()) == Some(&true)
     }
 
     /// The mask as a grey PNG file of its own extents: 255 inside, 0 outside.

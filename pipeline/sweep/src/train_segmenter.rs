@@ -185,7 +185,8 @@ impl fmt::Display for Report {
 pub fn run(args: &Args) -> Result<Report> {
     let (config, student, pixels) = Config::read(&args.config)?;
     let set = Dataset::find(&config.data, args.data_root.as_deref())?;
-    let read = |split| Masked::read(&set, split, &pixels, &config.mask, args.limit);
+    let name = config.mask.clone();
+    let read = |split| Masked::read(&set, split, &pixels, &name, args.limit);
     let (training, validation) = (read(Split::Train)?, read(Split::Val)?);
     let trained = train_segmenter(&student, &config.train, &training.samples, &validation.samples, &args.out, None)?;
     let network = train::frozen(&student, &trained.tensors)?;
