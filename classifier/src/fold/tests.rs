@@ -77,7 +77,7 @@ fn a_mask_keeps_its_rows_and_columns_where_they_are_in_the_order_of_the_logits()
         let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
         assert_eq!((circuit.nodes().last().unwrap().shape, circuit.depth()), (wanted, 1));
         assert!(difference(&spec, &weights, &FoldOptions::default()) < 1e-12);
-        let options = crate::pack::PackOptions { slots: 32, ..crate::pack::PackOptions::new(&params(), &circuit) };
+        let options = crate::pack::PackOptions { slots: 64, ..crate::pack::PackOptions::new(&params(), &circuit) };
         let packed = crate::pack::pack(&circuit, &options).unwrap();
         let x = image(spec.input, 5);
         let found = crate::execute::ClearExecutor::new(&packed).unwrap().run(&x);

@@ -38,7 +38,7 @@ fn chests() -> tempfile::TempDir {
         fs::create_dir_all(folder.path().join(part)).unwrap();
     }
     let mut table = String::from("file,mask,split,patient_id,tb\n");
-    for i in 0..24 {
+    for i in 0..24u32 {
         let (wide, high) = (34.0 + f64::from(i % 5) * 4.0, 60.0 + f64::from(i % 7) * 4.0);
         let inside = |place: usize| {
             let (x, y) = ((place % SIDE) as f64, (place / SIDE) as f64 - 128.0);

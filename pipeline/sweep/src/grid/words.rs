@@ -67,7 +67,9 @@ impl Backbone {
 
     /// The backbones there are: classifiers of latents, without their gates.
     fn all() -> Vec<&'static str> {
-        let other = |name: &&str| name.ends_with("-se") || name.ends_with("-cbam") || *name == "tenseal-mnist" || name.starts_with("unet-");
+        let other = |name: &&str| {
+            name.ends_with("-se") || name.ends_with("-cbam") || *name == "tenseal-mnist" || name.starts_with("unet-")
+        };
         networks::NAMES.iter().map(|(name, ..)| *name).filter(|name| !other(name)).collect()
     }
 }
