@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! cargo run --release -p veilray-classifier --example network -- --network veilnet-s --params n14 [--rounds 5] [--key-budget 40]
-//!     [--stream] [--json | --trace | --plan | --plan-only]
+//!     [--spec FILE.toml] [--stream] [--json | --trace | --plan | --plan-only]
 //! ```
 //!
-//! The input is the latent of f = 8 with 14 labels. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
+//! Inputs and labels are the usual ones of the name (the latent of f = 8 and 14 labels, mostly), or those of `--spec`. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
 //! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan-only` prints the plan and ends,
 //! `--plan` prints it and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %,
 //! precision within two bits; with `--stream`, memory beside what is planned for that. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
@@ -17,6 +17,7 @@ use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
 use veilray_classifier::pack::{CostModel, PackOptions, PackedCircuit, PackedOp, pack};
 use veilray_classifier::plan::{Plan, PlanOptions};
+use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_he::wire::evaluation_keys_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
@@ -46,7 +47,11 @@ fn main() -> Result<()> {
     let (network, set) = (after("--network").unwrap_or("veilnet-s"), after("--params").unwrap_or("n14"));
     let params = ParamsLiteral::named(set)?.check()?;
     let start = Instant::now();
-    let packed = packed(network, &params, after("--key-budget").map(str::parse).transpose()?)?;
+    let spec = match after("--spec") {
+        Some(file) => NetworkSpec::read(std::path::Path::new(file))?,
+        None => networks::usual(network)?,
+    };
+    let packed = packed(&spec, &params, after("--key-budget").map(str::parse).transpose()?)?;
     let pack_ms = start.elapsed().as_secs_f64() * 1e3;
     if has("--plan-only") {
         println!("{}", Plan::new(&packed, &params, &PlanOptions::new(CostModel::reference(&params)))?);
@@ -107,10 +112,9 @@ fn latents(values: usize, seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// The network on random weights, calibrated on other images than it is run on. The circuit is dropped: a server has no use for it.
-fn packed(network: &str, params: &Params, key_budget: Option<f64>) -> Result<PackedCircuit> {
-    let spec = networks::usual(network)?;
-    let weights = Weights::calibrated(&spec, 1, &latents(spec.input.len(), 1000))?;
-    let circuit = fold(&spec, &weights, &FoldOptions::default())?;
+fn packed(spec: &NetworkSpec, params: &Params, key_budget: Option<f64>) -> Result<PackedCircuit> {
+    let weights = Weights::calibrated(spec, 1, &latents(spec.input.len(), 1000))?;
+    let circuit = fold(spec, &weights, &FoldOptions::default())?;
     let options = PackOptions { key_budget, ..PackOptions::new(params, &circuit) };
     Ok(pack(&circuit, &options)?)
 }

@@ -82,9 +82,20 @@ pub fn fold(spec: &NetworkSpec, weights: &Weights, options: &FoldOptions) -> Res
     let (circuit, input) = Circuit::new(&spec.name, spec.labels, spec.input);
     let mut folder = Folder { circuit, weights, options };
     let input = Expr::Affine(Affine::bare("input", spec.input, input));
-    let logits = folder.layers(&spec.layers, "layers", input)?;
+    let logits = folder.layers(unflattened(spec)?, "layers", input)?;
     let output = folder.affine(logits).linear(&mut folder.circuit);
     Ok(folder.circuit.finish(output))
+}
+
+/// The layers without a last `flatten` that changes nothing: where each row and, of several channels, each plane fills a power of two,
+/// values already lie in the order of the logits, and a layout tells rows from columns better than a vector's.
+fn unflattened(spec: &NetworkSpec) -> Result<&[Layer]> {
+    let shapes = spec.check().map_err(WeightsError::from)?;
+    if let ([rest @ .., Layer::Flatten(_)], [.., mask, _]) = (spec.layers.as_slice(), shapes.as_slice()) {
+        let dense = mask.width.is_power_of_two() && (mask.height.is_power_of_two() || mask.channels == 1);
+        return Ok(if dense { rest } else { &spec.layers });
+    }
+    Ok(&spec.layers)
 }
 
 struct Folder<'a> {

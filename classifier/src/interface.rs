@@ -4,6 +4,7 @@
 //! prevents, but not unsafe: parameters are a named set that the client knows, and what it asks for is bounded by [`Interface::check`].
 
 use crate::execute::EncryptedCircuit;
+use crate::mask::Mask;
 use crate::metrics::OperatingPoint;
 use crate::pack::Ends;
 use crate::release::Model;
@@ -29,6 +30,9 @@ pub struct Interface {
     pub encoder_sha256: String,
     /// The parameter set, by name.
     pub params: String,
+    /// Where the logits are the pixels of a mask: its extents. The operating point then has one label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
     /// Temperature, labels and thresholds.
     pub operating_point: OperatingPoint,
     /// How far the values between layers reached on the validation split.
@@ -78,6 +82,7 @@ impl Interface {
             encoder: manifest.encoder.clone(),
             encoder_sha256: manifest.encoder_sha256.clone(),
             params: manifest.params.clone(),
+            mask: manifest.mask,
             operating_point: manifest.operating_point.clone(),
             range: manifest.range.clone(),
             keys: circuit.key_spec().clone(),
@@ -93,9 +98,10 @@ impl Interface {
         let params = ParamsLiteral::named(&self.params)?.check()?;
         let unsound = |why: String| Err(InterfaceError::Unsound { model: self.model.clone(), why });
         let (labels, thresholds) = (&self.operating_point.thresholds.labels, &self.operating_point.thresholds.values);
-        if labels.len() != self.ends.labels() || thresholds.len() != labels.len() || labels.len() > MOST_LABELS {
-            let (labels, thresholds) = (labels.len(), thresholds.len());
-            return unsound(format!("{} logits, {labels} labels, {thresholds} thresholds", self.ends.labels()));
+        let (names, values) = (labels.len(), thresholds.len());
+        if Mask::logits(self.mask, names) != Some(self.ends.labels()) || values != names || names > MOST_LABELS {
+            let mask = self.mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
+            return unsound(format!("{} logits, {names} labels, {values} thresholds{mask}", self.ends.labels()));
         }
         if thresholds.iter().any(|t| !t.is_finite()) {
             return unsound("a threshold is not finite".into());
@@ -135,6 +141,7 @@ mod tests {
             encoder: "encoder-f8".into(),
             encoder_sha256: "00".into(),
             params: "n13".into(),
+            mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
             range: RangeContract { images: 1, layers: vec![], logits: 1.0 },
             keys: circuit.key_spec().clone(),
@@ -166,6 +173,14 @@ mod tests {
         let mut labels = good.clone();
         labels.operating_point.thresholds.labels.pop();
         assert!(matches!(labels.check(1 << 30), Err(InterfaceError::Unsound { .. })));
+
+        labels.operating_point.thresholds.labels.truncate(1);
+        labels.operating_point.thresholds.values.truncate(1);
+        let mask = |height, width| Interface { mask: Some(Mask { height, width }), ..labels.clone() };
+        assert!(mask(1, 3).check(1 << 30).is_ok(), "one label, three pixels");
+        for bad in [mask(1, 4), mask(0, 3), mask(3, usize::MAX), Interface { mask: mask(1, 3).mask, ..good.clone() }] {
+            assert!(matches!(bad.check(1 << 30), Err(InterfaceError::Unsound { .. })), "{:?}", bad.mask);
+        }
 
         let json = serde_json::to_value(&good).unwrap();
         for (path, value) in [

@@ -5,6 +5,7 @@
 use crate::spec::{
     Activation, AvgPool, Conv, Dropout, Empty, Form, Gated, Layer, Linear, NetworkSpec, Residual, Shape, SpecError, Squeeze,
 };
+use crate::unet::UNet;
 
 /// The latent of a 256 x 256 image at f = 8.
 pub const LATENT_F8: Shape = Shape::new(4, 32, 32);
@@ -28,6 +29,8 @@ pub const NAMES: &[(&str, Shape, usize)] = &[
     ("veilnet-se", LATENT_F8, 14),
     ("tenseal-mnist", Shape::new(1, 28, 28), 10),
     ("fcnn", Shape::new(1, 28, 28), 1),
+    ("unet-lung-64", Shape::new(1, 64, 64), 64 * 64),
+    ("unet-lung-128", Shape::new(1, 128, 128), 128 * 128),
 ];
 
 /// The network of that name for any input and number of labels.
@@ -50,6 +53,8 @@ pub fn named(name: &str, input: Shape, labels: usize) -> Result<NetworkSpec, Spe
         ("veilnet-se", Gate::None) => veilnet(cheap_gate(3, 2, 1, 128), labels),
         ("tenseal-mnist", Gate::None) => tenseal_mnist(labels),
         ("fcnn", Gate::None) => vec![flatten(), linear(32), hermite(), dropout(), linear(labels)],
+        ("unet-lung-64", Gate::None) => UNet { patch: 2, widths: vec![8, 16, 32] }.layers(),
+        ("unet-lung-128", Gate::None) => UNet { patch: 2, widths: vec![8, 16, 32, 32] }.layers(),
         _ => {
             let known: Vec<&str> = NAMES.iter().map(|(name, ..)| *name).collect();
             return Err(SpecError::Unknown { found: name.into(), known: known.join(", ") });
@@ -240,6 +245,9 @@ mod tests {
         assert!(shapes("veilnet-xs").contains(&Shape::flat(4096)));
         assert!(shapes("veilnet-s").contains(&Shape::flat(2048)));
         assert!(shapes("tenseal-mnist").contains(&Shape::flat(256)));
+        assert!(
+            shapes("unet-lung-128").contains(&Shape::new(8, 64, 64)) && shapes("unet-lung-64").contains(&Shape::new(1, 64, 64))
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::execute::{EncryptedCircuit, ExecuteError};
 use crate::fold::{FoldError, FoldOptions, fold};
+use crate::mask::Mask;
 use crate::metrics::OperatingPoint;
 use crate::pack::{PackError, PackOptions, PackedCircuit, pack};
 use crate::spec::{NetworkSpec, SpecError};
@@ -102,6 +103,9 @@ pub struct Manifest {
     pub weights_sha256: String,
     /// Images that it was trained on, by data set; train splits only.
     pub data: BTreeMap<String, usize>,
+    /// Where the logits are the pixels of a mask: its extents. The operating point then has one label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
     /// Temperature and thresholds, chosen on the validation split.
     pub operating_point: OperatingPoint,
     /// How far the values between layers reached on the validation split.
@@ -141,12 +145,11 @@ impl Model {
         let weights = Weights::from_safetensors(&checked(&path.join(WEIGHTS), &manifest.weights_sha256)?)?;
         weights.check(&spec)?;
         let labels = &manifest.operating_point.thresholds;
-        if labels.labels.len() != spec.labels || labels.values.len() != spec.labels {
-            let (names, values) = (labels.labels.len(), labels.values.len());
-            return Err(refuse(format!(
-                "the network gives {} logits, the manifest {names} labels, {values} thresholds",
-                spec.labels
-            )));
+        let (names, values) = (labels.labels.len(), labels.values.len());
+        if Mask::logits(manifest.mask, names) != Some(spec.labels) || values != names {
+            let mask = manifest.mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
+            let why = format!("the network gives {} logits, the manifest {names} labels, {values} thresholds{mask}", spec.labels);
+            return Err(refuse(why));
         }
         let params = ParamsLiteral::named(&manifest.params)?.check()?;
         Ok(Self { digest: digest(&text), manifest, spec, weights, params })
@@ -222,7 +225,7 @@ impl Model {
         &self.params
     }
 
-    /// The labels' names, in the order of the logits.
+    /// The labels' names, in the order of the logits; of a model that gives a mask, what it shows.
     pub fn labels(&self) -> &[String] {
         &self.manifest.operating_point.thresholds.labels
     }
@@ -260,6 +263,7 @@ mod tests {
             network_sha256: String::new(),
             weights_sha256: String::new(),
             data: [("set".to_string(), 7)].into(),
+            mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
             range: RangeContract { images: 1, layers: Vec::new(), logits: 1.0 },
         }
@@ -290,6 +294,15 @@ mod tests {
         }
         Model::write(&path, manifest(2), &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })));
+        for mask in [Mask { height: 1, width: 4 }, Mask { height: 0, width: 3 }, Mask { height: 3, width: 1 << 20 }] {
+            Model::write(&path, Manifest { mask: Some(mask), ..manifest(1) }, &spec, &weights).unwrap();
+            assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })), "{mask:?}");
+        }
+        let mask = Some(Mask { height: 1, width: 3 });
+        Model::write(&path, Manifest { mask, ..manifest(3) }, &spec, &weights).unwrap();
+        assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })), "a mask has one label");
+        Model::write(&path, Manifest { mask, ..manifest(1) }, &spec, &weights).unwrap();
+        assert_eq!(Model::open(&path).unwrap().manifest().mask, mask);
         Model::write(&path, Manifest { params: "n99".into(), ..manifest(3) }, &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path), Err(Error::Params(_))));
         Model::write(&path, Manifest { format: 2, ..manifest(3) }, &spec, &weights).unwrap();

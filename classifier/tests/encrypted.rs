@@ -7,7 +7,8 @@ use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::pack::{PackOptions, PackedOp, pack};
 use veilray_classifier::schedule::ScheduleError;
 use veilray_classifier::spec::{NetworkSpec, Shape};
-use veilray_classifier::weights::Weights;
+use veilray_classifier::unet::UNet;
+use veilray_classifier::weights::{Tensor, Weights};
 use veilray_classifier::{networks, reference};
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
 use veilray_nn::Rng;
@@ -24,6 +25,10 @@ struct Session {
 /// A network with random weights, packed, encoded and with keys.
 fn session(spec: NetworkSpec, set: &str, seed: u64) -> Session {
     let weights = Weights::random(&spec, seed).unwrap();
+    session_with(spec, weights, set)
+}
+
+fn session_with(spec: NetworkSpec, weights: Weights, set: &str) -> Session {
     let params = ParamsLiteral::named(set).unwrap().check().unwrap();
     let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
     let options = PackOptions { passes: 1, ..PackOptions::new(&params, &circuit) };
@@ -101,6 +106,36 @@ fn resnet20_agrees_with_clear_at_n16() {
     let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec()).unwrap()).unwrap();
     let session = Session { spec, weights, params, server, secret, keys };
     session.agrees(0.02);
+}
+
+/// A small U-Net; norms that bring values down before squares, which otherwise grow without bound.
+fn unet(side: usize, widths: &[usize]) -> (NetworkSpec, Weights) {
+    let layers = UNet { patch: 2, widths: widths.into() }.layers();
+    let spec = NetworkSpec { name: "unet".into(), labels: side * side, input: Shape::new(1, side, side), layers };
+    let mut tensors = Weights::random(&spec, 1).unwrap().tensors().clone();
+    for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.ends_with("batch_norm.weight")) {
+        let smaller = tensor.values().iter().map(|value| 0.4 * value).collect();
+        *tensor = Tensor::new(name, tensor.shape().to_vec(), smaller).unwrap();
+    }
+    (spec, Weights::new(tensors))
+}
+
+#[test]
+fn masks_agree_with_clear_over_skip_connections_and_where_they_fill_the_ciphertext() {
+    let (spec, weights) = unet(16, &[2, 3]);
+    session_with(spec, weights, "n14").agrees(0.01);
+
+    // 64 x 64 pixels are all slots of n13: no slot is left to hold zero, yet a reply under other keys is refused.
+    let (spec, weights) = unet(64, &[2]);
+    let session = session_with(spec, weights, "n13");
+    assert_eq!(session.server.circuit().slots(), session.spec.labels);
+    session.agrees(0.01);
+    let image = image(&session.spec, 1);
+    let sent = client::encrypt(session.server.circuit(), &session.params, &Encryptor::new(&session.secret), &image).unwrap();
+    let reply = session.server.run(&sent, &session.keys).unwrap();
+    let other = SecretKey::generate(&session.params).unwrap();
+    let refused = client::read(session.server.circuit(), &Decryptor::new(&other), &reply, &Bounds::default()).unwrap_err();
+    assert!(matches!(refused, ExecuteError::Logit { .. }), "{refused}");
 }
 
 /// Residual sums, strides, groups, pooling and a gate, all at once and small.

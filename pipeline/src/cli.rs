@@ -9,6 +9,7 @@ mod keys;
 mod offline;
 mod output;
 mod plan;
+mod segment;
 mod settings;
 
 use crate::client::Exit;
@@ -37,6 +38,8 @@ enum Command {
     Encrypt(offline::Encrypt),
     /// Images to findings, by a server that sees ciphertexts only.
     Classify(classify::Args),
+    /// One image to a mask, by a server that sees ciphertexts only.
+    Segment(segment::Args),
     /// Findings from a file of replies.
     Decrypt(offline::Decrypt),
     /// Says what a file is: ciphertexts, keys, results; never a secret.
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => keys::keygen(&args, &settings),
         Command::Encrypt(args) => offline::encrypt(&args, &settings),
         Command::Classify(args) => classify::run(&args, &settings),
+        Command::Segment(args) => segment::run(&args, &settings),
         Command::Decrypt(args) => offline::decrypt(&args, &settings),
         Command::Inspect(args) => offline::inspect(&args),
         Command::Keys(command) => keys::run(&command, &settings),

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod passphrase;
 pub mod remote;
 pub mod row;
+pub mod segmentation;
 pub mod session;
 pub mod vault;
 

@@ -13,6 +13,7 @@ use crate::client::batch::{Batch, Width};
 use crate::client::findings::{self, Finding};
 use crate::client::keyset::{KeySet, MOST_KEY_BYTES};
 use crate::client::remote::{Access, Address, Remote};
+use crate::client::segmentation::Gives;
 use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, files, images, vault};
 use crate::models;
@@ -80,6 +81,7 @@ pub fn run(image: Option<&Path>, model: &str) -> Result<Report> {
     let [only] =
         remote.models()?.try_into().map_err(|_| Error::Reply { what: "list of models", why: "one was wanted".into() })?;
     let interface = remote.interface(&only.name)?;
+    Gives::Labels.expect(&interface)?;
     timings.start = ms(start);
 
     let since = Instant::now();

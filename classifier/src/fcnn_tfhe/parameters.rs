@@ -1,6 +1,6 @@
 //! Parameters, their security and the probability that an image is decrypted wrongly.
 //!
-//! Every formula is written down in `docs/notes/008-tfhe-noise.md`; a test measures each variance.
+//! Every formula is written down in `docs/notes/009-tfhe-noise.md`; a test measures each variance.
 
 use super::{Error, Fcnn, Result};
 use std::f64::consts::{LN_2, PI};

@@ -23,8 +23,9 @@ fn difference(spec: &NetworkSpec, weights: &Weights, options: &FoldOptions) -> f
 fn every_named_network_folded_is_the_network() {
     for (name, usual, labels) in networks::NAMES {
         let side = if name.starts_with("hefnet") { 24 } else { 16 };
-        let input = if usual.channels == 1 { *usual } else { Shape::new(usual.channels, side, side) };
-        let spec = networks::named(name, input, *labels).unwrap();
+        let is_mask = *labels == usual.len();
+        let input = if usual.channels == 1 && !is_mask { *usual } else { Shape::new(usual.channels, side, side) };
+        let spec = networks::named(name, input, if is_mask { input.len() } else { *labels }).unwrap();
         let difference = difference(&spec, &Weights::random(&spec, 3).unwrap(), &FoldOptions::default());
         assert!(difference < 1e-9, "{name} {difference:e}");
     }
@@ -46,10 +47,47 @@ fn levels_are_those_of_the_tables() {
         ("vgg5", 9),
         ("hefnet", 9),
         ("resnet20", 30),
+        ("unet-lung-64", 13),
+        ("unet-lung-128", 17),
     ];
     for (name, levels) in wanted {
         assert_eq!(depth(name), levels, "{name}");
     }
+}
+
+#[test]
+fn a_mask_keeps_its_rows_and_columns_where_they_are_in_the_order_of_the_logits() {
+    // Channels, height, width of the mask; extents of the circuit's last tensor.
+    let cases = [
+        (Shape::new(1, 4, 4), Shape::new(1, 4, 4)),
+        (Shape::new(1, 3, 4), Shape::new(1, 3, 4)),
+        (Shape::new(3, 4, 4), Shape::new(3, 4, 4)),
+        (Shape::new(2, 3, 4), Shape::flat(24)),
+        (Shape::new(1, 4, 3), Shape::flat(12)),
+    ];
+    for (mask, wanted) in cases {
+        let Shape { channels, height, width } = mask;
+        let text = format!(
+            "name = \"m\"\nlabels = {}\n[input]\nchannels = 2\nheight = {height}\nwidth = {width}\n[[layers]]\nkind = \"conv\"\n\
+             out = {channels}\nkernel = 3\npadding = 1\n[[layers]]\nkind = \"flatten\"\n",
+            mask.len()
+        );
+        let spec = NetworkSpec::from_toml(&text).unwrap();
+        let weights = Weights::random(&spec, 1).unwrap();
+        let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
+        assert_eq!((circuit.nodes().last().unwrap().shape, circuit.depth()), (wanted, 1));
+        assert!(difference(&spec, &weights, &FoldOptions::default()) < 1e-12);
+        let options = crate::pack::PackOptions { slots: 64, ..crate::pack::PackOptions::new(&params(), &circuit) };
+        let packed = crate::pack::pack(&circuit, &options).unwrap();
+        let x = image(spec.input, 5);
+        let found = crate::execute::ClearExecutor::new(&packed).unwrap().run(&x);
+        let wanted = reference::evaluate(&spec, &weights, &x).unwrap();
+        assert!(found.len() == wanted.len() && found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{mask}");
+    }
+}
+
+fn params() -> veilray_he::Params {
+    veilray_he::ParamsLiteral::named("n13").unwrap().check().unwrap()
 }
 
 fn one_activation(a: [f32; 3]) -> (NetworkSpec, Weights) {

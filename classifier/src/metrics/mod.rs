@@ -9,6 +9,7 @@
 //! | [`by_stratum`] | the same within each value of a column, such as the view (PA, AP) |
 //! | [`Thresholds`] | decisions: the thresholds that are best for F1 on one split, and what they give on another |
 //! | [`OperatingPoint`], [`SplitReport`] | what validation chooses, and all figures of a split together |
+//! | [`Overlap`] | how a found mask lies on the true one: Dice coefficient, intersection over union |
 //! | [`Temperature`], [`Calibration`] | whether a probability of 0.3 comes true three times in ten |
 //!
 //! A label that a split holds in one class only has no AUC: it is reported as undefined and left out of the means. Labels of
@@ -19,6 +20,7 @@ mod calibration;
 mod decision;
 mod error;
 mod evaluation;
+mod overlap;
 mod ranking;
 mod report;
 mod scored;
@@ -28,6 +30,7 @@ pub use calibration::{Bin, Calibration, Temperature};
 pub use decision::{Criterion, Decisions, LabelDecisions, Thresholds};
 pub use error::{Error, Result};
 pub use evaluation::{Evaluation, Figure, LabelEvaluation, Means, by_stratum};
+pub use overlap::Overlap;
 pub use ranking::{average_precision, roc_auc};
 pub use report::{OperatingPoint, SplitReport};
 pub use scored::{Scored, UNKNOWN};

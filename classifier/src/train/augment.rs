@@ -113,6 +113,11 @@ impl ImageChange {
         Self { map: [-1.0, 0.0, 0.0, 1.0], origin: [width.saturating_sub(1) as f32, 0.0], ..Self::NONE }
     }
 
+    /// The same map of values that stay as they are: what happens to a mask.
+    pub fn movement(&self) -> Self {
+        Self { gain: 1.0, lift: 0.0, erased: [0; 4], ..*self }
+    }
+
     /// Appends the changed `plane` of rows of `width` values, black where it comes from outside.
     pub fn apply(&self, plane: &[u8], width: usize, out: &mut Vec<f32>) {
         let start = out.len();

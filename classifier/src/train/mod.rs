@@ -17,6 +17,7 @@ mod network;
 mod predict;
 mod range;
 mod samples;
+mod segment;
 mod student;
 mod teacher;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use network::{Architecture, Network, Pass, Watched};
 pub use predict::{predict, probabilities};
 pub use range::{LayerRange, RangeContract, RangePenalty};
 pub use samples::{Inputs, Samples};
+pub use segment::{MaskSamples, SegmentConfig, train_segmenter};
 pub use student::Student;
 pub use teacher::ResNetConfig;
 pub use trainer::{Lesson, Trained, best_weights, frozen, reported, teach, train};

@@ -5,6 +5,7 @@ use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::batch::{self, Event, Summary};
 use crate::client::ledger::Ledger;
 use crate::client::row::{Form, Row};
+use crate::client::segmentation::Gives;
 use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, images};
 use std::collections::HashSet;
@@ -90,6 +91,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let paths = images::find(&args.paths)?;
     let remote = settings.remote(&args.server)?;
     let keys = settings.key_set(&args.keys)?;
+    Gives::Labels.expect(keys.interface())?;
     let point = keys.interface().operating_point.clone();
     let labels = &point.thresholds.labels;
     let mut ledger = match &args.out {

@@ -7,6 +7,7 @@ use crate::client::container::{self, Head, Kind, Reader};
 use crate::client::inspect::{self, Inspection};
 use crate::client::keyset::KeySet;
 use crate::client::row::{Row, Status};
+use crate::client::segmentation::Gives;
 use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, files, images};
 use serde::Serialize;
@@ -167,6 +168,7 @@ fn text(line: &Numbered<'_>) -> String {
 /// A file that is no reply, no keys for it.
 pub(crate) fn decrypt(args: &Decrypt, settings: &Settings) -> Result<Exit> {
     let (mut replies, keys) = Replies::open(args, settings)?;
+    Gives::Labels.expect(keys.interface())?;
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
     let session = Session::open(keys, passphrase.as_bytes(), ingest::Settings::default())?;
     drop(passphrase);

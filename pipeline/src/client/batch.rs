@@ -182,11 +182,19 @@ impl Batch<'_> {
     /// # Errors
     /// The server's, or a reply that is not believed.
     pub fn one(&self, ciphertexts: &[Vec<u8>]) -> Result<(Vec<Finding>, Answer)> {
+        let answer = self.reply(ciphertexts)?;
+        Ok((self.session.read(&answer.logits)?, answer))
+    }
+
+    /// Sends one image's ciphertexts and takes the answer as it is.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn reply(&self, ciphertexts: &[Vec<u8>]) -> Result<Answer> {
         let record = self.session.keys().record();
         let parameters =
             InferParameters { keys: record.evaluation_keys_sha256.clone(), manifest: record.manifest_sha256.clone() };
-        let answer = self.remote.infer(&record.model, &parameters, ciphertexts, self.session.largest_reply()?)?;
-        Ok((self.session.read(&answer.logits)?, answer))
+        self.remote.infer(&record.model, &parameters, ciphertexts, self.session.largest_reply()?)
     }
 }
 

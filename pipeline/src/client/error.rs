@@ -139,6 +139,16 @@ pub enum Error {
         /// What to do.
         fix: &'static str,
     },
+    /// A model that gives something else than the command is for.
+    #[error("{model} gives {gives}: use `veilray {command}`, or name another model with --model")]
+    OtherKind {
+        /// The model.
+        model: String,
+        /// What it gives.
+        gives: &'static str,
+        /// The command for such models.
+        command: &'static str,
+    },
     /// A file of ciphertexts that is not one.
     #[error("not a usable file of ciphertexts: {0}")]
     Container(String),
@@ -187,7 +197,7 @@ impl Error {
     /// The exit code it ends the program with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::OtherKind { .. } => Exit::Usage,
             Self::Permissions { .. } | Self::Vault(_) | Self::Passphrase(_) | Self::Keys { .. } => Exit::Keys,
             Self::Address(_) | Self::Certificate { .. } | Self::Unreachable { .. } | Self::Server { .. } | Self::Reply { .. } => {
                 Exit::Server

@@ -2,12 +2,13 @@
 
 use super::findings::{self, Finding};
 use super::keyset::KeySet;
+use super::segmentation::{self, Gives, Segmented};
 use super::{Error, Result};
 use crate::models;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::interface::Interface;
 use veilray_encoder::eye::Eye;
-use veilray_encoder::ingest::{self, Settings, Warning};
+use veilray_encoder::ingest::{self, Canonical, Settings, Warning};
 use veilray_he::wire::ciphertext_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
 
@@ -60,15 +61,24 @@ impl Session {
     /// # Errors
     /// The gate's refusal, or what the encoder says.
     pub fn compress(&self, file: &[u8]) -> Result<Latent> {
+        Ok(self.look(file)?.1)
+    }
+
+    /// The same, with the image that was read.
+    ///
+    /// # Errors
+    /// As [`Session::compress`].
+    pub fn look(&self, file: &[u8]) -> Result<(Canonical, Latent)> {
         let read = ingest::read_bytes(file, &self.settings)?;
         let (latent, warnings) = self.eye.look(&read.image)?;
         let found = || read.report.warnings.iter().chain(&warnings);
         let caution = |warning: &&Warning| !matches!(warning, Warning::NotStated { .. });
-        Ok(Latent {
+        let latent = Latent {
             latent: latent.into_iter().map(f64::from).collect(),
             warnings: found().map(ToString::to_string).collect(),
             cautions: found().filter(caution).map(ToString::to_string).collect(),
-        })
+        };
+        Ok((read.image, latent))
     }
 
     /// A latent's ciphertexts, as they travel.
@@ -84,13 +94,26 @@ impl Session {
     /// Decrypts a reply and judges it; one that cannot be the model's answer to a sound image is refused.
     ///
     /// # Errors
-    /// Bytes that are no such ciphertext, or a reply beyond the bounds.
+    /// Bytes that are no such ciphertext, a reply beyond the bounds, or a model that gives masks.
     pub fn read(&self, reply: &[u8]) -> Result<Vec<Finding>> {
+        Gives::Labels.expect(self.keys.interface())?;
+        Ok(findings::of(&self.logits(reply)?, &self.keys.interface().operating_point))
+    }
+
+    /// Decrypts a reply that is a mask; one that cannot be the model's answer to a sound image is refused.
+    ///
+    /// # Errors
+    /// Bytes that are no such ciphertext, a reply beyond the bounds, or a model that gives labels.
+    pub fn read_mask(&self, reply: &[u8]) -> Result<Segmented> {
+        Gives::Masks.expect(self.keys.interface())?;
+        segmentation::of(&self.logits(reply)?, self.keys.interface())
+    }
+
+    fn logits(&self, reply: &[u8]) -> Result<Vec<f64>> {
         let (interface, params) = (self.keys.interface(), self.keys.params());
         let limit = ciphertext_bytes(params, params.max_level(), false)?;
         let reply = Ciphertext::from_bytes(params, reply, limit)?;
-        let logits = client::read(&interface.ends, &Decryptor::new(&self.secret), &reply, &Bounds::of(&interface.range))?;
-        Ok(findings::of(&logits, &interface.operating_point))
+        Ok(client::read(&interface.ends, &Decryptor::new(&self.secret), &reply, &Bounds::of(&interface.range))?)
     }
 
     /// Most bytes of a reply's ciphertext.

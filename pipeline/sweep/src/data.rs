@@ -14,11 +14,13 @@
 //! ```
 
 mod error;
+mod masks;
 mod npz;
 mod spec;
 mod table;
 
 pub use error::{Error, Result};
+pub use masks::Masked;
 pub use spec::{Label, Spec};
 pub use veilray_encoder::latents::{Split, UNKNOWN};
 

@@ -1,17 +1,21 @@
-//! `veilray-sweep evaluate`: a released classifier on one split of a data set, in clear on all images and encrypted on some of them.
+//! `veilray-sweep evaluate`: a released model on one split of a data set, in clear on all images and encrypted on some of them.
 
 mod encrypted;
 #[cfg(feature = "tfhe")]
 mod fcnn;
 mod latents;
 mod report;
+mod segmentation;
 
 pub use encrypted::{Answer, Encrypted, Session, spread};
 pub use latents::{Evaluated, Skipped};
 pub use report::{Agreement, Difference, Report};
+pub use segmentation::{Agreement as MaskAgreement, Report as MaskReport};
 
 use crate::data::{self, Dataset, Split};
 use crate::{output, train_fcnn};
+use serde::Serialize;
+use std::fmt;
 use std::path::PathBuf;
 use veilray_classifier::metrics::{Bootstrap, SplitReport};
 use veilray_classifier::release::Model;
@@ -87,6 +91,14 @@ pub enum Error {
     #[cfg(feature = "tfhe")]
     #[error(transparent)]
     Fcnn(#[from] veilray_classifier::fcnn_tfhe::Error),
+    /// A mask of latents.
+    #[error(
+        "{model} gives masks but does not see pixels, so no mask of a data set can be laid on its own; name a model that reads pixels"
+    )]
+    MaskOfLatent {
+        /// The model.
+        model: String,
+    },
     /// No image that could be read.
     #[error("the split {split} of {dataset} has no image that could be read; {refused} were refused")]
     Nothing {
@@ -99,11 +111,11 @@ pub enum Error {
     },
 }
 
-/// Scores a released classifier on one split of a data set, in clear on all images and encrypted on some of them.
+/// Scores a released model on one split of a data set, in clear on all images and encrypted on some of them.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
-    /// The classifier: a folder, or its name in `weights/`.
+    /// The model: a folder, or its name in `weights/`.
     #[arg(long, env = "VEILRAY_MODEL", value_name = "NAME|DIR")]
     pub model: String,
     /// The data set: a known name, or a folder with a `labels.csv`.
@@ -126,7 +138,42 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Runs the command, with progress bars on stderr.
+/// What the command prints: of a model that gives labels, or of one that gives masks.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Evaluation {
+    /// Labels.
+    Labels(Box<Report>),
+    /// Masks.
+    Masks(Box<MaskReport>),
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Labels(report) => report.fmt(f),
+            Self::Masks(report) => report.fmt(f),
+        }
+    }
+}
+
+/// Runs the command, with progress bars on stderr, for a model of either kind.
+///
+/// # Errors
+/// As [`run`]; a model that gives masks needs a data set that has some.
+pub fn command(args: &Args) -> Result<Evaluation> {
+    let folder = models::find(&args.model)?;
+    if train_fcnn::is_fcnn(&folder) {
+        return Ok(Evaluation::Labels(Box::new(run(args)?)));
+    }
+    let model = Model::open(&folder)?;
+    match model.manifest().mask {
+        Some(_) => Ok(Evaluation::Masks(Box::new(segmentation::run(args, &model)?))),
+        None => Ok(Evaluation::Labels(Box::new(run(args)?))),
+    }
+}
+
+/// Runs the command for a model that gives labels.
 ///
 /// # Errors
 /// A model or a data set that cannot be used, an encrypted answer that cannot be believed.

@@ -3,7 +3,9 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use veilray_sweep::{encode, evaluate, evaluate_encoder, output, report, run, train_classifier, train_encoder, train_fcnn};
+use veilray_sweep::{
+    encode, evaluate, evaluate_encoder, output, report, run, train_classifier, train_encoder, train_fcnn, train_segmenter,
+};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -21,6 +23,7 @@ enum Command {
     Encode(encode::Args),
     TrainClassifier(train_classifier::Args),
     TrainFcnn(train_fcnn::Args),
+    TrainSegmenter(train_segmenter::Args),
     Run(run::Args),
     Resume(run::ResumeArgs),
     Report(report::Args),
@@ -28,16 +31,21 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if matches!(command, Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_)) {
+    let trains = matches!(
+        command,
+        Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_) | Command::TrainSegmenter(_)
+    );
+    if trains {
         veilray_nn::memory::keep_pages();
     }
     match command {
         Command::TrainEncoder(args) => output::end(train_encoder::run(&args), args.json),
         Command::EvaluateEncoder(args) => output::end(evaluate_encoder::run(&args), args.json),
-        Command::Evaluate(args) => output::end(evaluate::run(&args), args.json),
+        Command::Evaluate(args) => output::end(evaluate::command(&args), args.json),
         Command::Encode(args) => output::end(encode::run(&args), args.json),
         Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
         Command::TrainFcnn(args) => output::end(train_fcnn::run(&args), args.json),
+        Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.json),
         Command::Run(args) => output::end(run::run(&args), args.json),
         Command::Resume(args) => output::end(run::resume(&args), args.json),
         Command::Report(args) => output::end(report::run(&args), args.json),

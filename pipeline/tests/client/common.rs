@@ -4,21 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
+use veilray_classifier::mask::Mask;
 use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
-use veilray_classifier::networks;
 use veilray_classifier::release::{FORMAT, Manifest, Model};
-use veilray_classifier::spec::Shape;
+use veilray_classifier::spec::{NetworkSpec, Shape};
 use veilray_classifier::train::RangeContract;
-use veilray_classifier::weights::Weights;
+use veilray_classifier::unet::UNet;
+use veilray_classifier::weights::{Tensor, Weights};
+use veilray_classifier::{networks, reference};
 use veilray_encoder::phantom::Phantom;
+use veilray_encoder::pixels::Pixels;
 use veilray_encoder::release::Released;
 use veilray_pipeline::server::config::ModelPath;
 use veilray_pipeline::server::{self, Config, Handle};
 
 pub const MODEL: &str = "tiny-f8";
+pub const MASK_MODEL: &str = "tiny-mask";
 pub const PASSPHRASE: &str = "a passphrase for tests";
 
-/// A folder of released models: the tiny classifier and the encoder it reads.
+/// A folder of released models: the tiny classifier and the encoder it reads, and a tiny network for masks.
 pub static WEIGHTS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     write_models(folder.path());
@@ -39,17 +43,51 @@ fn write_models(folder: &Path) {
         network_sha256: String::new(),
         weights_sha256: String::new(),
         data: [("none".to_string(), 0)].into(),
+        mask: None,
         operating_point: OperatingPoint {
             temperature: Temperature::try_from(1.5).unwrap(),
             thresholds: Thresholds { labels: labels.into(), values: vec![0.0, 0.1, -0.1, 0.2] },
         },
         range: RangeContract { images: 1, layers: vec![], logits: 16.0 },
     };
-    Model::write(&folder.join(MODEL), manifest, &spec, &Weights::random(&spec, 1).unwrap()).unwrap();
+    Model::write(&folder.join(MODEL), manifest.clone(), &spec, &Weights::random(&spec, 1).unwrap()).unwrap();
+    write_mask_model(folder, manifest);
+}
+
+/// A small U-Net on 32 x 32 pixels, its threshold in the middle of what it gives for a drawn chest.
+fn write_mask_model(folder: &Path, manifest: Manifest) {
+    let layers = UNet { patch: 2, widths: vec![2, 3] }.layers();
+    let spec = NetworkSpec { name: "tiny".into(), labels: 1024, input: Shape::new(1, 32, 32), layers };
+    let mut tensors = Weights::random(&spec, 1).unwrap().tensors().clone();
+    for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.ends_with("batch_norm.weight")) {
+        let smaller = tensor.values().iter().map(|value| 0.4 * value).collect();
+        *tensor = Tensor::new(name, tensor.shape().to_vec(), smaller).unwrap();
+    }
+    let weights = Weights::new(tensors);
+    let pixels = Pixels::new(32).unwrap();
+    let chest = Phantom { seed: 3, size: 256, ..Phantom::default() }.canonical().unwrap();
+    let values: Vec<f64> = pixels.values(&chest).into_iter().map(f64::from).collect();
+    let mut logits = reference::evaluate(&spec, &weights, &values).unwrap();
+    logits.sort_by(f64::total_cmp);
+    let thresholds = Thresholds { labels: vec!["lung".into()], values: vec![logits[512] as f32] };
+    let manifest = Manifest {
+        name: MASK_MODEL.into(),
+        encoder: pixels.name().into(),
+        encoder_sha256: pixels.digest().into(),
+        params: "n14".into(),
+        mask: Some(Mask { height: 32, width: 32 }),
+        operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
+        ..manifest
+    };
+    Model::write(&folder.join(MASK_MODEL), manifest, &spec, &weights).unwrap();
 }
 
 pub fn daemon(data: &Path) -> Handle {
-    let mut config = Config { models: vec![ModelPath { path: WEIGHTS.path().join(MODEL) }], ..Config::default() };
+    daemon_of(MODEL, data)
+}
+
+pub fn daemon_of(model: &str, data: &Path) -> Handle {
+    let mut config = Config { models: vec![ModelPath { path: WEIGHTS.path().join(model) }], ..Config::default() };
     config.server.bind = "127.0.0.1:0".parse().unwrap();
     config.server.data_dir = data.into();
     let handle = server::spawn(config).unwrap();

@@ -12,3 +12,4 @@ mod commands;
 mod common;
 mod journey;
 mod keysets;
+mod segment;

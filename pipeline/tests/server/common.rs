@@ -69,6 +69,7 @@ pub fn fixture() -> &'static Fixture {
             network_sha256: String::new(),
             weights_sha256: String::new(),
             data: [("synthetic".to_string(), 1)].into(),
+            mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
             range: RangeContract { images: 1, layers: Vec::new(), logits: 1.0 },
         };

@@ -115,6 +115,26 @@ pub enum Error {
         /// Images of the set.
         count: usize,
     },
+    /// A mask that cannot be read.
+    #[error("the mask of {place}: {why}")]
+    Mask {
+        /// Where its image is named.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Masks that do not fit their images.
+    #[error("{why}")]
+    Masks {
+        /// What is wrong.
+        why: String,
+    },
+    /// A split without masks.
+    #[error("no image of the split {split} has a mask in the column `mask`")]
+    NoMasks {
+        /// The split.
+        split: super::Split,
+    },
     /// An image that ingest refused.
     #[error(transparent)]
     Ingest(#[from] veilray_encoder::ingest::Error),

@@ -82,6 +82,6 @@ fn torn(path: &Path, error: &csv::Error) -> Error {
 }
 
 /// Whether a path only goes down.
-fn plain(path: &str) -> bool {
+pub(super) fn plain(path: &str) -> bool {
     !path.is_empty() && !path.contains('\0') && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }

@@ -145,11 +145,13 @@ pub fn spread(all: usize, count: usize) -> Vec<usize> {
     (0..count).map(|i| i * all / count.max(1)).collect()
 }
 
-/// A sample's values; none of an image.
+/// A sample's values, as the network sees them.
 fn latent(samples: &Samples, image: usize) -> Vec<f64> {
     let size: usize = samples.shape().iter().product();
     match samples.inputs() {
         Inputs::Latents(values) => values.iter().skip(image * size).take(size).map(|v| f64::from(*v)).collect(),
-        Inputs::Images(_) => Vec::new(),
+        Inputs::Images(levels) => {
+            levels.iter().skip(image * size).take(size).map(|level| f64::from(f32::from(*level) / 127.5 - 1.0)).collect()
+        }
     }
 }

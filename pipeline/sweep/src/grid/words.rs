@@ -65,10 +65,12 @@ impl Backbone {
         }
     }
 
-    /// The backbones there are.
+    /// The backbones there are: classifiers of latents, without their gates.
     fn all() -> Vec<&'static str> {
-        let gated = |name: &&str| name.ends_with("-se") || name.ends_with("-cbam") || *name == "tenseal-mnist";
-        networks::NAMES.iter().map(|(name, ..)| *name).filter(|name| !gated(name)).collect()
+        let other = |name: &&str| {
+            name.ends_with("-se") || name.ends_with("-cbam") || *name == "tenseal-mnist" || name.starts_with("unet-")
+        };
+        networks::NAMES.iter().map(|(name, ..)| *name).filter(|name| !other(name)).collect()
     }
 }
 

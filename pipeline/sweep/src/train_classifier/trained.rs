@@ -184,6 +184,7 @@ impl Trained {
             network_sha256: String::new(),
             weights_sha256: String::new(),
             data: self.report.images.clone(),
+            mask: None,
             operating_point: self.report.operating_point.clone(),
             range: self.report.range.clone(),
         };

@@ -1,0 +1,33 @@
+//! The answer of a model that gives a mask instead of labels.
+
+use serde::{Deserialize, Serialize};
+
+/// Largest height and width of a mask.
+const MOST_SIDE: usize = 1024;
+
+/// A model's logits are the pixels of a mask, row by row. Its operating point has one label, what the mask shows, whose threshold is that
+/// of every pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mask {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Mask {
+    /// Pixels; none where a side is zero or beyond 1024.
+    pub fn pixels(&self) -> Option<usize> {
+        let side = 1..=MOST_SIDE;
+        (side.contains(&self.height) && side.contains(&self.width)).then(|| self.height * self.width)
+    }
+
+    /// How many logits `labels` labels stand for, with this mask or without one; none where mask and labels contradict each other.
+    pub(crate) fn logits(mask: Option<Self>, labels: usize) -> Option<usize> {
+        match mask {
+            None => Some(labels),
+            Some(mask) => mask.pixels().filter(|_| labels == 1),
+        }
+    }
+}
