@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use veilray_classifier::execute::EncryptedCircuit;
 use veilray_classifier::interface::Interface;
 use veilray_classifier::release::{MANIFEST, Model};
+use veilray_encoder::eye::Eye;
+use veilray_encoder::pixels::Pixels;
+use veilray_encoder::release::Released;
 
 /// The environment variable that names the folder of released models.
 pub const WEIGHTS_VARIABLE: &str = "VEILRAY_WEIGHTS";
@@ -26,6 +29,9 @@ pub enum ModelError {
     /// A folder that is no sound release.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
+    /// An encoder's folder that is no sound release.
+    #[error(transparent)]
+    Encoder(#[from] veilray_encoder::vqgan::Error),
 }
 
 fn list(folders: &[PathBuf]) -> String {
@@ -64,6 +70,17 @@ pub fn find(name: &str) -> Result<PathBuf, ModelError> {
     found.ok_or(ModelError::Unknown { name: name.into(), looked })
 }
 
+/// What a model sees images through: pixels for a name such as `pixels-64`, otherwise the encoder of that name or folder.
+///
+/// # Errors
+/// No such encoder, or one that is no sound release.
+pub fn eye(name: &str) -> Result<Eye, ModelError> {
+    Ok(match Pixels::named(name) {
+        Some(pixels) => Eye::Pixels(pixels),
+        None => Eye::Encoder(Box::new(Released::open(&find(name)?)?)),
+    })
+}
+
 /// A model ready to be evaluated on ciphertexts.
 #[derive(Debug)]
 pub struct Served {
@@ -99,5 +116,8 @@ mod tests {
             assert!(refused.contains(WEIGHTS_VARIABLE) && refused.contains("weights"), "{refused}");
         }
         assert!(find("encoder-f8").unwrap().join(MANIFEST).is_file());
+        assert_eq!(eye("encoder-f8").unwrap().shape(), [4, 32, 32]);
+        assert_eq!(eye("pixels-64").unwrap().shape(), [1, 64, 64]);
+        assert!(matches!(eye("pixels-0"), Err(ModelError::Unknown { .. })));
     }
 }

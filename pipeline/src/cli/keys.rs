@@ -4,7 +4,7 @@ use super::output::{bar, megabytes, report};
 use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::keyset::{self, KeySet, State};
 use crate::client::remote::Remote;
-use crate::client::session::open_encoder;
+use crate::client::session::open_eye;
 use crate::client::{Error, Exit, Result, vault};
 use crate::models::{self, Served};
 use serde::Serialize;
@@ -109,7 +109,7 @@ pub(crate) fn keygen(args: &Keygen, settings: &Settings) -> Result<Exit> {
     let most = settings.most_key_bytes(args.max_key_bytes);
     keyset::checked(&interface, most)?;
     // Without the encoder the keys would be of no use: better known now.
-    open_encoder(&interface)?;
+    open_eye(&interface)?;
     let exists = KeySet::list(&root)?
         .iter()
         .any(|set| set.record().state == State::Active && set.record().manifest_sha256 == interface.manifest_sha256);
@@ -225,7 +225,7 @@ fn rotate(args: &OneSet, settings: &Settings) -> Result<()> {
     let interface = remote.interface(&old.record().model)?;
     let most = settings.most_key_bytes(None);
     keyset::checked(&interface, most)?;
-    open_encoder(&interface)?;
+    open_eye(&interface)?;
     let root = old.folder().parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).new_one()?;
     let new = KeySet::create(&root, &interface, passphrase.as_bytes(), vault::Cost::DEFAULT, most)?;

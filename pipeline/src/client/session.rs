@@ -6,8 +6,8 @@ use super::{Error, Result};
 use crate::models;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::interface::Interface;
+use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{self, Settings, Warning};
-use veilray_encoder::release::Released;
 use veilray_he::wire::ciphertext_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
 
@@ -15,7 +15,7 @@ use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
 pub struct Session {
     keys: KeySet,
     secret: SecretKey,
-    encoder: Released,
+    eye: Eye,
     settings: Settings,
 }
 
@@ -36,8 +36,8 @@ impl Session {
     /// # Errors
     /// A wrong passphrase; an encoder that is missing or not the one that the model reads.
     pub fn open(keys: KeySet, passphrase: &[u8], settings: Settings) -> Result<Self> {
-        let (secret, encoder) = rayon::join(|| keys.secret(passphrase), || open_encoder(keys.interface()));
-        Ok(Self { secret: secret?, encoder: encoder?, keys, settings })
+        let (secret, eye) = rayon::join(|| keys.secret(passphrase), || open_eye(keys.interface()));
+        Ok(Self { secret: secret?, eye: eye?, keys, settings })
     }
 
     /// The key set.
@@ -50,9 +50,9 @@ impl Session {
         &self.settings
     }
 
-    /// The encoder.
-    pub fn encoder(&self) -> &Released {
-        &self.encoder
+    /// What the model sees images through.
+    pub fn eye(&self) -> &Eye {
+        &self.eye
     }
 
     /// Reads, checks and compresses an image file's bytes.
@@ -61,11 +61,11 @@ impl Session {
     /// The gate's refusal, or what the encoder says.
     pub fn compress(&self, file: &[u8]) -> Result<Latent> {
         let read = ingest::read_bytes(file, &self.settings)?;
-        let compressed = self.encoder.compress(&read.image)?;
-        let found = || read.report.warnings.iter().chain(&compressed.warnings);
+        let (latent, warnings) = self.eye.look(&read.image)?;
+        let found = || read.report.warnings.iter().chain(&warnings);
         let caution = |warning: &&Warning| !matches!(warning, Warning::NotStated { .. });
         Ok(Latent {
-            latent: compressed.latent.iter().map(|v| f64::from(*v)).collect(),
+            latent: latent.into_iter().map(f64::from).collect(),
             warnings: found().map(ToString::to_string).collect(),
             cautions: found().filter(caution).map(ToString::to_string).collect(),
         })
@@ -102,29 +102,28 @@ impl Session {
     }
 }
 
-/// The encoder that a model reads, checked to be that one.
+/// What a model sees images through, checked to be that one.
 ///
 /// # Errors
-/// It is missing here, or another one of the same name is.
-pub fn open_encoder(interface: &Interface) -> Result<Released> {
-    let folder = models::find(&interface.encoder).map_err(Error::Model)?;
-    let encoder = Released::open(&folder)?;
-    if encoder.digest() != interface.encoder_sha256 {
+/// Its encoder is missing here, or another one of the same name is.
+pub fn open_eye(interface: &Interface) -> Result<Eye> {
+    let eye = models::eye(&interface.encoder).map_err(Error::Model)?;
+    if eye.digest() != interface.encoder_sha256 {
         return Err(Error::Mismatch {
             what: "the encoder's manifest digest",
             wanted: interface.encoder_sha256.clone(),
-            found: encoder.digest().into(),
+            found: eye.digest().into(),
             fix: "install the encoder that belongs to this model, or VEILRAY_WEIGHTS=FOLDER where it is",
         });
     }
-    let (latent, wanted) = (encoder.manifest().latent.iter().product::<usize>(), interface.ends.input().values());
-    if latent != wanted {
+    let (values, wanted) = (eye.shape().iter().product::<usize>(), interface.ends.input().values());
+    if values != wanted {
         return Err(Error::Mismatch {
             what: "values of a latent",
             wanted: wanted.to_string(),
-            found: latent.to_string(),
+            found: values.to_string(),
             fix: "the model's interface is not sound; ask its provider",
         });
     }
-    Ok(encoder)
+    Ok(eye)
 }

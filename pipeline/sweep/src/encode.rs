@@ -12,7 +12,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use veilray_classifier::train::ImageAugmentation;
-use veilray_encoder::release::Released;
 use veilray_pipeline::models;
 
 /// Encodes a data set to a file of latents (HDF5) that classifiers train on.
@@ -29,7 +28,7 @@ pub struct Args {
     /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
     #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
     pub data_root: Option<PathBuf>,
-    /// The encoder: a folder, or its name in `weights/`.
+    /// The encoder: a folder, its name in `weights/`, or `pixels-SIDE` for the image itself at that side.
     #[arg(long, env = "VEILRAY_ENCODER", value_name = "NAME|DIR")]
     pub model: String,
     /// The file to write; the folder FILE.parts holds what is done until then.
@@ -65,7 +64,7 @@ pub struct Args {
 /// A data set, an encoder or an output file that cannot be used.
 pub fn run(args: &Args) -> Result<Summary> {
     let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
-    let mut encoder = Released::open(&models::find(&args.model).map_err(Error::encoder)?).map_err(Error::encoder)?;
+    let mut encoder = models::eye(&args.model).map_err(Error::encoder)?;
     let options = Options {
         splits: args.splits.clone(),
         flips: args.flips,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use veilray_classifier::metrics::{Bootstrap, SplitReport};
 use veilray_classifier::release::Model;
 use veilray_classifier::train::{predict, reported};
-use veilray_encoder::release::Released;
+use veilray_encoder::eye::Eye;
 use veilray_pipeline::models;
 
 /// Images of a batch.
@@ -55,7 +55,7 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
     /// An encoder of another release than the classifier was trained on.
-    #[error("{model} reads latents of {encoder} with manifest {wanted}, the folder {} holds {found}; fetch both from one release", folder.display())]
+    #[error("{model} reads latents of {encoder} with manifest {wanted}, found is {found}; fetch both from one release")]
     OtherEncoder {
         /// The classifier.
         model: String,
@@ -65,8 +65,6 @@ pub enum Error {
         wanted: String,
         /// The encoder's.
         found: String,
-        /// Where it was found.
-        folder: PathBuf,
     },
     /// A data set without any of the labels.
     #[error("{dataset} knows none of the labels of {model}: it has {}, the model {}", found.join(", "), wanted.join(", "))]
@@ -125,9 +123,9 @@ pub struct Args {
 /// A model or a data set that cannot be used, an encrypted answer that cannot be believed.
 pub fn run(args: &Args) -> Result<Report> {
     let model = Model::open(&models::find(&args.model)?)?;
-    let encoder = encoder(&model)?;
+    let eye = eye(&model)?;
     let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
-    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &encoder, &model)?;
+    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, &model)?;
     let logits = predict(model.network()?.as_ref(), &evaluated.samples, BATCH, false)?;
     let scored = reported(&evaluated.samples, &logits, model.labels().len())?;
     let (patients, views) = (evaluated.samples.patients(), evaluated.samples.views());
@@ -140,22 +138,20 @@ pub fn run(args: &Args) -> Result<Report> {
     Ok(Report::new(&model, &dataset.name, args.split, figures, agreement, evaluated.skipped))
 }
 
-/// The encoder that a classifier belongs to.
+/// What a classifier sees images through.
 ///
 /// # Errors
-/// None of that name, or one of another release.
-pub fn encoder(model: &Model) -> Result<Released> {
+/// No encoder of that name, or one of another release.
+pub fn eye(model: &Model) -> Result<Eye> {
     let manifest = model.manifest();
-    let folder = models::find(&manifest.encoder)?;
-    let encoder = Released::open(&folder)?;
-    if encoder.digest() != manifest.encoder_sha256 {
+    let eye = models::eye(&manifest.encoder)?;
+    if eye.digest() != manifest.encoder_sha256 {
         return Err(Error::OtherEncoder {
             model: manifest.name.clone(),
             encoder: manifest.encoder.clone(),
             wanted: manifest.encoder_sha256.clone(),
-            found: encoder.digest().into(),
-            folder,
+            found: eye.digest().into(),
         });
     }
-    Ok(encoder)
+    Ok(eye)
 }

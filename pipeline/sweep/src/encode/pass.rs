@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 use veilray_classifier::train::ImageAugmentation;
+use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{self, Info, Row, Writer};
-use veilray_encoder::release::{Released, hex_digest};
+use veilray_encoder::release::hex_digest;
 use veilray_nn::Rng;
 
 /// This module's result.
@@ -72,9 +73,9 @@ pub trait LatentEncoder {
     fn encode(&mut self, images: &[Canonical]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-impl LatentEncoder for Released {
+impl LatentEncoder for Eye {
     fn name(&self) -> &str {
-        &self.manifest().name
+        Self::name(self)
     }
 
     fn digest(&self) -> &str {
@@ -82,7 +83,7 @@ impl LatentEncoder for Released {
     }
 
     fn shape(&self) -> [usize; 3] {
-        self.manifest().latent
+        Self::shape(self)
     }
 
     fn encode(&mut self, images: &[Canonical]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {

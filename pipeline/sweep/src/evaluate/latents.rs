@@ -1,4 +1,4 @@
-//! The images of a split through the model's encoder.
+//! The images of a split as the model sees them.
 
 use super::{BATCH, Error, Result};
 use crate::data::{Dataset, Split, UNKNOWN};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use veilray_classifier::release::Model;
 use veilray_classifier::train::{Inputs, Samples};
-use veilray_encoder::release::Released;
+use veilray_encoder::eye::Eye;
 
 /// The latents of a split, labelled as the model names its labels.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Evaluated {
     ///
     /// # Errors
     /// A data set without any of the model's labels or without images; the encoder's errors. Images that are refused are skipped.
-    pub fn encode(dataset: &Dataset, split: Split, limit: Option<usize>, encoder: &Released, model: &Model) -> Result<Self> {
+    pub fn encode(dataset: &Dataset, split: Split, limit: Option<usize>, eye: &Eye, model: &Model) -> Result<Self> {
         let place = |label: &String| dataset.label_names.iter().position(|name| name == label);
         let places: Vec<Option<usize>> = model.labels().iter().map(place).collect();
         if places.iter().all(Option::is_none) {
@@ -61,7 +61,7 @@ impl Evaluated {
                 views.push(view.and_then(|v| item.extra.get(v)).map_or_else(String::new, |text| text.trim().into()));
             }
             if !images.is_empty() {
-                values.extend(encoder.encode(&images)?);
+                values.extend(eye.encode(&images)?);
             }
             bar.inc(batch.len() as u64);
         }
@@ -70,7 +70,7 @@ impl Evaluated {
             return Err(Error::Nothing { dataset: dataset.name.clone(), split, refused: skipped.len() });
         }
         let names = model.labels().to_vec();
-        let samples = Samples::new(Inputs::Latents(values), encoder.manifest().latent, labels, names, patients, views)?;
+        let samples = Samples::new(Inputs::Latents(values), eye.shape(), labels, names, patients, views)?;
         Ok(Self { samples, skipped })
     }
 }

@@ -8,6 +8,7 @@ use crate::train_encoder;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{Info, Reader};
 use veilray_encoder::phantom::{Finding, Phantom, Side};
@@ -44,15 +45,14 @@ pub struct Latents {
 
 /// What makes latents of images.
 enum Maker {
-    Pixels { digest: String },
-    Continuous(Box<Released>),
+    Continuous(Eye),
     Quantised { encoder: Box<Released>, name: String, digest: String },
 }
 
 impl Maker {
     fn of(released: Released, latent: Latent) -> Self {
         match latent {
-            Latent::Continuous => Self::Continuous(Box::new(released)),
+            Latent::Continuous => Self::Continuous(Eye::Encoder(Box::new(released))),
             Latent::Quantised => Self::Quantised {
                 name: format!("{}-quantised", released.manifest().name),
                 digest: hex_digest(format!("quantised {}", released.digest()).as_bytes()),
@@ -65,30 +65,28 @@ impl Maker {
 impl LatentEncoder for Maker {
     fn name(&self) -> &str {
         match self {
-            Self::Pixels { .. } => "pixels",
-            Self::Continuous(encoder) => LatentEncoder::name(encoder.as_ref()),
+            Self::Continuous(eye) => eye.name(),
             Self::Quantised { name, .. } => name,
         }
     }
 
     fn digest(&self) -> &str {
         match self {
-            Self::Pixels { digest } | Self::Quantised { digest, .. } => digest,
-            Self::Continuous(encoder) => encoder.as_ref().digest(),
+            Self::Continuous(eye) => eye.digest(),
+            Self::Quantised { digest, .. } => digest,
         }
     }
 
     fn shape(&self) -> [usize; 3] {
         match self {
-            Self::Pixels { .. } => [1, SIDE, SIDE],
-            Self::Continuous(encoder) | Self::Quantised { encoder, .. } => encoder.manifest().latent,
+            Self::Continuous(eye) => eye.shape(),
+            Self::Quantised { encoder, .. } => encoder.manifest().latent,
         }
     }
 
     fn encode(&mut self, images: &[Canonical]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(match self {
-            Self::Pixels { .. } => images.iter().flat_map(|image| image.values().iter().copied()).collect(),
-            Self::Continuous(encoder) => Released::encode(encoder, images)?,
+            Self::Continuous(eye) => eye.encode(images)?,
             Self::Quantised { encoder, .. } => encoder.encode_quantized(images)?,
         })
     }
@@ -123,7 +121,7 @@ impl Workplace {
     /// A data set or an encoder that cannot be used, a folder that cannot be written to.
     pub fn latents(&self, experiment: &Experiment) -> Result<Latents> {
         let (mut maker, encoder_seconds) = match &experiment.encoder {
-            Encoder::Pixels => (Maker::Pixels { digest: hex_digest(b"pixels") }, None),
+            Encoder::Pixels => (Maker::Continuous(models::eye(&format!("pixels-{SIDE}"))?), None),
             Encoder::Released(name) => self.maker(experiment, Released::open(&models::find(name)?)?)?,
             Encoder::Trained { shapes, training } => {
                 let folder = self.encoder(experiment, shapes, training)?;

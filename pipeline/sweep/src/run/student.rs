@@ -226,6 +226,7 @@ impl Networks<'_> {
             auxiliary: data.auxiliary.clone(),
             derived: data.derived.clone(),
             data: vec![Source::Latents(self.latents.file.clone())],
+            pixels: None,
             network: Network::Student(self.experiment.network()),
             teachers: data.teachers.clone(),
             mirror: false,

@@ -21,6 +21,9 @@ pub struct Experiment {
     pub derived: Vec<Derived>,
     /// Where the samples come from, one after the other.
     pub data: Vec<Source>,
+    /// Side to which images are brought for a network to be encrypted, 1 to 256; a teacher states its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<usize>,
     /// The network.
     pub network: Network,
     /// Files of teacher probabilities (written by `--teach`), averaged; relative to the current folder.
@@ -72,14 +75,6 @@ pub enum Network {
 }
 
 impl Network {
-    /// Side of the images that it sees; 0 where it sees latents.
-    pub fn side(&self) -> usize {
-        match self {
-            Self::Teacher(teacher) => teacher.input[2],
-            Self::Student(_) | Self::Specification(_) => 0,
-        }
-    }
-
     /// The network for inputs of `shape` and `labels` logits; `folder` is the experiment's.
     ///
     /// # Errors
@@ -128,6 +123,12 @@ impl Experiment {
         if self.data.iter().any(kind) && !self.data.iter().all(kind) {
             return Err("data: a network takes images or latents, not both".into());
         }
+        let wants_pixels = self.data.iter().all(kind) && !matches!(self.network, Network::Teacher(_));
+        if self.pixels.is_some() != wants_pixels {
+            return Err(
+                "pixels: a network to be encrypted that takes images needs their side, any other network must not have it".into(),
+            );
+        }
         for rule in &self.derived {
             if rule.any_of.is_empty() == rule.at_least.is_none() {
                 return Err(format!("derived {}: give either any_of or at_least", rule.label));
@@ -147,6 +148,14 @@ impl Experiment {
         match self.stages.iter().find(|stage| !plain(&stage.name)) {
             Some(stage) => Err(format!("stage {:?}: a name is letters, digits, - and _", stage.name)),
             None => Ok(()),
+        }
+    }
+
+    /// Side of the images that the network sees; 0 where it sees latents.
+    pub fn side(&self) -> usize {
+        match &self.network {
+            Network::Teacher(teacher) => teacher.input[2],
+            Network::Student(_) | Network::Specification(_) => self.pixels.unwrap_or(0),
         }
     }
 
@@ -190,6 +199,7 @@ mod tests {
             ("at_least = 60", "at_least = 60, any_of = [\"x\"]", "either any_of or at_least"),
             ("auxiliary = [\"old\"]", "auxiliary = [\"a\"]", "label a is there twice"),
             ("name = \"relu\"", "name = \"../relu\"", "letters, digits"),
+            ("data = [", "pixels = 8\n        data = [", "must not have it"),
             ("epochs = 3", "epochs = 3, epoch = 4", "unknown field"),
             ("labels = [\"a\"]", "labels = []", "at least one entry"),
         ] {

@@ -38,8 +38,8 @@ pub enum Error {
     /// A checkpoint or a file of weights.
     #[error(transparent)]
     Weights(#[from] veilray_nn::Error),
-    /// Images of a side that 256 is no multiple of.
-    #[error("images of side {found}: the canonical image of 256 can be brought to 1, 2, 4, ..., 128 and 256")]
+    /// Images of a side that there is not.
+    #[error("images of side {found}: the canonical image of 256 can be brought to 1 to 256")]
     Side {
         /// The side asked for.
         found: usize,

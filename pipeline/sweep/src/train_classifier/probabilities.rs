@@ -94,7 +94,13 @@ mod tests {
         let (inputs, blank) = (Inputs::Latents(vec![0.0; names.len()]), vec![String::new(); names.len()]);
         let values = vec![0; names.len() * labels.len()];
         let samples = Samples::new(inputs, [1, 1, 1], values, strings(labels), blank.clone(), blank).unwrap();
-        Named { samples, names: strings(names), refused: vec![], sets: Default::default(), encoder: None }
+        Named {
+            samples,
+            names: strings(names),
+            refused: vec![],
+            sets: Default::default(),
+            encoder: (String::new(), String::new()),
+        }
     }
 
     #[test]

@@ -3,11 +3,15 @@
 use super::config::{Derived, Experiment, Source};
 use super::{Error, Result};
 use crate::data::{self, Dataset, Split, UNKNOWN};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use veilray_classifier::train::{Inputs, Samples};
-use veilray_encoder::ingest::SIDE;
 use veilray_encoder::latents::Reader;
+use veilray_encoder::pixels::Pixels;
+
+/// Images decoded at a time.
+const BATCH: usize = 256;
 
 /// Where sources lie.
 #[derive(Debug, Clone)]
@@ -29,8 +33,8 @@ pub struct Named {
     pub refused: Vec<String>,
     /// Samples by data set.
     pub sets: BTreeMap<String, usize>,
-    /// The encoder of the latents and the SHA-256 of its manifest; none for images.
-    pub encoder: Option<(String, String)>,
+    /// What the samples were seen through, an encoder or pixels, and its SHA-256.
+    pub encoder: (String, String),
 }
 
 /// All samples of `split`; images are brought to `side` x `side`. Latents of mirrored images belong to the training split alone.
@@ -52,9 +56,7 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
             None => more,
             Some(mut known) => {
                 if known.encoder != more.encoder {
-                    let name = |encoder: Option<(String, String)>| {
-                        encoder.map_or("no encoder".into(), |(name, digest)| name + " " + &digest)
-                    };
+                    let name = |(name, digest): (String, String)| name + " " + &digest;
                     return Err(Error::Encoders { first: name(known.encoder), second: name(more.encoder) });
                 }
                 known.names.extend(more.names);
@@ -76,7 +78,7 @@ struct Table {
     inputs: Inputs,
     shape: [usize; 3],
     refused: Vec<String>,
-    encoder: Option<(String, String)>,
+    encoder: (String, String),
 }
 
 struct Row {
@@ -128,46 +130,34 @@ fn derive(rule: &Derived, cell: &str) -> u8 {
 
 /// The images of a split as 8-bit levels.
 fn images(set: &Dataset, split: Split, side: usize) -> Result<Table> {
-    if side == 0 || !SIDE.is_multiple_of(side) {
-        return Err(Error::Side { found: side });
-    }
-    let (mut rows, mut pixels, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, item) in set.split(split) {
-        let read = match set.image(index) {
-            Err(data::Error::Ingest(reason)) => {
-                refused.push(format!("{}: {reason}", item.place));
-                continue;
+    let eye = Pixels::new(side).ok_or(Error::Side { found: side })?;
+    let (mut rows, mut levels, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let chosen: Vec<_> = set.split(split).collect();
+    for batch in chosen.chunks(BATCH) {
+        let read: Vec<_> =
+            batch.par_iter().map(|(index, item)| (*item, set.image(*index).map(|read| eye.levels(&read.image)))).collect();
+        for (item, image) in read {
+            match image {
+                Err(data::Error::Ingest(reason)) => {
+                    refused.push(format!("{}: {reason}", item.place));
+                    continue;
+                }
+                image => levels.extend(image?),
             }
-            read => read?,
-        };
-        pixels.extend(reduce(&read.image.to_levels(), SIDE / side));
-        let (file, patient) = (item.file.clone(), item.patient_id.clone());
-        rows.push(Row { file, patient, labels: item.labels.clone(), extra: item.extra.clone() });
+            let (file, patient) = (item.file.clone(), item.patient_id.clone());
+            rows.push(Row { file, patient, labels: item.labels.clone(), extra: item.extra.clone() });
+        }
     }
     Ok(Table {
         set: set.name.clone(),
         label_names: set.label_names.clone(),
         extra_names: set.extra_names.clone(),
         rows,
-        inputs: Inputs::Images(pixels),
-        shape: [1, side, side],
+        inputs: Inputs::Images(levels),
+        shape: eye.shape(),
         refused,
-        encoder: None,
+        encoder: (eye.name().into(), eye.digest().into()),
     })
-}
-
-/// The rounded means of squares of `step` x `step` of a canonical image.
-fn reduce(levels: &[u8], step: usize) -> Vec<u8> {
-    let side = SIDE / step.max(1);
-    let mut sums = vec![0usize; side * side];
-    for (row, line) in levels.chunks(SIDE).enumerate() {
-        let out = sums.get_mut(row / step * side..).unwrap_or_default();
-        for (out, square) in out.iter_mut().zip(line.chunks(step)) {
-            *out += square.iter().map(|level| usize::from(*level)).sum::<usize>();
-        }
-    }
-    let area = step * step;
-    sums.into_iter().map(|sum| ((sum + area / 2) / area) as u8).collect()
 }
 
 /// The latents of a split.
@@ -189,26 +179,13 @@ fn latents(reader: &Reader, split: Split) -> Result<Table> {
         inputs: Inputs::Latents(reader.read_rows(&places)?),
         shape: info.shape,
         refused: vec![],
-        encoder: Some((info.encoder.clone(), info.encoder_digest.clone())),
+        encoder: (info.encoder.clone(), info.encoder_digest.clone()),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reduction_takes_the_rounded_mean_of_each_square() {
-        let levels: Vec<u8> = (0..SIDE * SIDE).map(|i| ((i * 7 + i / SIDE * 13) % 256) as u8).collect();
-        assert_eq!(reduce(&levels, 1), levels);
-        let half = reduce(&levels, 2);
-        assert_eq!(half.len(), SIDE * SIDE / 4);
-        for (x, y) in [(0, 0), (127, 3), (64, 127)] {
-            let at = |dx: usize, dy: usize| f64::from(levels[(2 * y + dy) * SIDE + 2 * x + dx]);
-            let mean = (at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1)) / 4.0;
-            assert_eq!(f64::from(half[y * SIDE / 2 + x]), (mean + 0.5).floor());
-        }
-    }
 
     #[test]
     fn derived_labels_follow_their_rule_and_are_unknown_where_nothing_stands() {

@@ -72,7 +72,7 @@ impl Trained {
     /// # Errors
     /// Everything that an experiment can be refused for.
     pub fn train(experiment: &Experiment, folder: &Path, roots: &Roots, out: &Path) -> Result<Self> {
-        let side = experiment.network.side();
+        let side = experiment.side();
         let training = table::load(experiment, roots, Split::Train, side)?;
         let Named { samples: validation, refused, .. } = table::load(experiment, roots, Split::Val, side)?;
         let teacher = Probabilities::average(&experiment.teachers, &training)?;
@@ -155,7 +155,7 @@ impl Trained {
     /// A test split that cannot be read.
     pub fn test(&self, roots: &Roots) -> Result<SplitReport> {
         let experiment = &self.report.experiment;
-        let test = table::load(experiment, roots, Split::Test, experiment.network.side())?.samples;
+        let test = table::load(experiment, roots, Split::Test, experiment.side())?.samples;
         let scored = scored(experiment, self.network.as_ref(), &test, self.batch)?;
         let point = &self.report.operating_point;
         Ok(SplitReport::of("test", &scored, test.patients(), test.views(), point, &Bootstrap::default())?)
@@ -167,9 +167,10 @@ impl Trained {
     /// # Errors
     /// A teacher, a folder that cannot be written to, a network that does not fit the parameters.
     pub fn release(&self, run: &Path, folder: &Path, params: &str) -> Result<()> {
-        let (Some(spec), Some((encoder, digest))) = (&self.spec, &self.training.encoder) else {
-            return Err(Error::Unreleasable { why: "only a student on latents can be released; a teacher reads pixels" });
+        let Some(spec) = &self.spec else {
+            return Err(Error::Unreleasable { why: "only a network to be encrypted can be released; this is a teacher" });
         };
+        let (encoder, digest) = &self.training.encoder;
         let Some(name) = folder.file_name().and_then(|name| name.to_str()) else {
             return Err(Error::Unreleasable { why: "the released model is called as its folder is; give a folder with a name" });
         };
