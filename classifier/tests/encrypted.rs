@@ -23,8 +23,11 @@ struct Session {
 
 /// A network with random weights, packed, encoded and with keys.
 fn session(spec: NetworkSpec, set: &str, seed: u64) -> Session {
+    session_under(spec, ParamsLiteral::named(set).unwrap().check().unwrap(), seed)
+}
+
+fn session_under(spec: NetworkSpec, params: Params, seed: u64) -> Session {
     let weights = Weights::random(&spec, seed).unwrap();
-    let params = ParamsLiteral::named(set).unwrap().check().unwrap();
     let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
     let options = PackOptions { passes: 1, ..PackOptions::new(&params, &circuit) };
     let server = EncryptedCircuit::new(pack(&circuit, &options).unwrap(), &params).unwrap();
@@ -130,6 +133,19 @@ fn residual_sums_strides_groups_and_pooling_agree_with_clear() {
     let spec = NetworkSpec::from_toml(MIXED).unwrap();
     let session = session(spec, "n14", 3);
     assert!(session.server.circuit().nodes().iter().any(|n| matches!(n.op, PackedOp::Sum { .. } | PackedOp::Linear(_))));
+    session.agrees(0.01);
+}
+
+#[test]
+fn a_residual_network_on_pixels_agrees_with_clear_on_several_ciphertexts() {
+    // The network of a 256 x 256 image under n15, at a quarter of the side on a ring of a sixteenth: four ciphertexts all the same.
+    let literal = ParamsLiteral { log_n: 11, levels: 11, digits: 3, ..ParamsLiteral::named("n15").unwrap() };
+    let spec = networks::named("pixel-resnet", Shape::new(1, 64, 64), 3).unwrap();
+    let session = session_under(spec, Params::insecure_for_tests(&literal).unwrap(), 5);
+    let nodes = session.server.circuit().nodes();
+    let ciphertexts = |name: &str| nodes.iter().find(|n| n.name == name).unwrap().layout.blocks();
+    assert_eq!([ciphertexts("input"), ciphertexts("layers.0.conv"), ciphertexts("layers.3.residual")], [4, 2, 1]);
+    assert_eq!(session.server.circuit().input().layout().shape(), Shape::new(64, 8, 8), "the client arranges the windows");
     session.agrees(0.01);
 }
 
