@@ -1,16 +1,17 @@
 //! Any named network on random weights, calibrated so that values stay in range, encrypted: what it costs, and whether its plan said so.
 //!
 //! ```text
-//! cargo run --release -p veilray-classifier --example network -- --network veilnet-s --params n14 [--rounds 5] [--key-budget 40]
-//!     [--spec FILE.toml] [--stream] [--json | --trace | --plan | --plan-only]
+//! cargo run --release -p veilray-classifier --example network -- --network veilnet-s | --spec FILE --params n14 [--rounds 5] [--key-budget 40]
+//!     [--stream] [--json | --trace | --plan | --plan-only]
 //! ```
 //!
-//! Inputs and labels are the usual ones of the name (the latent of f = 8 and 14 labels, mostly), or those of `--spec`. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
+//! The network has its usual input and labels; `--spec FILE` takes the one that a TOML file describes instead. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
 //! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan-only` prints the plan and ends,
 //! `--plan` prints it and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %,
 //! precision within two bits; with `--stream`, memory beside what is planned for that. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
 
 use serde_json::json;
+use std::path::Path;
 use std::time::Instant;
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, client, trace};
 use veilray_classifier::fold::{FoldOptions, fold};
@@ -44,13 +45,14 @@ fn main() -> Result<()> {
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).map(String::as_str);
     let has = |name: &str| arguments.iter().any(|a| a == name);
     let rounds: usize = after("--rounds").unwrap_or("5").parse()?;
-    let (network, set) = (after("--network").unwrap_or("veilnet-s"), after("--params").unwrap_or("n14"));
+    let set = after("--params").unwrap_or("n14");
+    let spec = match after("--spec") {
+        Some(file) => NetworkSpec::read(Path::new(file))?,
+        None => networks::usual(after("--network").unwrap_or("veilnet-s"))?,
+    };
+    let network = spec.name.as_str();
     let params = ParamsLiteral::named(set)?.check()?;
     let start = Instant::now();
-    let spec = match after("--spec") {
-        Some(file) => NetworkSpec::read(std::path::Path::new(file))?,
-        None => networks::usual(network)?,
-    };
     let packed = packed(&spec, &params, after("--key-budget").map(str::parse).transpose()?)?;
     let pack_ms = start.elapsed().as_secs_f64() * 1e3;
     if has("--plan-only") {

@@ -159,6 +159,10 @@ impl Folder<'_> {
                 let shortcut = self.layers(&residual.shortcut, &format!("{path}.shortcut"), x)?;
                 let (body, shortcut) = (self.affine(body), self.affine(shortcut));
                 let sum = Affine { name: path.into(), ..body.add(shortcut) };
+                // The factors of an activation join the maps of both branches, which is one level instead of two.
+                if matches!(behind, Some(Layer::Activation(_))) {
+                    return Ok(Expr::Affine(sum));
+                }
                 let node = sum.lower(&mut self.circuit);
                 Expr::Affine(Affine::bare(path, output, node))
             }

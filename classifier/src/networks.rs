@@ -10,6 +10,9 @@ use crate::unet::UNet;
 /// The latent of a 256 x 256 image at f = 8.
 pub const LATENT_F8: Shape = Shape::new(4, 32, 32);
 
+/// An image as it is: what `pixel-resnet` reads.
+pub const PIXELS_256: Shape = Shape::new(1, 256, 256);
+
 /// Every name that [`named`] knows, with the input and the number of labels it is usually given.
 pub const NAMES: &[(&str, Shape, usize)] = &[
     ("lenet5", LATENT_F8, 14),
@@ -31,6 +34,7 @@ pub const NAMES: &[(&str, Shape, usize)] = &[
     ("fcnn", Shape::new(1, 28, 28), 1),
     ("unet-lung-64", Shape::new(1, 64, 64), 64 * 64),
     ("unet-lung-128", Shape::new(1, 128, 128), 128 * 128),
+    ("pixel-resnet", PIXELS_256, 14),
 ];
 
 /// The network of that name for any input and number of labels.
@@ -55,6 +59,7 @@ pub fn named(name: &str, input: Shape, labels: usize) -> Result<NetworkSpec, Spe
         ("fcnn", Gate::None) => vec![flatten(), linear(32), hermite(), dropout(), linear(labels)],
         ("unet-lung-64", Gate::None) => UNet { patch: 2, widths: vec![8, 16, 32] }.layers(),
         ("unet-lung-128", Gate::None) => UNet { patch: 2, widths: vec![8, 16, 32, 32] }.layers(),
+        ("pixel-resnet", Gate::None) => pixel_resnet(labels),
         _ => {
             let known: Vec<&str> = NAMES.iter().map(|(name, ..)| *name).collect();
             return Err(SpecError::Unknown { found: name.into(), known: known.join(", ") });
@@ -207,6 +212,20 @@ fn tenseal_mnist(labels: usize) -> Vec<Layer> {
     vec![conv(4, 7, 3, 0, 1), square(), flatten(), linear(64), square(), linear(labels)]
 }
 
+/// A residual network on pixels. Each square of 8 x 8 of them is read at once by 32 filters: windows that do not overlap are the client's
+/// to arrange, so that four ciphertexts of 16 384 slots hold a 256 x 256 image and the first map has a diagonal per pair of channels.
+/// Two blocks follow that halve the side; activations stand behind the additions, where they cost no level beyond the square's.
+fn pixel_resnet(labels: usize) -> Vec<Layer> {
+    let mut layers = vec![bare_conv(32, 8, 8, 0, 1), batch_norm(), hermite()];
+    for width in [64, 128] {
+        let body = vec![bare_conv(width, 3, 2, 1, 1), batch_norm(), hermite(), bare_conv(width, 3, 1, 1, 4), batch_norm()];
+        let shortcut = vec![pool2(), bare_conv(width, 1, 1, 0, 1), batch_norm()];
+        layers.extend([Layer::Residual(Residual { body, shortcut }), hermite()]);
+    }
+    layers.extend([global(), dropout(), linear(labels)]);
+    layers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +267,7 @@ mod tests {
         assert!(
             shapes("unet-lung-128").contains(&Shape::new(8, 64, 64)) && shapes("unet-lung-64").contains(&Shape::new(1, 64, 64))
         );
+        assert!(shapes("pixel-resnet").contains(&Shape::new(128, 8, 8)));
     }
 
     #[test]

@@ -22,14 +22,21 @@ struct Session {
     keys: ExpandedKeys,
 }
 
-/// A network with random weights, packed, encoded and with keys.
-fn session(spec: NetworkSpec, set: &str, seed: u64) -> Session {
-    let weights = Weights::random(&spec, seed).unwrap();
-    session_with(spec, weights, set)
+fn params(set: &str) -> Params {
+    ParamsLiteral::named(set).unwrap().check().unwrap()
 }
 
-fn session_with(spec: NetworkSpec, weights: Weights, set: &str) -> Session {
-    let params = ParamsLiteral::named(set).unwrap().check().unwrap();
+/// A network with random weights, packed, encoded and with keys.
+fn session(spec: NetworkSpec, set: &str, seed: u64) -> Session {
+    session_under(spec, params(set), seed)
+}
+
+fn session_under(spec: NetworkSpec, params: Params, seed: u64) -> Session {
+    let weights = Weights::random(&spec, seed).unwrap();
+    session_with(spec, weights, params)
+}
+
+fn session_with(spec: NetworkSpec, weights: Weights, params: Params) -> Session {
     let circuit = fold(&spec, &weights, &FoldOptions::default()).unwrap();
     let options = PackOptions { passes: 1, ..PackOptions::new(&params, &circuit) };
     let server = EncryptedCircuit::new(pack(&circuit, &options).unwrap(), &params).unwrap();
@@ -123,11 +130,11 @@ fn unet(side: usize, widths: &[usize]) -> (NetworkSpec, Weights) {
 #[test]
 fn masks_agree_with_clear_over_skip_connections_and_where_they_fill_the_ciphertext() {
     let (spec, weights) = unet(16, &[2, 3]);
-    session_with(spec, weights, "n14").agrees(0.01);
+    session_with(spec, weights, params("n14")).agrees(0.01);
 
     // 64 x 64 pixels are all slots of n13: no slot is left to hold zero, yet a reply under other keys is refused.
     let (spec, weights) = unet(64, &[2]);
-    let session = session_with(spec, weights, "n13");
+    let session = session_with(spec, weights, params("n13"));
     assert_eq!(session.server.circuit().slots(), session.spec.labels);
     session.agrees(0.01);
     let image = image(&session.spec, 1);
@@ -183,6 +190,19 @@ fn residual_sums_strides_groups_and_pooling_agree_with_clear() {
     let spec = NetworkSpec::from_toml(MIXED).unwrap();
     let session = session(spec, "n14", 3);
     assert!(session.server.circuit().nodes().iter().any(|n| matches!(n.op, PackedOp::Sum { .. } | PackedOp::Linear(_))));
+    session.agrees(0.01);
+}
+
+#[test]
+fn a_residual_network_on_pixels_agrees_with_clear_on_several_ciphertexts() {
+    // The network of a 256 x 256 image under n15, at a quarter of the side on a ring of a sixteenth: four ciphertexts all the same.
+    let literal = ParamsLiteral { log_n: 11, levels: 11, digits: 3, ..ParamsLiteral::named("n15").unwrap() };
+    let spec = networks::named("pixel-resnet", Shape::new(1, 64, 64), 3).unwrap();
+    let session = session_under(spec, Params::insecure_for_tests(&literal).unwrap(), 5);
+    let nodes = session.server.circuit().nodes();
+    let ciphertexts = |name: &str| nodes.iter().find(|n| n.name == name).unwrap().layout.blocks();
+    assert_eq!([ciphertexts("input"), ciphertexts("layers.0.conv"), ciphertexts("layers.3.residual")], [4, 2, 1]);
+    assert_eq!(session.server.circuit().input().layout().shape(), Shape::new(64, 8, 8), "the client arranges the windows");
     session.agrees(0.01);
 }
 

@@ -24,7 +24,12 @@ fn every_named_network_folded_is_the_network() {
     for (name, usual, labels) in networks::NAMES {
         let side = if name.starts_with("hefnet") { 24 } else { 16 };
         let is_mask = *labels == usual.len();
-        let input = if usual.channels == 1 && !is_mask { *usual } else { Shape::new(usual.channels, side, side) };
+        let input = match usual.channels {
+            1 if is_mask => Shape::new(1, side, side),
+            1 if *usual == networks::PIXELS_256 => Shape::new(1, 64, 64),
+            1 => *usual,
+            channels => Shape::new(channels, side, side),
+        };
         let spec = networks::named(name, input, if is_mask { input.len() } else { *labels }).unwrap();
         let difference = difference(&spec, &Weights::random(&spec, 3).unwrap(), &FoldOptions::default());
         assert!(difference < 1e-9, "{name} {difference:e}");
@@ -49,6 +54,8 @@ fn levels_are_those_of_the_tables() {
         ("resnet20", 30),
         ("unet-lung-64", 13),
         ("unet-lung-128", 17),
+        // Two blocks of four, with the activations behind the additions.
+        ("pixel-resnet", 11),
     ];
     for (name, levels) in wanted {
         assert_eq!(depth(name), levels, "{name}");

@@ -9,7 +9,8 @@
 //! | `report.json` | operating point, range contract and all figures on the validation split |
 //! | `test.json` | the same figures on the test split, where `--test` asked for that one look |
 //!
-//! A run that was stopped continues where it stood. The test split is not opened without `--test`.
+//! With `--until` these files are those of an earlier stage's network, in that stage's folder: the reference with ReLU, say, that the
+//! network to be encrypted started from. A run that was stopped continues where it stood. The test split is not opened without `--test`.
 
 mod config;
 mod error;
@@ -46,6 +47,9 @@ pub struct Args {
     /// The folder of the files of latents.
     #[arg(long, env = "VEILRAY_LATENTS", default_value = ".", value_name = "DIR")]
     pub latents: PathBuf,
+    /// Ends behind the stage of this name, as if there were no further ones; what belongs to its network goes into the stage's own folder.
+    #[arg(long, env = "VEILRAY_UNTIL", value_name = "STAGE")]
+    pub until: Option<String>,
     /// Afterwards, writes the probabilities that the network gives the training split to this file, for a student to learn from.
     #[arg(long, env = "VEILRAY_TEACH", value_name = "FILE")]
     pub teach: Option<PathBuf>,
@@ -69,19 +73,23 @@ pub struct Args {
 /// An experiment, data or a folder that cannot be used.
 pub fn run(args: &Args) -> Result<Summary> {
     let experiment = Experiment::read(&args.config)?;
+    let (experiment, results) = match &args.until {
+        None => (experiment, args.out.clone()),
+        Some(stage) => (experiment.until(stage).map_err(|why| Error::config(&args.config, why))?, args.out.join(stage)),
+    };
     let roots = Roots { data: args.data_root.clone(), latents: args.latents.clone() };
     let folder = args.config.parent().unwrap_or(std::path::Path::new(""));
     let trained = Trained::train(&experiment, folder, &roots, &args.out)?;
-    trained.save(&args.out)?;
+    trained.save(&results)?;
     if let Some(path) = &args.teach {
         trained.teach()?.save(path)?;
     }
     if let Some(folder) = &args.release {
-        trained.release(&args.out, folder, &args.params)?;
+        trained.release(&results, folder, &args.params)?;
     }
     let test = args.test.then(|| trained.test(&roots)).transpose()?;
     if let Some(test) = &test {
-        trained::write_json(&args.out.join("test.json"), test)?;
+        trained::write_json(&results.join("test.json"), test)?;
     }
     Ok(Summary { report: trained.into_report(), test })
 }

@@ -53,6 +53,7 @@ fn experiment(folder: &Path) -> train_classifier::Args {
         out: folder.join("run"),
         data_root: None,
         latents: folder.into(),
+        until: None,
         teach: None,
         test: false,
         release: Some(folder.join("small-f16")),

@@ -92,6 +92,33 @@ fn the_quick_sweep_goes_from_films_to_a_report() {
 }
 
 #[test]
+fn pixels_are_a_row_without_an_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(smaller(folder.path())).unwrap();
+    let mut pixels = text.clone();
+    for (old, new) in [
+        ("factor = [8, 16]", "factor = [1]"),
+        ("network = [\"veilnet-xs\", \"hefnet\"]", "network = [\"pixel-resnet\"]"),
+        ("params = [\"n13\"]", "params = [\"auto\"]"),
+    ] {
+        assert!(pixels.contains(old), "{old}");
+        pixels = pixels.replace(old, new);
+    }
+    let config = folder.path().join("pixels.toml");
+    fs::write(&config, pixels).unwrap();
+    let out = folder.path().join("pixels");
+    // Measuring takes gigabytes: what is released is what would be measured.
+    let summary = run(&Args { train_only: true, ..arguments(&config, &out) }).unwrap();
+    assert_eq!((summary.experiments, summary.trained, summary.refused), (1, 1, 0));
+    assert!(!out.join("encoders").exists());
+    let experiment = fs::read_dir(out.join("experiments")).unwrap().next().unwrap().unwrap().path();
+    let released = fs::read_dir(&experiment).unwrap().map(|entry| entry.unwrap().path().join("manifest.toml"));
+    let manifests: Vec<String> = released.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(manifests.len(), 1);
+    assert!(manifests[0].contains("encoder = \"pixels-256\"") && manifests[0].contains("params = \"n15\""), "{}", manifests[0]);
+}
+
+#[test]
 fn killed_anywhere_and_resumed_it_repeats_no_row_and_gives_the_same_figures() {
     let folder = tempfile::tempdir().unwrap();
     let config = smaller(folder.path());

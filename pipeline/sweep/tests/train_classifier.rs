@@ -83,6 +83,7 @@ fn arguments(folder: &Path, name: &str, experiment: &str) -> Args {
         out: folder.join(name),
         data_root,
         latents,
+        until: None,
         teach: None,
         test: false,
         release: None,
@@ -127,7 +128,15 @@ fn a_teacher_teaches_a_student_that_is_released_without_auxiliary_labels() {
          stages = [{{ name = 'relu', activation = 'relu', train = {TRAIN} }}, {{ name = 'hermite', train = {TRAIN} }}]"
     );
     let args = Args { test: true, ..arguments(folder, "student", &text) };
+    // The reference first: what it leaves stands beside its checkpoints, and the whole run goes on from there.
+    let reference = run(&Args { until: Some("relu".into()), ..args.clone() }).unwrap();
+    assert_eq!(reference.report.steps.keys().collect::<Vec<_>>(), ["relu"]);
+    assert!(folder.join("student/relu/test.json").is_file() && !folder.join("student/report.json").exists());
+    let missing = run(&Args { until: Some("square".into()), ..args.clone() }).unwrap_err().to_string();
+    assert!(missing.contains("its stages are relu, hermite"), "{missing}");
+    let kept = fs::read(folder.join("student/relu/best.safetensors")).unwrap();
     let summary = run(&args).unwrap();
+    assert_eq!(fs::read(folder.join("student/relu/best.safetensors")).unwrap(), kept);
     let figures = &summary.report.validation.ranking;
     assert_eq!((figures.images, figures.labels.len(), figures.labels[0].label.as_str()), (IMAGES / 4, 1, "tb"));
     assert_eq!(figures.roc_auc.macro_mean.unwrap().value, 1.0, "the first value of a latent is the label");

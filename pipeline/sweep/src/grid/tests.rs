@@ -39,6 +39,18 @@ fn the_papers_grid_has_every_network_at_every_factor() {
 }
 
 #[test]
+fn the_row_of_pixels_needs_no_encoder() {
+    let experiments = Sweep::read(&configs().join("pixels.toml")).unwrap().experiments(&configs()).unwrap();
+    let factors: Vec<String> = experiments.iter().map(|e| e.point.factor.to_string()).collect();
+    assert_eq!(factors, ["1", "8", "16"]);
+    let first = &experiments[0];
+    assert_eq!((first.network().as_str(), &first.encoder), ("pixel-resnet", &Encoder::Pixels));
+    let text = quick().replacen("factor = [8, 16]", "factor = [1]", 1).replacen("veilnet-xs", "pixel-resnet", 1);
+    let sweep = Sweep::parse(&text, Path::new("quick.toml")).unwrap();
+    assert_eq!(sweep.experiments(&configs()).unwrap()[0].network(), "pixel-resnet");
+}
+
+#[test]
 fn a_wrong_line_is_named_with_what_may_stand_there() {
     let text = quick();
     for (old, new, words) in [

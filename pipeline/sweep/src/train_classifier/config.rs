@@ -155,6 +155,19 @@ impl Experiment {
         }
     }
 
+    /// The same up to the stage of that name.
+    ///
+    /// # Errors
+    /// No stage of that name.
+    pub fn until(mut self, stage: &str) -> Result<Self, String> {
+        let Some(last) = self.stages.iter().position(|known| known.name == stage) else {
+            let names: Vec<&str> = self.stages.iter().map(|known| known.name.as_str()).collect();
+            return Err(format!("it has no stage {stage}; its stages are {}", names.join(", ")));
+        };
+        self.stages.truncate(last + 1);
+        Ok(self)
+    }
+
     /// Side of the images that the network sees; 0 where it sees latents.
     pub fn side(&self) -> usize {
         match &self.network {
