@@ -57,16 +57,6 @@ pub enum Error {
         /// The length found.
         found: usize,
     },
-    /// A reply that lies too far from every integer to be believed.
-    #[error(
-        "the reply lies {distance:.2} of a step from an integer, less than {most:.2} is wanted; it was made with another key or altered on its way"
-    )]
-    Reply {
-        /// Distance from the nearest integer, in steps.
-        distance: f64,
-        /// What is believed.
-        most: f64,
-    },
     /// A file that cannot be read or written.
     #[error("cannot {doing} {}: {why}", path.display())]
     File {
