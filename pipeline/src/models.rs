@@ -70,6 +70,17 @@ pub fn find(name: &str) -> Result<PathBuf, ModelError> {
     found.ok_or(ModelError::Unknown { name: name.into(), looked })
 }
 
+/// The kind of a release that neither client nor server takes, such as a network under TFHE: its manifest states a `kind`.
+#[must_use]
+pub fn other_kind(folder: &Path) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Manifest {
+        kind: Option<String>,
+    }
+    let text = std::fs::read_to_string(folder.join(MANIFEST)).ok()?;
+    toml::from_str::<Manifest>(&text).ok()?.kind
+}
+
 /// What a model sees images through: pixels for a name such as `pixels-64`, otherwise the encoder of that name or folder.
 ///
 /// # Errors

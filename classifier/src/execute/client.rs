@@ -56,7 +56,11 @@ pub fn encrypt(
     ends.input().pack(image).into_iter().map(encrypt).collect()
 }
 
-/// The logits of a reply.
+/// Part of what the reply's modulus holds that a logit may take: a logit beyond the modulus comes back from its other end, and would
+/// otherwise pass for another logit.
+const ROOM: f64 = 0.75;
+
+/// The logits of a reply; none is larger than [`ROOM`] of what its modulus holds, whatever the bounds say.
 ///
 /// # Errors
 /// [`ExecuteError::Stray`] or [`ExecuteError::Logit`] for a reply that cannot be the network's answer to a sound image: it was computed
@@ -73,8 +77,10 @@ pub fn read(
     if stray.is_nan() || stray > bounds.stray {
         return Err(ExecuteError::Stray { found: stray, bound: bounds.stray });
     }
-    match logits.iter().copied().find(|logit| logit.is_nan() || logit.abs() > bounds.logit) {
-        Some(found) => Err(ExecuteError::Logit { found, bound: bounds.logit }),
+    let room = (reply.params().log_q(reply.level()) - 1.0 - reply.scale().log2()).exp2();
+    let bound = bounds.logit.min(ROOM * room);
+    match logits.iter().copied().find(|logit| logit.is_nan() || logit.abs() > bound) {
+        Some(found) => Err(ExecuteError::Logit { found, bound }),
         None => Ok(logits),
     }
 }

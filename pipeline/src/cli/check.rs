@@ -134,6 +134,9 @@ fn releases() -> Vec<std::path::PathBuf> {
 /// A release whose files have the digests that its manifest states; an encoder also compresses the phantom.
 fn release(folder: &Path) -> Result<String> {
     let digest = |digest: &str| digest.get(..12).unwrap_or_default().to_owned();
+    if let Some(kind) = models::other_kind(folder) {
+        return Ok(format!("{kind}: not for this program, nothing checked"));
+    }
     if !folder.join(WEIGHTS).is_file() {
         let model = Model::open(folder)?;
         return Ok(format!("classifier, manifest {}…, {} labels", digest(model.digest()), model.labels().len()));

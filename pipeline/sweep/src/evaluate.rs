@@ -163,7 +163,7 @@ impl fmt::Display for Evaluation {
 /// As [`run`]; a model that gives masks needs a data set that has some.
 pub fn command(args: &Args) -> Result<Evaluation> {
     let folder = models::find(&args.model)?;
-    if train_fcnn::is_fcnn(&folder) {
+    if models::other_kind(&folder).is_some() {
         return Ok(Evaluation::Labels(Box::new(run(args)?)));
     }
     let model = Model::open(&folder)?;
@@ -179,7 +179,7 @@ pub fn command(args: &Args) -> Result<Evaluation> {
 /// A model or a data set that cannot be used, an encrypted answer that cannot be believed.
 pub fn run(args: &Args) -> Result<Report> {
     let folder = models::find(&args.model)?;
-    if train_fcnn::is_fcnn(&folder) {
+    if models::other_kind(&folder).is_some() {
         #[cfg(feature = "tfhe")]
         return fcnn::run(args, &folder);
         #[cfg(not(feature = "tfhe"))]

@@ -11,12 +11,11 @@ pub use tfhe::{Error, Experiment};
 pub(crate) use tfhe::{as_levels, scored};
 
 use crate::output;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use veilray_classifier::metrics::{OperatingPoint, SplitReport};
-use veilray_classifier::release::MANIFEST;
 
 /// A network under TFHE was asked for in a build that has no TFHE.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,14 +119,4 @@ pub fn run(args: &Args) -> Result<Summary, Error> {
 #[cfg(not(feature = "tfhe"))]
 pub fn run(_: &Args) -> Result<Summary, Error> {
     Err(NoTfhe { what: "train-fcnn".into() })
-}
-
-/// Whether the release in `folder` is a network under TFHE.
-pub fn is_fcnn(folder: &Path) -> bool {
-    #[derive(Deserialize)]
-    struct Kind {
-        kind: Option<String>,
-    }
-    let text = std::fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
-    toml::from_str::<Kind>(&text).is_ok_and(|manifest| manifest.kind.as_deref() == Some("fcnn-tfhe"))
 }
