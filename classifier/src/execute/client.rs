@@ -56,11 +56,11 @@ pub fn encrypt(
     ends.input().pack(image).into_iter().map(encrypt).collect()
 }
 
-/// Part of what the reply's modulus holds that a logit may take: a logit beyond the modulus comes back from its other end, and would
-/// otherwise pass for another logit.
+/// Part of what the reply's modulus holds that a logit may take where logits fill all slots: one beyond the modulus comes back from its
+/// other end and would pass for another logit. Where slots are left, it leaves values in those, which are noticed.
 const ROOM: f64 = 0.75;
 
-/// The logits of a reply; none is larger than [`ROOM`] of what its modulus holds, whatever the bounds say.
+/// The logits of a reply.
 ///
 /// # Errors
 /// [`ExecuteError::Stray`] or [`ExecuteError::Logit`] for a reply that cannot be the network's answer to a sound image: it was computed
@@ -78,7 +78,7 @@ pub fn read(
         return Err(ExecuteError::Stray { found: stray, bound: bounds.stray });
     }
     let room = (reply.params().log_q(reply.level()) - 1.0 - reply.scale().log2()).exp2();
-    let bound = bounds.logit.min(ROOM * room);
+    let bound = if circuit.as_ref().is_full() { bounds.logit.min(ROOM * room) } else { bounds.logit };
     match logits.iter().copied().find(|logit| logit.is_nan() || logit.abs() > bound) {
         Some(found) => Err(ExecuteError::Logit { found, bound }),
         None => Ok(logits),

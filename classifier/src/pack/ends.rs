@@ -34,6 +34,11 @@ impl Ends {
         self.input.layout().slots()
     }
 
+    /// Whether every slot of the reply holds a logit or a copy of one.
+    pub fn is_full(&self) -> bool {
+        self.labels == self.period
+    }
+
     /// Whether they can be a circuit's: the logits fit into a period, the period into the slots.
     pub fn is_sound(&self) -> bool {
         (1..=self.period).contains(&self.labels) && self.period.is_power_of_two() && self.period <= self.slots()
