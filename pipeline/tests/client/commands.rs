@@ -96,7 +96,7 @@ fn a_self_test_checks_engine_vault_encoder_and_models_and_notices_damage() {
     let user = User::new();
     let report = user.run(&["selftest", "--json"]).ends(0).json().remove(0);
     let names: Vec<&str> = report["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["engine", "vault", "encoder-f8", MASK_MODEL, MODEL]);
+    assert_eq!(names, ["engine", "vault", "encoder-f8", MODEL, MASK_MODEL]);
     assert!(report["checks"][0]["detail"].as_str().unwrap().contains("scalar"));
 
     let copy = user.path("weights");
