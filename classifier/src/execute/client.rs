@@ -56,8 +56,9 @@ pub fn encrypt(
     ends.input().pack(image).into_iter().map(encrypt).collect()
 }
 
-/// Part of what the reply's modulus holds that a logit may take where logits fill all slots: one beyond the modulus comes back from its
-/// other end and would pass for another logit. Where slots are left, it leaves values in those, which are noticed.
+/// Part of what the reply's modulus holds that the logit of a network of one label may take: beyond the modulus it comes back from the
+/// other end and would pass for another logit. Of several, sums lie in the ciphertext's coefficients, and what wraps around shows in slots that
+/// should hold zero.
 const ROOM: f64 = 0.75;
 
 /// The logits of a reply.
@@ -78,7 +79,7 @@ pub fn read(
         return Err(ExecuteError::Stray { found: stray, bound: bounds.stray });
     }
     let room = (reply.params().log_q(reply.level()) - 1.0 - reply.scale().log2()).exp2();
-    let bound = if circuit.as_ref().is_full() { bounds.logit.min(ROOM * room) } else { bounds.logit };
+    let bound = if circuit.as_ref().is_constant() { bounds.logit.min(ROOM * room) } else { bounds.logit };
     match logits.iter().copied().find(|logit| logit.is_nan() || logit.abs() > bound) {
         Some(found) => Err(ExecuteError::Logit { found, bound }),
         None => Ok(logits),

@@ -34,9 +34,9 @@ impl Ends {
         self.input.layout().slots()
     }
 
-    /// Whether every slot of the reply holds a logit or a copy of one.
-    pub fn is_full(&self) -> bool {
-        self.labels == self.period
+    /// Whether every slot of the reply holds the one logit.
+    pub fn is_constant(&self) -> bool {
+        self.period == 1
     }
 
     /// Whether they can be a circuit's: the logits fit into a period, the period into the slots.
