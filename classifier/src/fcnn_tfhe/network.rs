@@ -271,7 +271,7 @@ mod tests {
     fn the_sine_is_antiperiodic_through_the_table() {
         for modulus in [4, 52, 54, 104] {
             let table = Fcnn::sine(modulus, 7);
-            let network = Fcnn::new(Parts { modulus, table, ..parts() }).unwrap();
+            let network = Fcnn::new(Parts { modulus, table, biases: vec![0, 1], ..parts() }).unwrap();
             let half = modulus as i32 / 2;
             assert!((-300..300).all(|s| network.activation(s) == -network.activation(s + half)));
         }
