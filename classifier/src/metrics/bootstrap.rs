@@ -35,7 +35,7 @@ impl Default for Bootstrap {
 
 impl Bootstrap {
     /// The interval of each of `figures`, which is given how often an image counts in a resampled split: whole groups are drawn with
-    /// replacement, as many as there are. A figure that is undefined in more than half of the splits has no interval.
+    /// replacement, as many as there are; an image whose group has no name is a group of its own. A figure that is undefined in more than half of the splits has no interval.
     ///
     /// # Errors
     /// No resamples, a confidence outside (0, 1).
@@ -50,20 +50,21 @@ impl Bootstrap {
         if !(self.confidence > 0.0 && self.confidence < 1.0) {
             return Err(Error::Setting { what: "bootstrap confidence", wanted: "in (0, 1)", found: self.confidence });
         }
-        let mut known = BTreeMap::new();
+        let (mut known, mut count) = (BTreeMap::new(), 0);
         let group_of: Vec<usize> = groups
             .iter()
             .map(|name| {
-                let next = known.len();
-                *known.entry(name).or_insert(next)
+                let group = if name.is_empty() { count } else { *known.entry(name).or_insert(count) };
+                count = count.max(group + 1);
+                group
             })
             .collect();
         let mut rng = Rng::new(self.seed, "bootstrap");
         let mut drawn: Vec<Vec<f64>> = Vec::new();
         for _ in 0..self.resamples {
-            let mut times = vec![0u32; known.len()];
-            for _ in 0..known.len() {
-                if let Some(times) = times.get_mut(rng.below(known.len())) {
+            let mut times = vec![0u32; count];
+            for _ in 0..count {
+                if let Some(times) = times.get_mut(rng.below(count)) {
                     *times += 1;
                 }
             }

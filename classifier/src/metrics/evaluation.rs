@@ -67,7 +67,7 @@ impl Evaluation {
     }
 
     /// Of a table, with intervals from resampling whole groups: pass each image's patient, since images of one patient resemble each
-    /// other, or each image's own name.
+    /// other; an image whose patient is "" stands for itself.
     ///
     /// # Errors
     /// Not one group per image; bootstrap settings outside their range.

@@ -199,7 +199,7 @@ pub fn run(args: &Args) -> Result<Report> {
         0 => None,
         count => {
             let encrypted = Session::new(&model)?.run(&evaluated.samples, count)?;
-            Some(Agreement::of(encrypted, &scored, &point.thresholds)?)
+            Some(Agreement::of(encrypted, &scored, patients, &point.thresholds)?)
         }
     };
     Ok(Report::new(name, &dataset.name, args.split, figures, agreement, evaluated.skipped))

@@ -118,6 +118,7 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
         "auc",
         "auc_macro_clear_same",
         "auc_macro_encrypted",
+        "auc_macro_encrypted_ci",
         "max_abs_logit_error",
         "label_flips",
         "server_ms",

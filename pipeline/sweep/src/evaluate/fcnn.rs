@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<Report> {
     let figures = SplitReport::of(args.split.name(), &clear, patients, views, point, &Bootstrap::default())?;
     let agreement = match args.encrypted {
         0 => None,
-        count => Some(Agreement::of(encrypted(&released, &samples, count)?, &clear, &point.thresholds)?),
+        count => Some(Agreement::of(encrypted(&released, &samples, count)?, &clear, patients, &point.thresholds)?),
     };
     Ok(Report::new(&manifest.name, &dataset.name, args.split, figures, agreement, evaluated.skipped))
 }

@@ -5,7 +5,7 @@ use crate::data::Split;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use veilray_classifier::metrics::{Evaluation, Interval, Scored, SplitReport, Thresholds};
+use veilray_classifier::metrics::{Bootstrap, Evaluation, Figure, Interval, Scored, SplitReport, Thresholds};
 use veilray_encoder::evaluate::Times;
 
 /// How far a logit may lie from its threshold for noise to be allowed to decide its label.
@@ -57,8 +57,12 @@ pub struct Agreement {
     pub accuracy_encrypted: Option<f64>,
     /// ROC-AUC in clear on these images.
     pub auc_macro_clear_same: Option<f64>,
+    /// Its 95 % interval over patients.
+    pub auc_macro_clear_same_ci: Option<[f64; 2]>,
     /// ROC-AUC of the decrypted logits.
     pub auc_macro_encrypted: Option<f64>,
+    /// Its 95 % interval over patients.
+    pub auc_macro_encrypted_ci: Option<[f64; 2]>,
     /// Largest |encrypted − clear| of a logit.
     pub max_abs_logit_error: f64,
     /// Labels decided otherwise although the clear logit is further than 0.02 from its threshold.
@@ -103,21 +107,27 @@ impl Difference {
 }
 
 impl Agreement {
-    /// Of what was decrypted; `clear` holds the logits in clear of all images.
+    /// Of what was decrypted; `clear` holds the logits in clear of all images, `patients` theirs.
     ///
     /// # Errors
     /// Logits that are not one per image and label, thresholds of other labels.
-    pub fn of(encrypted: Encrypted, clear: &Scored, thresholds: &Thresholds) -> Result<Self> {
+    pub fn of(encrypted: Encrypted, clear: &Scored, patients: &[String], thresholds: &Thresholds) -> Result<Self> {
         let same = clear.select(&encrypted.images);
         let decrypted = same.with_scores(encrypted.logits)?;
         let difference = Difference::of(&same, &decrypted, &thresholds.values);
-        let auc = |scored: &Scored| Evaluation::of(scored).roc_auc.macro_mean.map(|figure| figure.value);
+        let patients: Vec<String> = encrypted.images.iter().filter_map(|image| patients.get(*image).cloned()).collect();
+        let auc = |scored: &Scored| -> Result<Option<Figure>> {
+            Ok(Evaluation::with_intervals(scored, &patients, &Bootstrap::default())?.roc_auc.macro_mean)
+        };
+        let (auc_clear, auc_encrypted) = (auc(&same)?, auc(&decrypted)?);
         Ok(Self {
             images: encrypted.images.len(),
             accuracy_clear_same: thresholds.decide(&same)?.accuracy,
             accuracy_encrypted: thresholds.decide(&decrypted)?.accuracy,
-            auc_macro_clear_same: auc(&same),
-            auc_macro_encrypted: auc(&decrypted),
+            auc_macro_clear_same: auc_clear.map(|figure| figure.value),
+            auc_macro_clear_same_ci: ends(auc_clear),
+            auc_macro_encrypted: auc_encrypted.map(|figure| figure.value),
+            auc_macro_encrypted_ci: ends(auc_encrypted),
             max_abs_logit_error: difference.max_abs_logit_error,
             label_flips: difference.label_flips,
             label_flips_near: difference.label_flips_near,
@@ -148,7 +158,7 @@ impl Report {
             n_encrypted: agreement.as_ref().map_or(0, |a| a.images),
             accuracy: figures.decisions.accuracy,
             auc_macro: macro_mean.map(|figure| figure.value),
-            auc_macro_ci: macro_mean.and_then(|figure| figure.interval).map(|Interval { low, high }| [low, high]),
+            auc_macro_ci: ends(macro_mean),
             auc: figures.ranking.labels.iter().filter_map(of_label).collect(),
             agreement,
             peak_rss_mb: veilray_nn::memory::peak_resident_bytes().map(|bytes| bytes as f64 / 1e6),
@@ -157,6 +167,11 @@ impl Report {
             skipped,
         }
     }
+}
+
+/// Both ends of a figure's interval.
+fn ends(figure: Option<Figure>) -> Option<[f64; 2]> {
+    figure.and_then(|figure| figure.interval).map(|Interval { low, high }| [low, high])
 }
 
 impl fmt::Display for Report {
@@ -172,13 +187,16 @@ impl fmt::Display for Report {
             )?;
         }
         writeln!(f, "  accuracy                {}", show(self.accuracy))?;
-        let interval = self.auc_macro_ci.map_or(String::new(), |[low, high]| format!(" (95 % {low:.4} to {high:.4})"));
-        writeln!(f, "  ROC-AUC macro           {}{interval}", show(self.auc_macro))?;
+        let interval =
+            |ends: Option<[f64; 2]>| ends.map_or(String::new(), |[low, high]| format!(" (95 % {low:.4} to {high:.4})"));
+        writeln!(f, "  ROC-AUC macro           {}{}", show(self.auc_macro), interval(self.auc_macro_ci))?;
         self.auc.iter().try_for_each(|(label, auc)| writeln!(f, "    {label:22}{auc:.4}"))?;
         if let Some(a) = &self.agreement {
             writeln!(f, "  encrypted on {} of them, {} threads:", self.n_encrypted, self.threads)?;
             writeln!(f, "    accuracy              {}, in clear {}", show(a.accuracy_encrypted), show(a.accuracy_clear_same))?;
-            writeln!(f, "    ROC-AUC macro         {}, in clear {}", show(a.auc_macro_encrypted), show(a.auc_macro_clear_same))?;
+            let (encrypted, clear) = (interval(a.auc_macro_encrypted_ci), interval(a.auc_macro_clear_same_ci));
+            writeln!(f, "    ROC-AUC macro         {}{encrypted}", show(a.auc_macro_encrypted))?;
+            writeln!(f, "    the same in clear     {}{clear}", show(a.auc_macro_clear_same))?;
             writeln!(f, "    largest logit error   {:.2e}", a.max_abs_logit_error)?;
             writeln!(
                 f,
