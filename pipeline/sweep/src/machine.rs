@@ -1,5 +1,6 @@
-//! What an experiment ran on: processor, commit, load of others.
+//! What an experiment ran on: processor, commit, load of others; and the memory that it asked for.
 
+use peakmem_alloc::{PeakMemAlloc, PeakMemAllocTrait};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use veilray_he::simd::Backend;
@@ -66,17 +67,19 @@ pub fn memory_bytes() -> Option<usize> {
     Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
 }
 
-/// Bytes of memory that this process holds now, where Linux tells.
-pub fn resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+/// The allocator of every program that links this crate: the system's, counted.
+#[global_allocator]
+static ALLOCATOR: PeakMemAlloc<std::alloc::System> = PeakMemAlloc::new(std::alloc::System);
+
+/// Forgets the peak of what was allocated: the next [`peak_allocated_bytes`] counts from here.
+pub fn forget_peak() {
+    ALLOCATOR.reset_peak_memory();
 }
 
-/// Forgets this process's peak of memory, so that the next peak is that of what comes now. Where Linux does not let it, the peak stays.
-pub fn forget_peak() {
-    // Nothing depends on it but the column of measured memory.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
+/// The most that was allocated on top of what there was at [`forget_peak`]. Unlike the resident size it does not depend on which freed pages
+/// the process still holds.
+pub fn peak_allocated_bytes() -> usize {
+    ALLOCATOR.get_peak_memory()
 }
 
 /// Processor time so far, in the kernel's ticks: of all processes, of this one, and in all.
@@ -116,7 +119,18 @@ mod tests {
     fn the_machine_is_described() {
         let here = Machine::here();
         assert!(here.cores > 0 && here.features.contains("engine") && !here.processor.is_empty());
-        assert!(memory_bytes().is_none_or(|all| resident_bytes().is_some_and(|own| (own as usize) < all)));
+        assert!(memory_bytes().is_none_or(|all| all > 1 << 28));
+    }
+
+    #[test]
+    fn the_peak_is_of_what_was_allocated_since() {
+        let (large, small) = (1 << 28, 1 << 26);
+        drop(std::hint::black_box(vec![1u8; large]));
+        forget_peak();
+        drop(std::hint::black_box(vec![1u8; small]));
+        // Tests beside this one allocate and free a little too.
+        let peak = peak_allocated_bytes();
+        assert!(peak > small / 2 && peak < large, "{peak}");
     }
 
     #[test]

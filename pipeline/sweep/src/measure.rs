@@ -22,7 +22,6 @@ use veilray_classifier::release::Model;
 use veilray_classifier::train::{Samples, predict, reported};
 use veilray_encoder::evaluate::Times;
 use veilray_he::Ciphertext;
-use veilray_nn::memory::peak_resident_bytes;
 
 /// Images of a batch in clear.
 const BATCH: usize = 64;
@@ -102,12 +101,11 @@ impl Running {
         let samples = test.with_labels(model.labels()).map_err(evaluate::Error::from)?;
         let clear = clear(&model, &samples)?;
         machine::forget_peak();
-        let before = machine::resident_bytes();
         let encode = if ready.streamed { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
         let circuit = encode(model.packed().map_err(failed)?, model.params()).map_err(evaluate::Error::from)?;
         let session = Session::with_circuit(circuit, Bounds::of(&model.manifest().range))?;
         let first = session.answer(&samples, 0)?;
-        ready.row.memory_mb = peak_resident_bytes().zip(before).map(|(peak, before)| peak.saturating_sub(before) as f64 / 1e6);
+        ready.row.memory_mb = Some(machine::peak_allocated_bytes() as f64 / 1e6);
         ready.row.upload_bytes = Some(first.upload_bytes);
         ready.row.reply_bytes = Some(first.reply_bytes);
         ready.row.key_bytes = Some(session.key_bytes());
@@ -154,12 +152,7 @@ fn accuracy(row: &mut Row, answers: &Answers, samples: &Samples, clear: &Scored,
     let (images, logits) = answers.believed();
     let same = clear.select(&images);
     let decrypted = same.with_scores(logits).map_err(failed)?;
-    let place = |index: &usize| match samples.patients().get(*index) {
-        Some(patient) if !patient.is_empty() => patient.clone(),
-        // Where no patient is known, every image is its own.
-        _ => format!("image {index}"),
-    };
-    let patients: Vec<String> = images.iter().map(place).collect();
+    let patients: Vec<String> = images.iter().filter_map(|image| samples.patients().get(*image).cloned()).collect();
     let auc = |scored: &Scored| -> Result<Option<Auc>> {
         let evaluation = Evaluation::with_intervals(scored, &patients, &Bootstrap::default()).map_err(failed)?;
         Ok(evaluation.roc_auc.macro_mean.map(Auc::from))

@@ -88,7 +88,7 @@ pub struct Row {
     pub streamed: bool,
     /// The server's memory as planned, MB (10^6 bytes).
     pub planned_memory_mb: Option<f64>,
-    /// By how much the process grew from before keys and circuit to its peak in the first image, MB.
+    /// The most that was allocated at a time for keys, circuit and the first image, MB.
     pub memory_mb: Option<f64>,
     /// Bytes of an image's ciphertexts.
     pub upload_bytes: Option<usize>,
