@@ -20,6 +20,7 @@ fn costs() -> CostModel {
         LevelCost {
             diagonal,
             baby,
+            baby_of_many: 1.5 * baby,
             giant,
             input: baby,
             output: baby,

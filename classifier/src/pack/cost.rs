@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct LevelCost {
     /// A product with one diagonal inside a linear map.
     pub diagonal: f64,
-    /// A baby step: a rotation that shares the decomposition of its input.
+    /// A baby step: a rotation that shares the decomposition of its input, in a row of [`ROW`] of them.
     pub baby: f64,
+    /// The same in a row of [`LONG_ROW`], which the processor's second-level cache does not hold.
+    pub baby_of_many: f64,
     /// A giant step: a rotation with a key switch of its own inside a linear map.
     pub giant: f64,
     /// What a linear map costs before its first step, per input ciphertext: the decomposition.
@@ -24,6 +26,19 @@ pub struct LevelCost {
     pub add: f64,
     /// Bytes of one Galois key, as sent, in MB (10^6 bytes).
     pub key_megabytes: f64,
+}
+
+/// Baby steps of a short row, and of a long one: those of one output ciphertext.
+pub(super) const ROW: f64 = 7.0;
+pub(super) const LONG_ROW: f64 = 28.0;
+
+impl LevelCost {
+    /// A baby step in a row of `steps`: on the line between short and long rows over the logarithm of their length, which goes on to twice
+    /// the long one.
+    pub fn baby_in_row(&self, steps: f64) -> f64 {
+        let place = (steps / ROW).max(1.0).ln() / (LONG_ROW / ROW).ln();
+        self.baby + place.min(1.5) * (self.baby_of_many - self.baby)
+    }
 }
 
 /// Costs by level, and what a key's bytes weigh against time.
@@ -48,6 +63,7 @@ impl CostModel {
         let zero = LevelCost {
             diagonal: 0.0,
             baby: 0.0,
+            baby_of_many: 0.0,
             giant: 0.0,
             input: 0.0,
             output: 0.0,
@@ -79,9 +95,12 @@ impl CostModel {
             let ms = |transforms: f64| transforms * transform_ms;
             let raise = l + d * (l + k);
             let divide = 2.0 * (k + l);
+            let baby = ms((1.0 + 0.25 * d) * (l + k));
             LevelCost {
                 diagonal: ms(0.17 * (l + k)),
-                baby: ms((1.0 + 0.25 * d) * (l + k)),
+                baby,
+                // Nothing is counted for caches: a choice of layout shall not depend on them.
+                baby_of_many: baby,
                 giant: ms(1.6 * (d + 2.0) * (l + k)),
                 input: ms(1.05 * raise),
                 output: ms(1.75 * divide),

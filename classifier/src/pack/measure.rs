@@ -11,6 +11,10 @@ use veilray_he::{
 
 /// Baby steps of the timed maps, and giant steps: with both, the largest reads as much memory as a convolution's row does.
 const SIDE: usize = 8;
+/// Rows in the timed sum of several: [`super::cost::LONG_ROW`] baby steps. They share their keys, as the parts of a real map do.
+const PARTS: usize = 4;
+/// Costs that are found, and operations that are timed for it.
+const OPERATIONS: usize = 9;
 /// Least and most times that everything is timed, and how long it goes on in between. The middle half of the times counts.
 const ROUNDS: [usize; 2] = [6, 60];
 const SECONDS: f64 = 1.2;
@@ -36,7 +40,7 @@ impl CostModel {
         levels.dedup();
         let bench = Bench::new(params, &levels)?;
         let found = bench.measure()?;
-        let known: Vec<(usize, [f64; 8])> =
+        let known: Vec<(usize, [f64; OPERATIONS])> =
             levels.iter().zip(found).map(|(level, found)| (*level, ratios(&found, &operations(&counted.at(*level))))).collect();
         // The timed maps' diagonals stay in the processor's caches; a network's come from memory.
         let far = memory_ms_per_byte();
@@ -72,28 +76,28 @@ fn memory_ms_per_byte() -> f64 {
     (far - near).max(0.0)
 }
 
-fn operations(c: &LevelCost) -> [f64; 8] {
-    [c.diagonal, c.baby, c.giant, c.input, c.output, c.rotate, c.product, c.add]
+fn operations(c: &LevelCost) -> [f64; OPERATIONS] {
+    [c.diagonal, c.baby, c.baby_of_many, c.giant, c.input, c.output, c.rotate, c.product, c.add]
 }
 
 fn of_operations(ms: &[f64], key_megabytes: f64) -> LevelCost {
     let at = |i: usize| ms.get(i).copied().unwrap_or(0.0);
-    let [diagonal, baby, giant, input] = [0, 1, 2, 3].map(at);
-    let [output, rotate, product, add] = [4, 5, 6, 7].map(at);
-    LevelCost { diagonal, baby, giant, input, output, rotate, product, add, key_megabytes }
+    let [diagonal, baby, baby_of_many, giant, input] = [0, 1, 2, 3, 4].map(at);
+    let [output, rotate, product, add] = [5, 6, 7, 8].map(at);
+    LevelCost { diagonal, baby, baby_of_many, giant, input, output, rotate, product, add, key_megabytes }
 }
 
-fn ratios(found: &[f64; 8], counted: &[f64; 8]) -> [f64; 8] {
+fn ratios(found: &[f64; OPERATIONS], counted: &[f64; OPERATIONS]) -> [f64; OPERATIONS] {
     let mut out = *found;
     out.iter_mut().zip(counted).for_each(|(f, c)| *f /= c.max(f64::MIN_POSITIVE));
     out
 }
 
 /// The ratios at a level, on the line between the nearest known ones; beyond the ends, the end's.
-fn between(known: &[(usize, [f64; 8])], level: usize) -> [f64; 8] {
+fn between(known: &[(usize, [f64; OPERATIONS])], level: usize) -> [f64; OPERATIONS] {
     let below = known.iter().rev().find(|(l, _)| *l <= level).or(known.first());
     let above = known.iter().find(|(l, _)| *l >= level).or(known.last());
-    let (Some((a, low)), Some((b, high))) = (below, above) else { return [1.0; 8] };
+    let (Some((a, low)), Some((b, high))) = (below, above) else { return [1.0; OPERATIONS] };
     let t = if b > a { (level - a) as f64 / (b - a) as f64 } else { 0.0 };
     let mut out = *low;
     out.iter_mut().zip(high).for_each(|(x, y)| *x += t * (y - *x));
@@ -143,8 +147,8 @@ impl Bench {
 
     /// Milliseconds of every operation, in the order of [`operations`], by level. All levels take turns, so that each finds keys and
     /// diagonals as far away in memory as a circuit would.
-    fn measure(&self) -> Result<Vec<[f64; 8]>> {
-        let mut samples: Vec<[Vec<f64>; 8]> = self.levels.iter().map(|_| Default::default()).collect();
+    fn measure(&self) -> Result<Vec<[f64; OPERATIONS]>> {
+        let mut samples: Vec<[Vec<f64>; OPERATIONS]> = self.levels.iter().map(|_| Default::default()).collect();
         let (start, [least, most]) = (Instant::now(), ROUNDS);
         for round in 0..=most {
             if round > least && start.elapsed().as_secs_f64() > SECONDS {
@@ -162,8 +166,8 @@ impl Bench {
         Ok(samples.into_iter().map(solved).collect())
     }
 
-    /// One time of each: the four maps, a sum of two, a rotation, a product, a sum.
-    fn once(&self, level: &AtLevel) -> Result<[f64; 8]> {
+    /// One time of each: the four maps, a sum of two, of four rows, a rotation, a product, a sum.
+    fn once(&self, level: &AtLevel) -> Result<[f64; OPERATIONS]> {
         let (e, x, keys) = (&self.evaluator, &level.x, &self.keys);
         let [one, row, column, square] = &level.maps;
         Ok([
@@ -171,7 +175,8 @@ impl Bench {
             timed(|| e.linear(x, row, keys))?,
             timed(|| e.linear(x, column, keys))?,
             timed(|| e.linear(x, square, keys))?,
-            timed(|| e.linear_sum(&[(x, one), (x, one)], keys))?,
+            timed(|| e.linear_sum(&[(x, one); 2], keys))?,
+            timed(|| e.linear_sum(&[(x, row); PARTS], keys))?,
             timed(|| e.rotate(x, 1, keys))?,
             timed(|| e.multiply_rescale(x, x, keys))?,
             timed(|| e.add(x, x))?,
@@ -189,9 +194,9 @@ fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<f64> {
 
 /// The operations' costs from the maps' times: with o, i, d, b and g for output, input, diagonal, baby and giant step and s = [`SIDE`],
 /// one map takes i + o + d, the row i + o + s·d + (s − 1)·b, the column i + o + s·d + (s − 1)·g, the square
-/// i + o + s²·d + (s − 1)·(b + g), the sum of two 2·i + o + 2·d.
-fn solved(samples: [Vec<f64>; 8]) -> [f64; 8] {
-    let [one, row, column, square, two, rotate, product, add] = samples.map(middle);
+/// i + o + s²·d + (s − 1)·(b + g), the sum of two 2·i + o + 2·d, of four rows, with B for a baby step of many, 4·(i + s·d + (s − 1)·B) + o.
+fn solved(samples: [Vec<f64>; OPERATIONS]) -> [f64; OPERATIONS] {
+    let [one, row, column, square, two, rows, rotate, product, add] = samples.map(middle);
     let steps = (SIDE - 1) as f64;
     let positive = |x: f64| x.max(1e-6);
     let diagonal = positive((square - row - column + one) / (steps * steps));
@@ -199,7 +204,9 @@ fn solved(samples: [Vec<f64>; 8]) -> [f64; 8] {
     let giant = positive((column - one) / steps - diagonal);
     let input = positive(two - one - diagonal);
     let output = positive(one - input - diagonal);
-    [diagonal, baby, giant, input, output, rotate, product, add]
+    let of_many = (rows - output) / PARTS as f64 - input - SIDE as f64 * diagonal;
+    let baby_of_many = positive(of_many / steps).max(baby);
+    [diagonal, baby, baby_of_many, giant, input, output, rotate, product, add]
 }
 
 /// The mean of the middle half: as the median it ignores what was disturbed, and it counts the share of time that a busy machine gives.
@@ -216,7 +223,7 @@ mod tests {
 
     #[test]
     fn costs_come_back_from_the_maps_times() {
-        let [d, b, g, i, o] = [0.25, 0.5, 2.0, 1.0, 1.5];
+        let [d, b, m, g, i, o] = [0.25, 0.5, 0.75, 2.0, 1.0, 1.5];
         let s = SIDE as f64;
         let times = [
             i + o + d,
@@ -224,17 +231,18 @@ mod tests {
             i + o + s * d + (s - 1.0) * g,
             i + o + s * s * d + (s - 1.0) * (b + g),
             2.0 * i + o + 2.0 * d,
+            4.0 * (i + s * d + (s - 1.0) * m) + o,
             3.0,
             4.0,
             0.125,
         ];
         let found = solved(times.map(|t| vec![t, 0.0, t, 9.0 * t]));
-        assert!(found.iter().zip([d, b, g, i, o, 3.0, 4.0, 0.125]).all(|(f, w)| (f - w).abs() < 1e-12), "{found:?}");
+        assert!(found.iter().zip([d, b, m, g, i, o, 3.0, 4.0, 0.125]).all(|(f, w)| (f - w).abs() < 1e-12), "{found:?}");
     }
 
     #[test]
     fn corrections_are_interpolated_between_levels_and_constant_beyond() {
-        let known = [(2, [1.0; 8]), (4, [3.0; 8])];
+        let known = [(2, [1.0; OPERATIONS]), (4, [3.0; OPERATIONS])];
         let at = |level| between(&known, level)[0];
         assert_eq!([0, 2, 3, 4, 9].map(at), [1.0, 1.0, 2.0, 3.0, 3.0]);
     }

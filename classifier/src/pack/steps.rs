@@ -92,7 +92,8 @@ impl PackedLinear {
         let count = self.step_counts(steps);
         let [babies, parts, copies] = [count.babies, count.parts, count.copies].map(|n| n as f64);
         let [giants, sources] = [count.giants, count.sources].map(|n| n as f64);
-        cost.baby * (babies + copies) + cost.output * copies + cost.input * (parts + sources) + cost.giant * giants
+        let row = babies / self.output().blocks().max(1) as f64;
+        cost.baby_in_row(row) * babies + (cost.baby + cost.output) * copies + cost.input * (parts + sources) + cost.giant * giants
     }
 
     /// How many steps of each kind its evaluation takes.
