@@ -1,11 +1,12 @@
 //! The settings of a run.
 
 use super::augment::{ImageAugmentation, LatentAugmentation};
+use super::learner::Course;
 use super::loss::LossConfig;
 use super::range::RangePenalty;
 use super::{Result, error::setting};
 use serde::{Deserialize, Serialize};
-use veilray_nn::{OptimiserConfig, Schedule};
+use veilray_nn::OptimiserConfig;
 
 /// How a network is trained: everything but the network and the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,24 +65,18 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// Refuses settings outside their range.
     pub(super) fn check(&self) -> Result<()> {
-        if self.epochs == 0 || self.evaluate_every == 0 || self.checkpoint_every == 0 {
-            let found = format!("{}, {} and {}", self.epochs, self.evaluate_every, self.checkpoint_every);
-            return setting("epochs, evaluate_every and checkpoint_every", "at least 1", found);
-        }
-        if !(0.0..=1.0).contains(&self.rise) {
-            return setting("rise", "in [0, 1]", self.rise);
-        }
+        self.course().check()?;
         if !(0.0..=1.0).contains(&self.mixup) {
             return setting("mixup", "in [0, 1]", self.mixup);
         }
         self.loss.check()?;
         self.images.check()?;
-        self.latents.check()?;
-        self.range.check()
+        self.latents.check()
     }
 
-    /// The course of the learning rate over `steps` steps.
-    pub(super) fn schedule(&self, steps: u64) -> Schedule {
-        Schedule::OneCycle { steps, rise: self.rise, start: 25.0, end: 1e4 }
+    /// What runs of every kind have.
+    pub(super) fn course(&self) -> Course {
+        let Self { seed, epochs, batch, optimiser, rise, average, evaluate_every, checkpoint_every, range, .. } = *self;
+        Course { seed, epochs, batch, optimiser, rise, average, evaluate_every, checkpoint_every, range }
     }
 }

@@ -12,6 +12,7 @@ mod augment;
 mod config;
 mod error;
 mod layers;
+mod learner;
 mod loss;
 mod network;
 mod predict;

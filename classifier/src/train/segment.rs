@@ -11,18 +11,19 @@ pub use samples::MaskSamples;
 
 use super::augment::ImageAugmentation;
 use super::error::setting;
-use super::network::{Architecture, Network, Pass};
+use super::learner::{self, Course, Learner};
+use super::network::Architecture;
 use super::predict::predict;
 use super::range::RangePenalty;
-use super::trainer::{Trained, best_weights};
+use super::trainer::Trained;
 use super::{Result, Student};
 use crate::metrics::Overlap;
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Task};
-use veilray_nn::{Bundle, Ema, Optimiser, OptimiserConfig, Params, Rng, Schedule, State};
+use veilray_nn::training::{Metrics, Task};
+use veilray_nn::{Bundle, OptimiserConfig, Rng};
 
 /// The evaluation's metric by which the best checkpoint is chosen.
 const SELECTED_BY: &str = "dice";
@@ -76,17 +77,16 @@ impl Default for SegmentConfig {
 
 impl SegmentConfig {
     fn check(&self) -> Result<()> {
-        if self.epochs == 0 || self.evaluate_every == 0 || self.checkpoint_every == 0 {
-            let found = format!("{}, {} and {}", self.epochs, self.evaluate_every, self.checkpoint_every);
-            return setting("epochs, evaluate_every and checkpoint_every", "at least 1", found);
+        self.course().check()?;
+        if !(0.0..=1.0).contains(&self.dice) {
+            return setting("dice", "in [0, 1]", self.dice);
         }
-        for (what, value) in [("rise", self.rise), ("dice", self.dice)] {
-            if !(0.0..=1.0).contains(&value) {
-                return setting(what, "in [0, 1]", value);
-            }
-        }
-        self.images.check()?;
-        self.range.check()
+        self.images.check()
+    }
+
+    fn course(&self) -> Course {
+        let Self { seed, epochs, batch, optimiser, rise, average, evaluate_every, checkpoint_every, range, .. } = *self;
+        Course { seed, epochs, batch, optimiser, rise, average, evaluate_every, checkpoint_every, range }
     }
 }
 
@@ -104,25 +104,14 @@ pub fn train_segmenter(
     stop: Option<&AtomicBool>,
 ) -> Result<Trained> {
     let mut segmenter = Segmenter::new(student, config, train, validation)?;
-    let loop_config = segmenter.loop_config();
-    let outcome = training::run(&mut segmenter, &loop_config, folder, stop)?;
-    let best = folder.join("best.safetensors");
-    let tensors = if best.exists() { best_weights(&best)? } else { segmenter.params.tensors() };
-    Ok(Trained { tensors, outcome })
+    learner::run(&mut segmenter, |segmenter| &segmenter.learner, SELECTED_BY, folder, stop)
 }
 
 struct Segmenter<'a> {
     config: &'a SegmentConfig,
     train: &'a MaskSamples,
     validation: &'a MaskSamples,
-    params: Params,
-    network: Box<dyn Network>,
-    /// What is evaluated: the same weights, or their average, without a graph.
-    evaluated: Box<dyn Network>,
-    average: Option<Ema>,
-    optimiser: Optimiser,
-    schedule: Schedule,
-    batches: Batches,
+    learner: Learner,
     settings: String,
 }
 
@@ -135,60 +124,23 @@ impl<'a> Segmenter<'a> {
                 return setting(what, wanted, format!("{:?} with {}", samples.images().shape(), samples.pixels()));
             }
         }
-        let params = Params::seeded(config.seed, &Device::Cpu);
-        let network = student.build(&params.root())?;
-        let mut tensors = params.tensors();
-        start::shift_norms(student.spec(), &mut tensors)?;
-        params.assign(&tensors)?;
-        let average = config.average.map(|decay| Ema::new(decay, &params)).transpose()?;
-        let frozen = average.as_ref().map_or_else(|| params.freeze(), Ema::params);
-        let evaluated = student.build(&frozen.root())?;
-        let optimiser = Optimiser::new(config.optimiser, &params)?;
-        let batches = Batches::new(train.len(), config.batch, config.seed)?;
-        let steps = batches.per_epoch() * config.epochs;
-        let schedule = Schedule::OneCycle { steps, rise: config.rise, start: 25.0, end: 1e4 };
+        let shifted = |tensors: &mut _| Ok(start::shift_norms(student.spec(), tensors)?);
+        let learner = Learner::new(student, config.course(), train.len(), shifted)?;
         let (count, held) = (train.len(), validation.len());
         let settings = format!("{} | {config:?} | {count} training and {held} validation masks", student.describe());
-        Ok(Self { config, train, validation, params, network, evaluated, average, optimiser, schedule, batches, settings })
-    }
-
-    fn loop_config(&self) -> LoopConfig {
-        let epoch = self.batches.per_epoch();
-        LoopConfig {
-            steps: epoch * self.config.epochs,
-            seed: self.config.seed,
-            log_every: epoch.div_ceil(4).max(1),
-            evaluate_every: epoch * self.config.evaluate_every,
-            checkpoint_every: self.config.checkpoint_every,
-            best: Some(Best { metric: SELECTED_BY.into(), maximise: true }),
-        }
+        Ok(Self { config, train, validation, learner, settings })
     }
 }
 
 impl Task for Segmenter<'_> {
     fn step(&mut self, step: u64, rng: &mut Rng) -> veilray_nn::Result<Metrics> {
-        let indices = self.batches.at(step).to_vec();
+        let indices = self.learner.indices(step);
         let (images, masks) = self.train.batch(&indices, &self.config.images, rng)?;
-        let mut pass = Pass::train(rng);
-        if self.config.range.is_used() {
-            pass = pass.watching();
-        }
-        let logits = self.network.forward(&images, &mut pass)?;
-        let mut loss = loss(&logits, &masks, self.config.dice)?;
-        let mut metrics = Metrics::new().with("loss", loss.to_scalar::<f32>()?);
-        if let Some(penalty) = self.config.range.of(&pass.watched())? {
-            metrics = metrics.with("penalty", penalty.to_scalar::<f32>()?);
-            loss = (loss + penalty)?;
-        }
-        let norm = self.optimiser.step(&loss.backward()?, self.schedule.factor(step))?;
-        if let Some(average) = &mut self.average {
-            average.update(&self.params)?;
-        }
-        Ok(metrics.with("gradient", norm))
+        self.learner.step(step, rng, &images, |logits| loss(logits, &masks, self.config.dice))
     }
 
     fn evaluate(&mut self, _: u64) -> veilray_nn::Result<Metrics> {
-        let logits = predict(self.evaluated.as_ref(), self.validation.images(), self.config.batch, false)?;
+        let logits = predict(self.learner.evaluated.as_ref(), self.validation.images(), self.config.batch, false)?;
         let overlaps = self.validation.overlaps(&logits, 0.0);
         let finite = logits.iter().all(|logit| logit.is_finite());
         let dice = if finite { Overlap::mean(&overlaps, Overlap::dice) } else { f64::NAN };
@@ -196,15 +148,11 @@ impl Task for Segmenter<'_> {
     }
 
     fn save(&self, bundle: &mut Bundle) -> veilray_nn::Result<()> {
-        self.params.save(bundle, "weights")?;
-        self.optimiser.save(bundle, "optimiser")?;
-        self.average.as_ref().map_or(Ok(()), |average| average.save(bundle, "average"))
+        self.learner.save(bundle)
     }
 
     fn load(&mut self, bundle: &Bundle) -> veilray_nn::Result<()> {
-        self.params.load(bundle, "weights")?;
-        self.optimiser.load(bundle, "optimiser")?;
-        self.average.as_mut().map_or(Ok(()), |average| average.load(bundle, "average"))
+        self.learner.load(bundle)
     }
 
     fn settings(&self) -> String {

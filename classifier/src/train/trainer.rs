@@ -1,8 +1,9 @@
 //! One run: steps, evaluations and checkpoints of a network on a split.
 
 use super::config::TrainConfig;
+use super::learner::{self, Learner};
 use super::loss::{Target, cross_entropy};
-use super::network::{Architecture, Network, Pass};
+use super::network::{Architecture, Network};
 use super::predict::{Change, gather, predict, probabilities, tensor};
 use super::{Result, Samples, error::setting};
 use crate::metrics::{Evaluation, Scored};
@@ -10,8 +11,8 @@ use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Outcome, Task};
-use veilray_nn::{Bundle, Ema, Optimiser, Params, Rng, Schedule, State};
+use veilray_nn::training::{Metrics, Outcome, Task};
+use veilray_nn::{Bundle, Params, Rng};
 
 /// The evaluation's metric by which the best checkpoint is chosen.
 const SELECTED_BY: &str = "auc_macro";
@@ -55,14 +56,7 @@ pub fn train(
     stop: Option<&AtomicBool>,
 ) -> Result<Trained> {
     let mut trainer = Trainer::new(architecture, config, lesson)?;
-    let loop_config = trainer.loop_config();
-    let outcome = training::run(&mut trainer, &loop_config, folder, stop)?;
-    let best = folder.join("best.safetensors");
-    let tensors = match best.exists() {
-        true => best_weights(&best)?,
-        false => trainer.params.tensors(),
-    };
-    Ok(Trained { tensors, outcome })
+    learner::run(&mut trainer, |trainer| &trainer.learner, SELECTED_BY, folder, stop)
 }
 
 /// The weights that a checkpoint of [`train`] evaluates: the moving average where there is one.
@@ -89,14 +83,7 @@ pub fn frozen(architecture: &dyn Architecture, tensors: &BTreeMap<String, Tensor
 struct Trainer<'a> {
     config: &'a TrainConfig,
     lesson: Lesson<'a>,
-    params: Params,
-    network: Box<dyn Network>,
-    /// What is evaluated: the same weights, or their average, without a graph.
-    evaluated: Box<dyn Network>,
-    average: Option<Ema>,
-    optimiser: Optimiser,
-    schedule: Schedule,
-    batches: Batches,
+    learner: Learner,
     yes_weights: Vec<f32>,
     settings: String,
 }
@@ -105,22 +92,14 @@ impl<'a> Trainer<'a> {
     fn new(architecture: &dyn Architecture, config: &'a TrainConfig, lesson: Lesson<'a>) -> Result<Self> {
         config.check()?;
         check(architecture, &lesson)?;
-        let params = Params::seeded(config.seed, &Device::Cpu);
-        let network = architecture.build(&params.root())?;
-        if let Some(start) = lesson.start {
-            let mut tensors = params.tensors();
-            for (name, tensor) in &mut tensors {
-                // A copy in either case: a variable cannot be set to its own memory.
-                *tensor = start.get(name).filter(|given| given.dims() == tensor.dims()).unwrap_or(tensor).copy()?;
+        let started = |tensors: &mut BTreeMap<String, Tensor>| {
+            for (name, tensor) in tensors {
+                let given = lesson.start.and_then(|start| start.get(name)).filter(|given| given.dims() == tensor.dims());
+                *tensor = given.unwrap_or(tensor).copy()?;
             }
-            params.assign(&tensors)?;
-        }
-        let average = config.average.map(|decay| Ema::new(decay, &params)).transpose()?;
-        let frozen = average.as_ref().map_or_else(|| params.freeze(), Ema::params);
-        let evaluated = architecture.build(&frozen.root())?;
-        let optimiser = Optimiser::new(config.optimiser, &params)?;
-        let batches = Batches::new(lesson.train.len(), config.batch, config.seed)?;
-        let schedule = config.schedule(batches.per_epoch() * config.epochs);
+            Ok(())
+        };
+        let learner = Learner::new(architecture, config.course(), lesson.train.len(), started)?;
         let count = lesson.train.names().len();
         let mut yes_weights = config.loss.yes_weights(lesson.train.labels(), count);
         yes_weights.truncate(count);
@@ -131,19 +110,7 @@ impl<'a> Trainer<'a> {
             lesson.validation.len(),
             lesson.train.names(),
         );
-        Ok(Self { config, lesson, params, network, evaluated, average, optimiser, schedule, batches, yes_weights, settings })
-    }
-
-    fn loop_config(&self) -> LoopConfig {
-        let epoch = self.batches.per_epoch();
-        LoopConfig {
-            steps: epoch * self.config.epochs,
-            seed: self.config.seed,
-            log_every: epoch.div_ceil(4).max(1),
-            evaluate_every: epoch * self.config.evaluate_every,
-            checkpoint_every: self.config.checkpoint_every,
-            best: Some(Best { metric: SELECTED_BY.into(), maximise: true }),
-        }
+        Ok(Self { config, lesson, learner, yes_weights, settings })
     }
 
     /// What the samples of a batch are to be taken for [sample, label].
@@ -243,29 +210,14 @@ pub(super) fn beta(a: f64, rng: &mut Rng) -> f64 {
 
 impl Task for Trainer<'_> {
     fn step(&mut self, step: u64, rng: &mut Rng) -> veilray_nn::Result<Metrics> {
-        let indices = self.batches.at(step).to_vec();
+        let indices = self.learner.indices(step);
         let (input, targets) = self.batch(&indices, rng)?;
-        let mut pass = Pass::train(rng);
-        if self.config.range.is_used() {
-            pass = pass.watching();
-        }
-        let logits = self.network.forward(&input, &mut pass)?;
-        let mut loss = cross_entropy(&logits, &targets)?;
-        let mut metrics = Metrics::new().with("loss", loss.to_scalar::<f32>()?);
-        if let Some(penalty) = self.config.range.of(&pass.watched())? {
-            metrics = metrics.with("penalty", penalty.to_scalar::<f32>()?);
-            loss = (loss + penalty)?;
-        }
-        let norm = self.optimiser.step(&loss.backward()?, self.schedule.factor(step))?;
-        if let Some(average) = &mut self.average {
-            average.update(&self.params)?;
-        }
-        Ok(metrics.with("gradient", norm))
+        self.learner.step(step, rng, &input, |logits| cross_entropy(logits, &targets))
     }
 
     fn evaluate(&mut self, _: u64) -> veilray_nn::Result<Metrics> {
         let samples = self.lesson.validation;
-        let logits = predict(self.evaluated.as_ref(), samples, self.config.batch, false)?;
+        let logits = predict(self.learner.evaluated.as_ref(), samples, self.config.batch, false)?;
         let loss = cross_entropy(
             &Tensor::from_slice(&logits, (samples.len(), samples.names().len()), &Device::Cpu)?,
             &samples.labels().iter().map(|label| Target::new(*label, 1.0, None, &self.config.loss)).collect::<Vec<_>>(),
@@ -278,15 +230,11 @@ impl Task for Trainer<'_> {
     }
 
     fn save(&self, bundle: &mut Bundle) -> veilray_nn::Result<()> {
-        self.params.save(bundle, "weights")?;
-        self.optimiser.save(bundle, "optimiser")?;
-        self.average.as_ref().map_or(Ok(()), |average| average.save(bundle, "average"))
+        self.learner.save(bundle)
     }
 
     fn load(&mut self, bundle: &Bundle) -> veilray_nn::Result<()> {
-        self.params.load(bundle, "weights")?;
-        self.optimiser.load(bundle, "optimiser")?;
-        self.average.as_mut().map_or(Ok(()), |average| average.load(bundle, "average"))
+        self.learner.load(bundle)
     }
 
     fn settings(&self) -> String {

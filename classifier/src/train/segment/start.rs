@@ -13,10 +13,6 @@ const SPREAD: f64 = 0.5;
 
 /// Sets weight and bias of the batch norms before squares among a network's parameters.
 pub(super) fn shift_norms(spec: &NetworkSpec, tensors: &mut BTreeMap<String, Tensor>) -> veilray_nn::Result<()> {
-    // Copies: a variable cannot be set to its own memory.
-    for tensor in tensors.values_mut() {
-        *tensor = tensor.copy()?;
-    }
     let mut found = Vec::new();
     of_list(&spec.layers, "layers", None, &mut found);
     for (path, [weight, bias]) in found {

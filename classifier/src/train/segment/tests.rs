@@ -1,7 +1,8 @@
 use super::*;
 use crate::spec::{NetworkSpec, Shape};
 use crate::unet::UNet;
-use candle_core::Var;
+use candle_core::{Device, Var};
+use veilray_nn::Params;
 
 const SIDE: usize = 16;
 
