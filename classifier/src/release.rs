@@ -1,5 +1,9 @@
 //! A released classifier: a folder with a manifest, a network and its weights, checked against each other when opened.
 
+pub(crate) mod folder;
+
+pub use folder::{FolderError, MANIFEST, WEIGHTS};
+
 use crate::execute::{EncryptedCircuit, ExecuteError};
 use crate::fold::{FoldError, FoldOptions, fold};
 use crate::mask::Mask;
@@ -9,19 +13,15 @@ use crate::spec::{NetworkSpec, SpecError};
 use crate::train::{self, Network, RangeContract, Student};
 use crate::weights::{Weights, WeightsError};
 use candle_core::Device;
+use folder::{checked, digest, refuse, write};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use veilray_he::{Params, ParamsLiteral};
-use veilray_nn::{Bundle, write_atomically};
+use veilray_nn::Bundle;
 
-/// The manifest's file.
-pub const MANIFEST: &str = "manifest.toml";
 /// The network's file.
 pub const NETWORK: &str = "network.toml";
-/// The weights' file.
-pub const WEIGHTS: &str = "model.safetensors";
 /// The format of the manifests this crate writes and reads.
 pub const FORMAT: u32 = 1;
 
@@ -32,34 +32,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file that cannot be read or written.
-    #[error("cannot {doing} {}: {why}", path.display())]
-    File {
-        /// What was tried.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
-    /// A manifest that cannot be understood or contradicts the network.
-    #[error("{}: {why}", path.display())]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong and what to do.
-        why: String,
-    },
-    /// A file of another digest than the manifest's.
-    #[error("{} has SHA-256 {found}, the manifest wants {wanted}; fetch the folder again", path.display())]
-    Digest {
-        /// The file.
-        path: PathBuf,
-        /// In the manifest.
-        wanted: String,
-        /// Of the file.
-        found: String,
-    },
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The network.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -128,31 +103,25 @@ impl Model {
     /// # Errors
     /// Files that are missing or not of this format, of another digest than the manifest's, or that do not fit each other.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join(MANIFEST);
-        let text = read(&file)?;
-        let refuse = |why: String| Error::Manifest { path: file.clone(), why };
-        let utf8 = std::str::from_utf8(&text).map_err(|e| refuse(e.to_string()))?;
-        let manifest: Manifest = toml::from_str(utf8).map_err(|e| refuse(e.to_string()))?;
+        let (manifest, digest): (Manifest, String) = folder::manifest(path)?;
         if manifest.format != FORMAT {
-            let why =
-                format!("format {} is not {FORMAT}; use the release of Veilray that belongs to this model", manifest.format);
-            return Err(refuse(why));
+            let (found, model) = (manifest.format, "use the release of Veilray that belongs to this model");
+            return Err(refuse(path, format!("format {found} is not {FORMAT}; {model}")).into());
         }
-        let network = path.join(NETWORK);
-        let bytes = checked(&network, &manifest.network_sha256)?;
+        let bytes = checked(path, NETWORK, &manifest.network_sha256)?;
         let utf8 = std::str::from_utf8(&bytes).map_err(|e| SpecError::Toml { why: e.to_string() })?;
         let spec = NetworkSpec::from_toml(utf8)?;
-        let weights = Weights::from_safetensors(&checked(&path.join(WEIGHTS), &manifest.weights_sha256)?)?;
+        let weights = Weights::from_safetensors(&checked(path, WEIGHTS, &manifest.weights_sha256)?)?;
         weights.check(&spec)?;
         let labels = &manifest.operating_point.thresholds;
         let (names, values) = (labels.labels.len(), labels.values.len());
         if Mask::logits(manifest.mask, names) != Some(spec.labels) || values != names {
             let mask = manifest.mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
             let why = format!("the network gives {} logits, the manifest {names} labels, {values} thresholds{mask}", spec.labels);
-            return Err(refuse(why));
+            return Err(refuse(path, why).into());
         }
         let params = ParamsLiteral::named(&manifest.params)?.check()?;
-        Ok(Self { digest: digest(&text), manifest, spec, weights, params })
+        Ok(Self { digest, manifest, spec, weights, params })
     }
 
     /// Writes a release to the folder `path`; the digests of network and weights are filled in.
@@ -161,16 +130,9 @@ impl Model {
     /// Weights that are not the network's, a folder that cannot be written to.
     pub fn write(path: &Path, mut manifest: Manifest, spec: &NetworkSpec, weights: &Weights) -> Result<()> {
         weights.check(spec)?;
-        let failed = |doing, path: &Path, why: String| Error::File { doing, path: path.into(), why };
-        std::fs::create_dir_all(path).map_err(|e| failed("create", path, e.to_string()))?;
         let (network, bytes) = (spec.to_toml()?, weights.to_safetensors()?);
         (manifest.network_sha256, manifest.weights_sha256) = (digest(network.as_bytes()), digest(&bytes));
-        let text = toml::to_string_pretty(&manifest).map_err(|e| failed("write", &path.join(MANIFEST), e.to_string()))?;
-        for (name, bytes) in [(NETWORK, network.as_bytes()), (WEIGHTS, &bytes), (MANIFEST, text.as_bytes())] {
-            let file = path.join(name);
-            write_atomically(&file, bytes).map_err(|e| failed("write", &file, e.to_string()))?;
-        }
-        Ok(())
+        Ok(write(path, &[(NETWORK, network.as_bytes()), (WEIGHTS, &bytes)], &manifest)?)
     }
 
     /// What it is.
@@ -231,21 +193,6 @@ impl Model {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::File { doing: "read", path: path.into(), why: e.to_string() })
-}
-
-fn checked(path: &Path, wanted: &str) -> Result<Vec<u8>> {
-    let bytes = read(path)?;
-    let found = digest(&bytes);
-    if found == wanted { Ok(bytes) } else { Err(Error::Digest { path: path.into(), wanted: wanted.into(), found }) }
-}
-
-/// SHA-256 in hexadecimal.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,23 +236,23 @@ mod tests {
             let refused = Model::open(&path).unwrap_err().to_string();
             assert!(refused.contains(wanted), "{refused}");
             std::fs::remove_file(&file).unwrap();
-            assert!(matches!(Model::open(&path), Err(Error::File { doing: "read", .. })));
+            assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::File { doing: "read", .. }))));
             std::fs::write(&file, good).unwrap();
         }
         Model::write(&path, manifest(2), &spec, &weights).unwrap();
-        assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })));
+        assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))));
         for mask in [Mask { height: 1, width: 4 }, Mask { height: 0, width: 3 }, Mask { height: 3, width: 1 << 20 }] {
             Model::write(&path, Manifest { mask: Some(mask), ..manifest(1) }, &spec, &weights).unwrap();
-            assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })), "{mask:?}");
+            assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))), "{mask:?}");
         }
         let mask = Some(Mask { height: 1, width: 3 });
         Model::write(&path, Manifest { mask, ..manifest(3) }, &spec, &weights).unwrap();
-        assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })), "a mask has one label");
+        assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))), "a mask has one label");
         Model::write(&path, Manifest { mask, ..manifest(1) }, &spec, &weights).unwrap();
         assert_eq!(Model::open(&path).unwrap().manifest().mask, mask);
         Model::write(&path, Manifest { params: "n99".into(), ..manifest(3) }, &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path), Err(Error::Params(_))));
         Model::write(&path, Manifest { format: 2, ..manifest(3) }, &spec, &weights).unwrap();
-        assert!(matches!(Model::open(&path), Err(Error::Manifest { .. })));
+        assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))));
     }
 }

@@ -1,7 +1,5 @@
 //! Why a quantised network, a key or a ciphertext was refused.
 
-use std::path::PathBuf;
-
 /// This module's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -57,34 +55,9 @@ pub enum Error {
         /// The length found.
         found: usize,
     },
-    /// A file that cannot be read or written.
-    #[error("cannot {doing} {}: {why}", path.display())]
-    File {
-        /// What was tried.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
-    /// A manifest that cannot be understood or contradicts the network.
-    #[error("{}: {why}", path.display())]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong and what to do.
-        why: String,
-    },
-    /// A file of another digest than the manifest's.
-    #[error("{} has SHA-256 {found}, the manifest wants {wanted}; fetch the folder again", path.display())]
-    Digest {
-        /// The file.
-        path: PathBuf,
-        /// In the manifest.
-        wanted: String,
-        /// Of the file.
-        found: String,
-    },
+    /// A release's folder.
+    #[error(transparent)]
+    Folder(#[from] crate::release::FolderError),
     /// Training.
     #[error(transparent)]
     Train(#[from] crate::train::Error),

@@ -2,11 +2,10 @@
 
 use super::{EncryptedFcnn, Error, Fcnn, Quantiser, Result, TfheParams};
 use crate::metrics::OperatingPoint;
-use crate::release::{MANIFEST, WEIGHTS, digest};
+use crate::release::folder::{self, WEIGHTS, digest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use veilray_nn::write_atomically;
 
 /// What a manifest of such a network has for its `kind`.
 pub const KIND: &str = "fcnn-tfhe";
@@ -55,22 +54,15 @@ impl Released {
     /// # Errors
     /// Files that are missing or not of this format, of another digest than the manifest's, or that do not fit each other.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join(MANIFEST);
-        let refuse = |why: String| Error::Manifest { path: file.clone(), why };
-        let text = String::from_utf8(read(&file)?).map_err(|e| refuse(e.to_string()))?;
-        let manifest: Manifest = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+        let refuse = |why: String| Error::from(folder::refuse(path, why));
+        let (manifest, _): (Manifest, String) = folder::manifest(path)?;
         if (manifest.format, manifest.kind.as_str()) != (FORMAT, KIND) {
             let found = format!("{} of format {}", manifest.kind, manifest.format);
             return Err(refuse(format!(
                 "{found} is not {KIND} of format {FORMAT}; use the release of Veilray that belongs to it"
             )));
         }
-        let weights = path.join(WEIGHTS);
-        let bytes = read(&weights)?;
-        let found = digest(&bytes);
-        if found != manifest.weights_sha256 {
-            return Err(Error::Digest { path: weights, wanted: manifest.weights_sha256, found });
-        }
+        let bytes = folder::checked(path, WEIGHTS, &manifest.weights_sha256)?;
         let network = Fcnn::from_safetensors(&bytes)?;
         let params = TfheParams::named(&manifest.params)?;
         manifest.quantiser.check()?;
@@ -94,16 +86,9 @@ impl Released {
     /// A network that fails too often under its parameters, a folder that cannot be written to.
     pub fn write(path: &Path, manifest: Manifest, network: &Fcnn) -> Result<()> {
         EncryptedFcnn::new(network.clone(), &TfheParams::named(&manifest.params)?)?;
-        let failed = |doing, path: &Path, why: String| Error::File { doing, path: path.into(), why };
-        std::fs::create_dir_all(path).map_err(|e| failed("create", path, e.to_string()))?;
         let bytes = network.to_safetensors()?;
         let manifest = Manifest { format: FORMAT, kind: KIND.into(), weights_sha256: digest(&bytes), ..manifest };
-        let text = toml::to_string_pretty(&manifest).map_err(|e| failed("write", &path.join(MANIFEST), e.to_string()))?;
-        for (name, bytes) in [(WEIGHTS, bytes.as_slice()), (MANIFEST, text.as_bytes())] {
-            let file = path.join(name);
-            write_atomically(&file, bytes).map_err(|e| failed("write", &file, e.to_string()))?;
-        }
-        Ok(())
+        Ok(folder::write(path, &[(WEIGHTS, &bytes)], &manifest)?)
     }
 
     /// What it is.
@@ -130,15 +115,12 @@ impl Released {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::File { doing: "read", path: path.into(), why: e.to_string() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fcnn_tfhe::{P2048, Parts};
     use crate::metrics::{Temperature, Thresholds};
+    use crate::release::FolderError;
 
     #[test]
     fn a_release_opens_as_it_was_written_and_altered_ones_are_refused() {
@@ -178,10 +160,10 @@ mod tests {
         let mut bytes = std::fs::read(&file).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&file, bytes).unwrap();
-        assert!(matches!(Released::open(&path), Err(Error::Digest { .. })));
+        assert!(matches!(Released::open(&path), Err(Error::Folder(FolderError::Digest { .. }))));
         Released::write(&path, Manifest { quantiser: Quantiser { side: 5, ..manifest.quantiser }, ..manifest.clone() }, &network)
             .unwrap();
-        assert!(matches!(Released::open(&path), Err(Error::Manifest { .. })));
+        assert!(matches!(Released::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))));
         assert!(Released::write(&path, Manifest { params: "other".into(), ..manifest.clone() }, &network).is_err());
         // Too many values of a sum for the bootstrap to tell apart.
         let crowded = Fcnn::new(Parts { modulus: 200, table: Fcnn::sine(200, 3), ..parts }).unwrap();
