@@ -246,3 +246,48 @@ fn wrong_inputs_are_refused_and_wrong_replies_are_not_believed() {
     let refused = EncryptedCircuit::new(packed, &session.params).unwrap_err();
     assert!(refused.to_string().contains("take the set n14"), "{refused}");
 }
+
+/// One logit, which the bias of the last layer moves to `logit` on the image.
+fn one_logit(logit: f64) -> (Session, f64) {
+    let spec = networks::named("fcnn", Shape::new(1, 8, 8), 1).unwrap();
+    let mut tensors = Weights::random(&spec, 1).unwrap().tensors().clone();
+    let image = image(&spec, 1);
+    let found = reference::evaluate(&spec, &Weights::new(tensors.clone()), &image).unwrap()[0];
+    let (name, bias) = tensors.iter().rev().find(|(name, _)| name.ends_with("bias")).unwrap();
+    let moved = vec![bias.values()[0] + (logit - found) as f32];
+    let (name, shape) = (name.clone(), bias.shape().to_vec());
+    tensors.insert(name.clone(), Tensor::new(&name, shape, moved).unwrap());
+    let weights = Weights::new(tensors);
+    let wanted = reference::evaluate(&spec, &weights, &image).unwrap()[0];
+    (session_with(spec, weights, params("n13")), wanted)
+}
+
+/// The largest logit that comes back from n13 as itself.
+fn room() -> f64 {
+    let session = one_logit(0.0).0;
+    let sent = client::encrypt(session.server.circuit(), &session.params, &Encryptor::new(&session.secret), &[0.0; 64]).unwrap();
+    let reply = session.server.run(&sent, &session.keys).unwrap();
+    0.5 * session.params.log_q(0).exp2() / reply.scale()
+}
+
+#[test]
+fn a_single_logit_near_the_modulus_is_not_believed_though_the_contract_allows_it() {
+    // In parts of what the reply's modulus holds.
+    for (part, believed) in [(0.4, true), (-0.7, true), (0.8, false), (-0.95, false)] {
+        let logit = part * room();
+        let (session, wanted) = one_logit(logit);
+        assert!((wanted - logit).abs() < 1e-3, "the bias moves the logit: {wanted}");
+        let circuit = session.server.circuit();
+        let image = image(&session.spec, 1);
+        let sent = client::encrypt(circuit, &session.params, &Encryptor::new(&session.secret), &image).unwrap();
+        let reply = session.server.run(&sent, &session.keys).unwrap();
+        let read = client::read(circuit, &Decryptor::new(&session.secret), &reply, &Bounds::default());
+        match read {
+            Ok(found) => assert!(believed && (found[0] - logit).abs() < 0.02, "{logit}: {found:?}"),
+            Err(ExecuteError::Logit { bound, .. }) => {
+                assert!(!believed && (bound / room() - 0.75).abs() < 1e-3, "{logit}: {bound}")
+            }
+            Err(other) => panic!("{logit}: {other}"),
+        }
+    }
+}
