@@ -181,6 +181,10 @@ pub struct Measure {
     /// Most memory of the server, MB (10^6 bytes); otherwise four fifths of the machine's.
     #[serde(skip_serializing)]
     pub memory_mb: Option<usize>,
+    /// Whether a network whose diagonals do not fit into memory is measured with diagonals encoded anew for every image: minutes each where
+    /// they are many. Otherwise it is refused.
+    #[serde(skip_serializing)]
+    pub stream: bool,
     /// Whether networks that cannot be encrypted here are trained and scored in clear.
     pub clear_of_refused: bool,
 }
@@ -194,6 +198,7 @@ impl Default for Measure {
             threads: vec![1, 2],
             interleave: 3,
             memory_mb: None,
+            stream: true,
             clear_of_refused: false,
         }
     }

@@ -2,16 +2,18 @@
 
 use std::fmt::Write;
 
-/// Size of a chart, user units.
+/// Width of a chart, and height of what its axes enclose, user units.
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 460.0;
+const PLOT: f64 = 352.0;
 /// Room for the axes.
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 190.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 64.0;
-/// Room for slanted names below the axis.
-const SLANTED: f64 = 130.0;
+/// Where the horizontal axis lies.
+const AXIS: f64 = TOP + PLOT;
+/// Room that a letter of a slanted name takes below the axis.
+const SLANTED: f64 = 4.6;
 
 /// Okabe and Ito's colours: on a light ground, and in another order on a dark one, where blue is hard to see.
 const LIGHT: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
@@ -147,11 +149,11 @@ pub(crate) fn escaped(text: &str) -> String {
 impl Chart {
     /// The drawing.
     pub fn svg(&self) -> String {
-        let mut out = String::new();
+        let (mut out, height) = (String::new(), AXIS + self.below());
         let _ = write!(
             out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" class=\"veilray\">\n\
-             <title>{}</title>\n<style>{}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" class=\"veilray\">\n\
+             <title>{}</title>\n<style>{}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height:.0}\"/>\n\
              <text class=\"title\" x=\"{LEFT}\" y=\"24\">{}</text>\n",
             escaped(&self.title),
             style(),
@@ -173,18 +175,20 @@ impl Chart {
         out
     }
 
-    fn bottom(&self) -> f64 {
-        HEIGHT - if self.x.slanted { SLANTED } else { BOTTOM }
+    /// Room below the horizontal axis: slanted names take as much as the longest needs.
+    fn below(&self) -> f64 {
+        let longest = self.x.ticks.iter().map(|(_, name)| name.chars().count()).max().unwrap_or_default();
+        BOTTOM + if self.x.slanted { longest as f64 * SLANTED } else { 0.0 }
     }
 
     /// Where a point lies on the drawing.
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
-        let bottom = self.bottom();
+        let bottom = AXIS;
         (LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT), bottom - self.y.place(y) * (bottom - TOP))
     }
 
     fn axes(&self, out: &mut String) {
-        let (right, bottom) = (WIDTH - RIGHT, self.bottom());
+        let (right, bottom) = (WIDTH - RIGHT, AXIS);
         for (value, name) in &self.y.ticks {
             let (_, y) = self.at(self.x.low, *value);
             let _ = writeln!(out, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>");
@@ -203,7 +207,12 @@ impl Chart {
         }
         let _ = writeln!(out, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");
         let middle = (LEFT + right) / 2.0;
-        let _ = writeln!(out, "<text class=\"middle\" x=\"{middle}\" y=\"{}\">{}</text>", HEIGHT - 14.0, escaped(&self.x.label));
+        let _ = writeln!(
+            out,
+            "<text class=\"middle\" x=\"{middle}\" y=\"{}\">{}</text>",
+            bottom + self.below() - 14.0,
+            escaped(&self.x.label)
+        );
         let height = (TOP + bottom) / 2.0;
         let label = escaped(&self.y.label);
         let _ = writeln!(out, "<text class=\"middle\" transform=\"translate(18 {height}) rotate(-90)\">{label}</text>");
@@ -236,7 +245,7 @@ impl Chart {
                 Mark::Path => Ok(()),
                 Mark::Bars => {
                     let left = x + (bar as f64 - bars as f64 / 2.0) * width;
-                    let height = self.bottom() - y;
+                    let height = AXIS - y;
                     writeln!(
                         out,
                         "<rect class=\"fill\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{note}</title></rect>",

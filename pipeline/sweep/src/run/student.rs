@@ -82,6 +82,20 @@ struct Fitting {
     streamed: bool,
 }
 
+/// What the server may take.
+#[derive(Debug, Clone, Copy)]
+struct Allowed {
+    bytes: usize,
+    /// Whether diagonals may be encoded for every image.
+    stream: bool,
+}
+
+impl Allowed {
+    fn holds(&self, fitting: &Fitting) -> bool {
+        fitting.memory <= self.bytes && (self.stream || !fitting.streamed)
+    }
+}
+
 /// Everything up to the release, or why not. `limit` is the memory that a server may take, bytes.
 ///
 /// # Errors
@@ -111,8 +125,9 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
     row.levels = Some(circuit.depth());
     row.params = experiment.point.params.for_depth(circuit.depth());
     // Another machine may hold less than the one that wrote the file.
-    let known = read::<Fitting>(&folder.join(FITTING)).filter(|known| known.memory <= limit);
-    let fitting = known.map_or_else(|| fitting(&circuit, &row.params, limit), Ok);
+    let allowed = Allowed { bytes: limit, stream: experiment.measure.stream };
+    let known = read::<Fitting>(&folder.join(FITTING)).filter(|known| allowed.holds(known));
+    let fitting = known.map_or_else(|| fitting(&circuit, &row.params, allowed), Ok);
     if fitting.is_ok() || experiment.measure.clear_of_refused {
         std::fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
     }
@@ -173,28 +188,26 @@ fn circuit(spec: &NetworkSpec) -> Result<Circuit, Refusal> {
 }
 
 /// Whether the circuit runs under a parameter set in so much memory, its diagonals kept or, where that is too much, not.
-fn fitting(circuit: &Circuit, params: &str, limit: usize) -> Result<Fitting, Refusal> {
+fn fitting(circuit: &Circuit, params: &str, allowed: Allowed) -> Result<Fitting, Refusal> {
     let refuse = |e: &dyn std::fmt::Display| Refusal(e.to_string());
     let params = ParamsLiteral::named(params).and_then(|literal| literal.check()).map_err(|e| refuse(&e))?;
     let options = PlanOptions { precision: false, ..PlanOptions::new(CostModel::reference(&params)) };
     let (_, plan) = fit(circuit, &params, &options, &Limits::default()).map_err(|e| refuse(&e))?;
-    let kept = plan.memory.peak;
-    let without = plan.memory.streamed_peak;
-    if kept <= limit {
-        Ok(Fitting { memory: kept, streamed: false })
-    } else if without <= limit {
-        Ok(Fitting { memory: without, streamed: true })
-    } else {
+    let kept = Fitting { memory: plan.memory.peak, streamed: false };
+    let without = Fitting { memory: plan.memory.streamed_peak, streamed: true };
+    [kept, without].into_iter().find(|fitting| allowed.holds(fitting)).ok_or_else(|| {
         let mb = |bytes: usize| bytes.div_ceil(1_000_000);
-        let (network, set) = (circuit.name(), &plan.params);
-        Err(Refusal(format!(
-            "{network} under {set} needs {} MB of memory, {} MB with diagonals encoded for every image, {} MB are allowed: take a larger \
-             factor or a machine of more memory",
-            mb(kept),
-            mb(without),
-            limit / 1_000_000
-        )))
-    }
+        let (network, set, limit) = (circuit.name(), &plan.params, allowed.bytes / 1_000_000);
+        let cure = match without.memory <= allowed.bytes {
+            true => ", which measure.stream = true allows, at minutes an image: take that, a larger factor or a machine of more memory",
+            false => ": take a larger factor or a machine of more memory",
+        };
+        Refusal(format!(
+            "{network} under {set} needs {} MB of memory and {limit} MB are allowed; {} MB with diagonals encoded for every image{cure}",
+            mb(kept.memory),
+            mb(without.memory)
+        ))
+    })
 }
 
 /// The two networks of an experiment.
