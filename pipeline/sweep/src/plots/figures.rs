@@ -49,8 +49,9 @@ pub fn all(rows: &[Row]) -> Vec<Figure> {
     let shared = [
         (
             "bytes",
-            bytes(&measured),
-            "Bytes that travel by factor: an image up, its reply down, the evaluation keys once; the mean over networks.",
+            bytes(&everywhere(&measured)),
+            "Bytes that travel by factor: an image up, its reply down, the evaluation keys once; the mean over networks that were measured at \
+             every factor, or over all where none was.",
         ),
         (
             "scatter",
@@ -142,6 +143,18 @@ fn by_factor(rows: &[&Row]) -> Chart {
         .flat_map(|p| [p.y, p.interval.map_or(p.y, |i| i.0), p.interval.map_or(p.y, |i| i.1)]);
     let y = Axis::linear("macro ROC-AUC, encrypted", ends.collect::<Vec<_>>());
     Chart { title: "Accuracy by factor".into(), x: Axis::names("compression factor f", &names), y, series, identity: false }
+}
+
+/// The rows of networks that were measured at every factor on a data set, so that a mean by factor compares like with like; all rows where there is no such network.
+fn everywhere<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
+    let mut at: BTreeMap<(&str, String), BTreeSet<u32>> = BTreeMap::new();
+    rows.iter().for_each(|row| {
+        at.entry((&row.data, row.label())).or_default().insert(row.factor);
+    });
+    let all = factors(rows).len();
+    let same = |row: &&&Row| at.get(&(row.data.as_str(), row.label())).is_some_and(|factors| factors.len() == all);
+    let kept: Vec<&Row> = rows.iter().filter(same).copied().collect();
+    if kept.is_empty() { rows.to_vec() } else { kept }
 }
 
 /// A number of bytes in a row.
@@ -247,5 +260,18 @@ mod tests {
         let names: Vec<String> = all(std::slice::from_ref(&row)).into_iter().map(|figure| figure.name).collect();
         assert_eq!(names, ["pareto-phantom", "factor-phantom", "layer-time-phantom", "layer-error-phantom", "bytes", "scatter"]);
         assert_eq!(all(&[Row { outcome: Outcome::Refused, ..row }]), []);
+    }
+
+    #[test]
+    fn means_by_factor_are_of_networks_measured_at_every_factor() {
+        let row: Row = serde_json::from_str(include_str!("../ledger/example.json")).unwrap();
+        let at = |factor: u32, network: &str| Row { factor, network: network.into(), ..row.clone() };
+        let rows = [at(4, "a"), at(8, "a"), at(8, "b")];
+        let kept = |rows: &[Row]| -> Vec<(u32, String)> {
+            everywhere(&rows.iter().collect::<Vec<_>>()).into_iter().map(|row| (row.factor, row.network.clone())).collect()
+        };
+        assert_eq!(kept(&rows), [(4, "a".into()), (8, "a".into())]);
+        assert_eq!(kept(&rows[1..]).len(), 2);
+        assert_eq!(kept(&[at(4, "a"), at(8, "b")]).len(), 2, "no network at every factor: all");
     }
 }
