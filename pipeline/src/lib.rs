@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod demo;
 pub mod models;
 pub mod protocol;

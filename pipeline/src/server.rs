@@ -19,7 +19,6 @@ pub mod audit;
 pub mod body;
 pub mod budget;
 pub mod cache;
-pub mod clock;
 pub mod config;
 pub mod db;
 pub mod disk;

@@ -1,4 +1,5 @@
-//! The DICOM attributes that ingest reads. Every other one, the patient's above all, is stepped over unread.
+//! The DICOM attributes that ingest reads. Every other one, the patient's above all, is stepped over unread. What a
+//! Segmentation copies of patient and study is a list of its own ([`crate::seg`]).
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -45,7 +46,7 @@ macro_rules! attributes {
             #[doc = $keyword]
             pub const $name: Attribute = Attribute::new($group, $element, $keyword);
         )*
-        /// Every attribute that ingest may read.
+        /// Every attribute of this list.
         pub(crate) const ALL: &[Attribute] = &[$($name),*];
     };
 }
@@ -80,4 +81,36 @@ attributes! {
     VOI_LUT_SEQUENCE = 0x0028, 0x3010, "VOILUTSequence";
     VIEW_CODE_SEQUENCE = 0x0054, 0x0220, "ViewCodeSequence";
     PIXEL_DATA = 0x7FE0, 0x0010, "PixelData";
+}
+
+/// What a Segmentation copies from its film, so that an archive files the two together ([`crate::seg`]). Ingest itself reads none of it.
+pub(crate) mod filing {
+    use super::Attribute;
+
+    attributes! {
+        SPECIFIC_CHARACTER_SET = 0x0008, 0x0005, "SpecificCharacterSet";
+        SOP_CLASS_UID = 0x0008, 0x0016, "SOPClassUID";
+        SOP_INSTANCE_UID = 0x0008, 0x0018, "SOPInstanceUID";
+        STUDY_DATE = 0x0008, 0x0020, "StudyDate";
+        STUDY_TIME = 0x0008, 0x0030, "StudyTime";
+        ACCESSION_NUMBER = 0x0008, 0x0050, "AccessionNumber";
+        REFERRING_PHYSICIAN_NAME = 0x0008, 0x0090, "ReferringPhysicianName";
+        STUDY_DESCRIPTION = 0x0008, 0x1030, "StudyDescription";
+        PATIENT_NAME = 0x0010, 0x0010, "PatientName";
+        PATIENT_ID = 0x0010, 0x0020, "PatientID";
+        ISSUER_OF_PATIENT_ID = 0x0010, 0x0021, "IssuerOfPatientID";
+        PATIENT_BIRTH_DATE = 0x0010, 0x0030, "PatientBirthDate";
+        PATIENT_SEX = 0x0010, 0x0040, "PatientSex";
+        PATIENT_AGE = 0x0010, 0x1010, "PatientAge";
+        BODY_PART_EXAMINED = 0x0018, 0x0015, "BodyPartExamined";
+        STUDY_INSTANCE_UID = 0x0020, 0x000D, "StudyInstanceUID";
+        SERIES_INSTANCE_UID = 0x0020, 0x000E, "SeriesInstanceUID";
+        STUDY_ID = 0x0020, 0x0010, "StudyID";
+        PATIENT_ORIENTATION = 0x0020, 0x0020, "PatientOrientation";
+        FRAME_OF_REFERENCE_UID = 0x0020, 0x0052, "FrameOfReferenceUID";
+        POSITION_REFERENCE_INDICATOR = 0x0020, 0x1040, "PositionReferenceIndicator";
+        LOSSY_IMAGE_COMPRESSION = 0x0028, 0x2110, "LossyImageCompression";
+        LOSSY_IMAGE_COMPRESSION_RATIO = 0x0028, 0x2112, "LossyImageCompressionRatio";
+        LOSSY_IMAGE_COMPRESSION_METHOD = 0x0028, 0x2114, "LossyImageCompressionMethod";
+    }
 }

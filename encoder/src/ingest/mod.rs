@@ -2,7 +2,7 @@
 //!
 //! A file is DICOM, PNG or JPEG, by its first bytes. Its size and the picture's are checked before anything is allocated, then what it states
 //! ([`gate`]), then its pixels. A DICOM file's attributes are read from a fixed list ([`attribute`]); the others, the patient's among them,
-//! are stepped over.
+//! are stepped over. What [`crate::seg`] copies into a Segmentation has a list of its own.
 //!
 //! ```no_run
 //! use veilray_encoder::ingest::{Settings, read_file};
@@ -30,6 +30,7 @@ mod terms;
 
 pub use attribute::Attribute;
 pub use canonical::{Canonical, Placement, SIDE};
+pub(crate) use dicom::{Texts, texts};
 pub use error::{Error, Format, Result, Value};
 pub use gate::{GateLimits, Refusal, Rule, Warning};
 pub use picture::Picture;

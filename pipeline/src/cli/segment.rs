@@ -24,6 +24,10 @@ pub(crate) struct Args {
     /// Where the mask alone goes: a grey PNG of its own extents, 255 inside and 0 outside.
     #[arg(long, env = "VEILRAY_MASK", value_name = "FILE.png")]
     mask: Option<PathBuf>,
+    /// Where the mask goes as a DICOM Segmentation of the film's own extents, filed with its study. It names the patient as the film does,
+    /// which must be DICOM.
+    #[arg(long, env = "VEILRAY_SEG", value_name = "FILE.dcm")]
+    seg: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
@@ -61,7 +65,8 @@ struct Line {
 /// Runs `segment`.
 ///
 /// # Errors
-/// A model that gives labels, an image that the gate turns away, no keys, no server, a reply that is not believed.
+/// A model that gives labels, an image that the gate turns away or of which no DICOM Segmentation can be made where one is asked for, no
+/// keys, no server, a reply that is not believed.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let remote = settings.remote(&args.server)?;
     let keys = settings.key_set(&args.keys)?;
@@ -71,17 +76,22 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     drop(passphrase);
     let file = images::read(&args.file, session.settings().limits.file_bytes)?;
     let sha256 = hex_digest(&file);
-    let (image, seen) = session.look(&file)?;
+    let (read, seen) = session.look(&file)?;
+    let film = |_: &PathBuf| segmentation::film(&file, &read.report, session.keys().interface());
+    let film = args.seg.as_ref().map(film).transpose()?;
     drop(file);
     seen.cautions.iter().for_each(|caution| eprintln!("veilray: {caution}"));
     let batch = Batch { session: &session, remote: &remote, width: Width { prepare: 1, requests: 1 } };
     let answer = batch.reply(&session.encrypt(&seen.latent)?)?;
     let found = session.read_mask(&answer.logits)?;
-    segmentation::write(&args.out, &found.overlay(&image)?)?;
+    segmentation::write(&args.out, &found.overlay(&read.image)?)?;
     if let Some(path) = &args.mask {
         segmentation::write(path, &found.to_png()?)?;
     }
     let interface = session.keys().interface();
+    if let (Some(path), Some(film)) = (&args.seg, &film) {
+        segmentation::write(path, &found.to_dicom(film, interface)?)?;
+    }
     let fraction = found.fraction();
     let pixels = found.inside.iter().filter(|inside| **inside).count();
     let Segmented { name, height, width, threshold, .. } = found;

@@ -1,6 +1,7 @@
 //! Why a command of the client failed, and the exit code that says so to a script.
 
 use std::path::{Path, PathBuf};
+use veilray_encoder::seg;
 
 /// Result of every fallible operation of [`super`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -158,6 +159,9 @@ pub enum Error {
     /// An image that is not classified.
     #[error(transparent)]
     Image(#[from] veilray_encoder::ingest::Error),
+    /// A mask that is not written as a DICOM Segmentation.
+    #[error("--seg: {0}")]
+    Seg(#[from] seg::Error),
     /// The encoder.
     #[error(transparent)]
     Encoder(#[from] veilray_encoder::vqgan::Error),
@@ -198,6 +202,8 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::OtherKind { .. } => Exit::Usage,
+            // What the options ask for goes neither with such a file nor with such a model.
+            Self::Seg(seg::Error::NotDicom { .. } | seg::Error::Structure { .. }) => Exit::Usage,
             Self::Permissions { .. } | Self::Vault(_) | Self::Passphrase(_) | Self::Keys { .. } => Exit::Keys,
             Self::Address(_) | Self::Certificate { .. } | Self::Unreachable { .. } | Self::Server { .. } | Self::Reply { .. } => {
                 Exit::Server

@@ -1,9 +1,11 @@
-//! From the logits of a mask to what a person looks at: the mask, and the image with the mask on it.
+//! From the logits of a mask to what a person looks at: the mask, the image with the mask on it, and the object that an archive files.
 
 use super::{Error, Result, files};
+use crate::clock;
 use std::path::Path;
 use veilray_classifier::interface::Interface;
-use veilray_encoder::ingest::{Canonical, SIDE};
+use veilray_encoder::ingest::{Canonical, Report, SIDE};
+use veilray_encoder::seg::{Film, Made, Mask, Structure};
 
 /// What the model that answers gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,15 @@ pub fn of(logits: &[f64], interface: &Interface) -> Result<Segmented> {
     Ok(Segmented { name: name.unwrap_or_default(), height, width, threshold, inside })
 }
 
+/// What a DICOM Segmentation by this model will need of an image's file. It is read before the server is asked, to be refused before.
+///
+/// # Errors
+/// [`Error::Seg`] for a file that is not DICOM or cannot be filed with, and for a model of masks that have no code.
+pub fn film(file: &[u8], report: &Report, interface: &Interface) -> Result<Film> {
+    Structure::named(interface.operating_point.thresholds.labels.first().map_or("", String::as_str))?;
+    Ok(Film::read(file, report)?)
+}
+
 /// Part of the colour in a pixel of the overlay that lies inside the mask.
 const TINT: f32 = 0.25;
 /// The colour of the mask in the overlay, red, green, blue.
@@ -89,6 +100,17 @@ impl Segmented {
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let levels: Vec<u8> = self.inside.iter().map(|inside| if *inside { 255 } else { 0 }).collect();
         png([self.width, self.height], png::ColorType::Grayscale, &levels)
+    }
+
+    /// The mask as a DICOM Segmentation of its film, dated now.
+    ///
+    /// # Errors
+    /// [`Error::Seg`] if the system gives no randomness, or the model's name cannot be written down.
+    pub fn to_dicom(&self, film: &Film, interface: &Interface) -> Result<Vec<u8>> {
+        let [date, time] = clock::dicom();
+        let made = Made { model: &interface.model, manifest_sha256: &interface.manifest_sha256, date: &date, time: &time };
+        let mask = Mask::new(Structure::named(&self.name)?, [self.height, self.width], &self.inside)?;
+        Ok(film.segmentation(&mask, &made)?)
     }
 
     /// The canonical image, 256 × 256, with the mask tinted on it and its border drawn, as a PNG file in colour.
@@ -132,8 +154,8 @@ fn png([width, height]: [usize; 2], colour: png::ColorType, levels: &[u8]) -> Re
 ///
 /// # Errors
 /// A path that cannot be written to.
-pub fn write(path: &Path, png: &[u8]) -> Result<()> {
-    files::write_private(path, png)
+pub fn write(path: &Path, picture: &[u8]) -> Result<()> {
+    files::write_private(path, picture)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::models;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::interface::Interface;
 use veilray_encoder::eye::Eye;
-use veilray_encoder::ingest::{self, Canonical, Settings, Warning};
+use veilray_encoder::ingest::{self, Ingested, Settings, Warning};
 use veilray_he::wire::ciphertext_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
 
@@ -64,11 +64,11 @@ impl Session {
         Ok(self.look(file)?.1)
     }
 
-    /// The same, with the image that was read.
+    /// The same, with the image that was read and what is known of it.
     ///
     /// # Errors
     /// As [`Session::compress`].
-    pub fn look(&self, file: &[u8]) -> Result<(Canonical, Latent)> {
+    pub fn look(&self, file: &[u8]) -> Result<(Ingested, Latent)> {
         let read = ingest::read_bytes(file, &self.settings)?;
         let (latent, warnings) = self.eye.look(&read.image)?;
         let found = || read.report.warnings.iter().chain(&warnings);
@@ -78,7 +78,7 @@ impl Session {
             warnings: found().map(ToString::to_string).collect(),
             cautions: found().filter(caution).map(ToString::to_string).collect(),
         };
-        Ok((read.image, latent))
+        Ok((read, latent))
     }
 
     /// A latent's ciphertexts, as they travel.

@@ -3,7 +3,8 @@
 //! A line holds what the daemon itself made or was configured with (request number, tenant, digests, counts). Nothing that a client chose
 //! as text enters it, so no patient's name can.
 
-use super::{clock, disk};
+use super::disk;
+use crate::clock;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -3,7 +3,8 @@
 
 use super::db::{Db, JOBS};
 use super::store::{Address, StoreError};
-use super::{clock, disk, hex};
+use super::{disk, hex};
+use crate::clock;
 use crate::protocol::{ErrorBody, InferTimes, JobState, JobStatus};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -4,8 +4,9 @@
 //! the other way round: record first. So a crash leaves at worst a file without a record, which the next start removes.
 
 use super::db::{Db, DbError, KEYS};
+use super::disk;
 use super::tokens::Tenant;
-use super::{clock, disk};
+use crate::clock;
 use crate::protocol::KeyStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

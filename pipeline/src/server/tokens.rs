@@ -1,7 +1,8 @@
 //! Who asks: bearer tokens, kept as hashes, each of one tenant.
 
 use super::config::{ConfigError, TokenEntry};
-use super::{clock, hex};
+use super::hex;
+use crate::clock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};

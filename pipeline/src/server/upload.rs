@@ -2,7 +2,8 @@
 
 use super::store::{Address, KeyRecord, KeyStore, StoreError, synced_length};
 use super::tokens::Tenant;
-use super::{clock, disk, hex};
+use super::{disk, hex};
+use crate::clock;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Write};

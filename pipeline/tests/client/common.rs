@@ -173,6 +173,8 @@ pub fn dicom(pixels: &[u16], side: u16, patient: &str) -> Vec<u8> {
         text(0x0008, 0x0060, "CS", "DX"),
         text(0x0010, 0x0010, "PN", patient),
         text(0x0018, 0x5101, "CS", "PA"),
+        text(0x0020, 0x000d, "UI", "1.2.3.5"),
+        text(0x0020, 0x000e, "UI", "1.2.3.6"),
         short(0x0002, 1),
         text(0x0028, 0x0004, "CS", "MONOCHROME2"),
         short(0x0010, side),

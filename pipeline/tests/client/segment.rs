@@ -1,6 +1,6 @@
 //! An image file to a mask, over HTTP, beside the network in clear.
 
-use crate::common::{MASK_MODEL, MODEL, User, WEIGHTS, daemon, daemon_of};
+use crate::common::{MASK_MODEL, MODEL, User, WEIGHTS, daemon, daemon_of, dicom};
 use std::fs;
 use std::path::Path;
 use veilray_classifier::reference;
@@ -62,8 +62,32 @@ fn an_image_becomes_the_mask_of_the_clear_network_in_one_reply() {
     let text = run(&["segment", "doe_jane.png", "--out", "overlay.png"]).ends(0).out;
     assert!(text.contains("lung: ") && text.contains(" MB sent") && text.contains("not for diagnostic use"), "{text}");
 
+    let refused = run(&["segment", "doe_jane.png", "--out", "o.png", "--seg", "seg.dcm"]).ends(2);
+    refused.says(&["--seg", "PNG", "give the film as the DICOM file"]);
+    assert!(!user.path("o.png").exists() && !user.path("seg.dcm").exists(), "refused before the server was asked");
     run(&["classify", "doe_jane.png"]).ends(2).says(&[MASK_MODEL, "gives masks", "veilray segment"]);
     run(&["segment", "none.png", "--out", "o.png"]).ends(1).says(&["cannot be read"]);
+
+    let words: Vec<u16> = grey.iter().map(|level| u16::from(*level) << 8).collect();
+    fs::write(user.path("film.dcm"), dicom(&words, 256, "Doe^Jane")).unwrap();
+    let ran = run(&["segment", "film.dcm", "--out", "overlay.png", "--mask", "mask.png", "--seg", "seg.dcm"]).ends(0);
+    assert!(!ran.out.contains("Doe") && !ran.err.contains("Doe"), "{ran:?}");
+    let (_, _, mask) = decoded(&user.path("mask.png"));
+    let seg = fs::read(user.path("seg.dcm")).unwrap();
+    // Pixel data is the last element: a bit for each of 256 x 256 pixels, the first in the lowest.
+    let bits = &seg[seg.len() - 256 * 256 / 8..];
+    for place in 0..256 * 256 {
+        let inside = mask[place / 256 / 8 * 32 + place % 256 / 8] == 255;
+        assert_eq!(bits[place / 8] >> (place % 8) & 1 == 1, inside, "pixel {place}");
+    }
+    for said in ["1.2.840.10008.5.1.4.1.1.66.4", "Doe^Jane", "1.2.3.5", "1.2.3.6", MASK_MODEL] {
+        assert!(seg.windows(said.len()).any(|window| window == said.as_bytes()), "{said}");
+    }
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(user.path("seg.dcm")).unwrap().permissions()) & 0o777,
+        0o600
+    );
     server.stop().unwrap();
 }
 

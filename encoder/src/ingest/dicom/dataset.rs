@@ -39,8 +39,10 @@ pub(super) enum Coding {
     Jpeg2000,
 }
 
-/// The elements on [`attribute`]'s list, at the root and in the first item of a sequence on it.
+/// The elements on a list of attributes, at the root and in the first item of a sequence on it, and the pixel data.
 pub(super) struct Dataset<'a> {
+    /// The transfer syntax UID.
+    pub syntax: &'a str,
     pub coding: Coding,
     pub big_endian: bool,
     elements: BTreeMap<(Option<Attribute>, Attribute), Element<'a>>,
@@ -48,15 +50,15 @@ pub(super) struct Dataset<'a> {
 }
 
 impl<'a> Dataset<'a> {
-    /// Reads a file up to the end of its pixel data.
+    /// Reads the attributes on `list`, in a file up to the end of its pixel data.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Unsupported`] for its transfer syntax, [`Error::Missing`] without pixel data.
-    pub fn read(bytes: &'a [u8]) -> Result<Self> {
+    pub fn read(bytes: &'a [u8], list: &'static [Attribute]) -> Result<Self> {
         shielded(Format::Dicom, || {
             let (uid, start) = file_meta(bytes)?;
             let (coding, big_endian) = coding(uid)?;
-            let mut walk = Walk::new(bytes);
+            let mut walk = Walk::new(bytes, list);
             walk.run(start, uid)?;
             let pixels = match (walk.pixels, coding) {
                 (Some(pixels @ PixelData::Native(_)), Coding::Native) => pixels,
@@ -64,7 +66,7 @@ impl<'a> Dataset<'a> {
                 (Some(_), _) => return Err(Error::at(attribute::PIXEL_DATA, "encapsulated or not, against the transfer syntax")),
                 (None, _) => return Err(Error::Missing { attribute: attribute::PIXEL_DATA }),
             };
-            Ok(Self { coding, big_endian, elements: walk.elements, pixels })
+            Ok(Self { syntax: uid, coding, big_endian, elements: walk.elements, pixels })
         })
     }
 
@@ -86,6 +88,12 @@ impl<'a> Dataset<'a> {
     /// The text of an element of a sequence's first item.
     pub fn nested(&self, sequence: Attribute, attribute: Attribute) -> &'a [u8] {
         self.in_sequence(sequence, attribute).map_or(&[], |element| value::trimmed(element.bytes))
+    }
+
+    /// The texts of the root's elements, all of their values, as they stand in the file but for the padding at the ends.
+    pub fn texts(&self) -> impl Iterator<Item = (Attribute, &'a [u8])> {
+        let root = self.elements.iter().filter(|((sequence, _), _)| sequence.is_none());
+        root.map(|((_, attribute), element)| (*attribute, value::trimmed(element.bytes)))
     }
 
     /// An element's first value as an integer; none where it is absent or empty.
@@ -172,6 +180,7 @@ enum Open {
 /// One pass over the tokens of a data set.
 struct Walk<'a> {
     bytes: &'a [u8],
+    list: &'static [Attribute],
     open: Vec<Open>,
     elements: BTreeMap<(Option<Attribute>, Attribute), Element<'a>>,
     fragments: Vec<&'a [u8]>,
@@ -179,8 +188,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, open: Vec::new(), elements: BTreeMap::new(), fragments: Vec::new(), pixels: None }
+    fn new(bytes: &'a [u8], list: &'static [Attribute]) -> Self {
+        Self { bytes, list, open: Vec::new(), elements: BTreeMap::new(), fragments: Vec::new(), pixels: None }
     }
 
     fn run(&mut self, start: usize, uid: &str) -> Result<()> {
@@ -207,7 +216,7 @@ impl<'a> Walk<'a> {
                     }
                     decoder.skip_bytes(len).map_err(|_| damaged())?;
                 }
-                LazyDataToken::SequenceStart { tag, .. } => self.push(Open::Sequence(listed(tag), 0))?,
+                LazyDataToken::SequenceStart { tag, .. } => self.push(Open::Sequence(self.listed(tag), 0))?,
                 LazyDataToken::PixelSequenceStart if self.open.is_empty() => self.push(Open::Fragments)?,
                 LazyDataToken::PixelSequenceStart => self.push(Open::Sequence(None, 0))?,
                 LazyDataToken::ItemStart { .. } => {
@@ -262,21 +271,25 @@ impl<'a> Walk<'a> {
 
     /// Keeps an element of the list, the first where it stands twice.
     fn keep(&mut self, header: &DataElementHeader, bytes: &'a [u8]) {
-        let Some(attribute) = listed(header.tag()) else { return };
         let sequence = match self.open.as_slice() {
+            [] if is(attribute::PIXEL_DATA, header.tag()) => {
+                self.pixels = Some(PixelData::Native(Element { vr: header.vr(), bytes }));
+                return;
+            }
             [] => None,
             [Open::Sequence(Some(sequence), 1), Open::Item] => Some(*sequence),
             _ => return,
         };
-        let element = Element { vr: header.vr(), bytes };
-        if sequence.is_none() && attribute == attribute::PIXEL_DATA {
-            self.pixels = Some(PixelData::Native(element));
-        } else {
-            self.elements.entry((sequence, attribute)).or_insert(element);
+        if let Some(attribute) = self.listed(header.tag()) {
+            self.elements.entry((sequence, attribute)).or_insert(Element { vr: header.vr(), bytes });
         }
+    }
+
+    fn listed(&self, tag: Tag) -> Option<Attribute> {
+        self.list.iter().copied().find(|&attribute| is(attribute, tag))
     }
 }
 
-fn listed(tag: Tag) -> Option<Attribute> {
-    attribute::ALL.iter().copied().find(|attribute| attribute.tag() == (tag.group(), tag.element()))
+fn is(attribute: Attribute, tag: Tag) -> bool {
+    attribute.tag() == (tag.group(), tag.element())
 }

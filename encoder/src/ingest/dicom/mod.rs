@@ -19,7 +19,25 @@ use super::terms::{BodyPart, Modality, Photometric, Stated, View};
 use super::{Attribute, Settings};
 use dataset::Dataset;
 use frame::{Frame, Layout};
+use std::collections::BTreeMap;
 use voi::{Modal, Voi};
+
+/// What a DICOM file says in texts, not decoded: each in the character set of the file.
+pub(crate) struct Texts<'a> {
+    /// The transfer syntax UID.
+    pub syntax: &'a str,
+    /// The values of every attribute that the file has, but for the padding at their ends.
+    pub values: BTreeMap<Attribute, &'a [u8]>,
+}
+
+/// Reads the texts of the attributes on `list`, those of the root.
+///
+/// # Errors
+/// [`Error::Malformed`], [`Error::Unsupported`] for the transfer syntax, [`Error::Missing`] without pixel data.
+pub(crate) fn texts<'a>(bytes: &'a [u8], list: &'static [Attribute]) -> Result<Texts<'a>> {
+    let dataset = Dataset::read(bytes, list)?;
+    Ok(Texts { syntax: dataset.syntax, values: dataset.texts().collect() })
+}
 
 /// A DICOM image in grey, as it is to be displayed.
 pub(super) struct Read {
@@ -33,7 +51,7 @@ pub(super) struct Read {
 /// # Errors
 /// Every variant of [`Error`] but `Io` and `UnknownFormat`.
 pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>) -> Result<Read> {
-    let dataset = Dataset::read(bytes)?;
+    let dataset = Dataset::read(bytes, at::ALL)?;
     let samples = dataset.integer(at::SAMPLES_PER_PIXEL)?.unwrap_or(1);
     let stating = stating(&dataset, samples)?;
     let resolved = gate::stated(&stating, &settings.assume, &settings.gate, warnings)?;

@@ -2,14 +2,15 @@
 
 use super::RequestId;
 use super::infer::{Question, answer};
+use crate::clock;
 use crate::protocol::{ErrorCode, InferRequest, InferResponse, JobState, JobStatus};
 use crate::server::app::App;
 use crate::server::audit::{Action, Entry};
+use crate::server::blocking;
 use crate::server::engine::unknown_keys;
 use crate::server::failure::Failure;
 use crate::server::jobs::JobRecord;
 use crate::server::tokens::Scope;
-use crate::server::{blocking, clock};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -17,10 +17,25 @@ pub fn text() -> String {
     rfc3339(now.as_secs(), now.subsec_millis())
 }
 
+/// Now as DICOM writes dates and times, `YYYYMMDD` and `HHMMSS`, UTC.
+pub fn dicom() -> [String; 2] {
+    dicom_of(now())
+}
+
 fn rfc3339(seconds: u64, millis: u32) -> String {
-    let (year, month, day) = date(i64::try_from(seconds / 86_400).unwrap_or(0));
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let ([year, month, day], [hour, minute, second]) = civil(seconds);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+fn dicom_of(seconds: u64) -> [String; 2] {
+    let ([year, month, day], [hour, minute, second]) = civil(seconds);
+    [format!("{year:04}{month:02}{day:02}"), format!("{hour:02}{minute:02}{second:02}")]
+}
+
+/// Date and time of day.
+fn civil(seconds: u64) -> ([i64; 3], [u64; 3]) {
+    let (year, month, day) = date(i64::try_from(seconds / 86_400).unwrap_or(0));
+    ([year, month, day], [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60])
 }
 
 /// Days from 0000-03-01 to 1970-01-01.
@@ -73,5 +88,6 @@ mod tests {
             at += 1;
         }
         assert_eq!(rfc3339(951_786_123, 45), "2000-02-29T01:02:03.045Z");
+        assert_eq!(dicom_of(951_786_123), ["20000229", "010203"]);
     }
 }
