@@ -53,14 +53,14 @@ impl Fcnn {
     /// Parts that do not fit each other, by name.
     pub fn new(parts: Parts) -> Result<Self> {
         let Parts { largest_input, modulus, weights, biases, table, output, output_biases } = parts;
-        if modulus % 2 != 0 || !(4..=1024).contains(&modulus) {
+        if !modulus.is_multiple_of(2) || !(4..=1024).contains(&modulus) {
             return Err(Error::setting("modulus", "even and in 4..=1024", modulus));
         }
         if largest_input < 1 {
             return Err(Error::setting("largest input", "at least 1", largest_input));
         }
         let hidden = biases.len();
-        if hidden == 0 || weights.is_empty() || weights.len() % hidden != 0 {
+        if hidden == 0 || weights.is_empty() || !weights.len().is_multiple_of(hidden) {
             return Err(Error::Length {
                 what: "weights",
                 wanted: weights.len().next_multiple_of(hidden.max(1)),

@@ -80,7 +80,7 @@ impl FcnnConfig {
         if !(1..=256).contains(&self.hidden) {
             return Err(Error::setting("hidden", "in 1..=256", self.hidden));
         }
-        if self.modulus % 2 != 0 || !(4..=1024).contains(&self.modulus) {
+        if !self.modulus.is_multiple_of(2) || !(4..=1024).contains(&self.modulus) {
             return Err(Error::setting("modulus", "even and in 4..=1024", self.modulus));
         }
         if self.epochs == 0 || self.seeds.is_empty() {

@@ -13,7 +13,7 @@ pub use report::{Agreement, Difference, Report};
 pub use segmentation::{Agreement as MaskAgreement, Report as MaskReport};
 
 use crate::data::{self, Dataset, Split};
-use crate::{output, train_fcnn};
+use crate::output;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -183,7 +183,7 @@ pub fn run(args: &Args) -> Result<Report> {
         #[cfg(feature = "tfhe")]
         return fcnn::run(args, &folder);
         #[cfg(not(feature = "tfhe"))]
-        return Err(train_fcnn::NoTfhe { what: args.model.clone() }.into());
+        return Err(crate::train_fcnn::NoTfhe { what: args.model.clone() }.into());
     }
     let model = Model::open(&folder)?;
     let name = &model.manifest().name;
