@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct LevelCost {
     /// A product with one diagonal inside a linear map.
     pub diagonal: f64,
-    /// A baby step: a rotation that shares the decomposition of its input, in a row of [`ROW`] of them.
+    /// A baby step: a rotation that shares the decomposition of its input, in a row of seven of them.
     pub baby: f64,
-    /// The same in a row of [`LONG_ROW`], which the processor's second-level cache does not hold.
+    /// The same in a row of 28, which the processor's second-level cache does not hold.
     pub baby_of_many: f64,
     /// A giant step: a rotation with a key switch of its own inside a linear map.
     pub giant: f64,
