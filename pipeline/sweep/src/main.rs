@@ -31,10 +31,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let trains = matches!(
-        command,
-        Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_) | Command::TrainSegmenter(_)
-    );
+    let trains = match &command {
+        Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_) | Command::TrainSegmenter(_) => true,
+        // What measures as well needs the freed memory.
+        Command::Run(args) => args.train_only,
+        Command::Resume(args) => args.train_only,
+        _ => false,
+    };
     if trains {
         veilray_nn::memory::keep_pages();
     }
