@@ -75,11 +75,13 @@ struct Refusal(String);
 
 /// What fits: its memory, and whether diagonals must be encoded for every image. A stage's file, as layouts of large networks take
 /// minutes to find.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fitting {
     memory: usize,
     streamed: bool,
+    /// The source that planned it: another one may plan otherwise.
+    commit: String,
 }
 
 /// What the server may take.
@@ -126,8 +128,8 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
     row.params = experiment.point.params.for_depth(circuit.depth());
     // Another machine may hold less than the one that wrote the file.
     let allowed = Allowed { bytes: limit, stream: experiment.measure.stream };
-    let known = read::<Fitting>(&folder.join(FITTING)).filter(|known| allowed.holds(known));
-    let fitting = known.map_or_else(|| fitting(&circuit, &row.params, allowed), Ok);
+    let known = read::<Fitting>(&folder.join(FITTING)).filter(|known| allowed.holds(known) && known.commit == row.commit);
+    let fitting = known.map_or_else(|| fitting(&circuit, &row.params, allowed, &row.commit), Ok);
     if fitting.is_ok() || experiment.measure.clear_of_refused {
         std::fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
     }
@@ -142,7 +144,7 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
             }
             refused(row, refusal)
         }
-        Ok(Fitting { memory, streamed }) => {
+        Ok(Fitting { memory, streamed, .. }) => {
             row.streamed = streamed;
             row.planned_memory_mb = Some(memory as f64 / 1e6);
             let model = folder.join(format!("{}-f{}", spec.name, experiment.point.factor));
@@ -188,14 +190,14 @@ fn circuit(spec: &NetworkSpec) -> Result<Circuit, Refusal> {
 }
 
 /// Whether the circuit runs under a parameter set in so much memory, its diagonals kept or, where that is too much, not.
-fn fitting(circuit: &Circuit, params: &str, allowed: Allowed) -> Result<Fitting, Refusal> {
+fn fitting(circuit: &Circuit, params: &str, allowed: Allowed, commit: &str) -> Result<Fitting, Refusal> {
     let refuse = |e: &dyn std::fmt::Display| Refusal(e.to_string());
     let params = ParamsLiteral::named(params).and_then(|literal| literal.check()).map_err(|e| refuse(&e))?;
     let options = PlanOptions { precision: false, ..PlanOptions::new(CostModel::reference(&params)) };
     let (_, plan) = fit(circuit, &params, &options, &Limits::default()).map_err(|e| refuse(&e))?;
-    let kept = Fitting { memory: plan.memory.peak, streamed: false };
-    let without = Fitting { memory: plan.memory.streamed_peak, streamed: true };
-    [kept, without].into_iter().find(|fitting| allowed.holds(fitting)).ok_or_else(|| {
+    let kept = Fitting { memory: plan.memory.peak, streamed: false, commit: commit.into() };
+    let without = Fitting { memory: plan.memory.streamed_peak, streamed: true, commit: commit.into() };
+    [&kept, &without].into_iter().find(|fitting| allowed.holds(fitting)).cloned().ok_or_else(|| {
         let mb = |bytes: usize| bytes.div_ceil(1_000_000);
         let (network, set, limit) = (circuit.name(), &plan.params, allowed.bytes / 1_000_000);
         let cure = match without.memory <= allowed.bytes {
