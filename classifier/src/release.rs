@@ -76,6 +76,9 @@ pub struct Manifest {
     pub network_sha256: String,
     /// SHA-256 of the weights' file.
     pub weights_sha256: String,
+    /// Most evaluation keys that its circuit may ask for, MB: fewer keys cost time ([`PackOptions::with_key_budget`]). Without it, what is fastest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_budget: Option<f64>,
     /// Images that it was trained on, by data set; train splits only.
     pub data: BTreeMap<String, usize>,
     /// Where the logits are the pixels of a mask: its extents. The operating point then has one label.
@@ -119,6 +122,9 @@ impl Model {
             let mask = manifest.mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
             let why = format!("the network gives {} logits, the manifest {names} labels, {values} thresholds{mask}", spec.labels);
             return Err(refuse(path, why).into());
+        }
+        if let Some(budget) = manifest.key_budget.filter(|budget| !(budget.is_finite() && *budget > 0.0)) {
+            return Err(refuse(path, format!("key_budget must be a positive number of MB, not {budget}")).into());
         }
         let params = ParamsLiteral::named(&manifest.params)?.check()?;
         Ok(Self { digest, manifest, spec, weights, params })
@@ -164,7 +170,8 @@ impl Model {
     /// A network that cannot be folded or packed under these parameters.
     pub fn packed(&self) -> Result<PackedCircuit> {
         let circuit = fold(&self.spec, &self.weights, &FoldOptions::default())?;
-        Ok(pack(&circuit, &PackOptions::new(&self.params, &circuit))?)
+        let options = PackOptions::new(&self.params, &circuit);
+        Ok(pack(&circuit, &PackOptions { key_budget: self.manifest.key_budget, ..options })?)
     }
 
     /// SHA-256 of the manifest's file, hexadecimal: it stands for the whole model.
@@ -209,6 +216,7 @@ mod tests {
             params: "n13".into(),
             network_sha256: String::new(),
             weights_sha256: String::new(),
+            key_budget: None,
             data: [("set".to_string(), 7)].into(),
             mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
@@ -250,6 +258,12 @@ mod tests {
         assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))), "a mask has one label");
         Model::write(&path, Manifest { mask, ..manifest(1) }, &spec, &weights).unwrap();
         assert_eq!(Model::open(&path).unwrap().manifest().mask, mask);
+        for budget in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            Model::write(&path, Manifest { key_budget: Some(budget), ..manifest(3) }, &spec, &weights).unwrap();
+            assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))), "{budget}");
+        }
+        Model::write(&path, Manifest { key_budget: Some(1e-6), ..manifest(3) }, &spec, &weights).unwrap();
+        assert!(matches!(Model::open(&path).unwrap().packed(), Err(Error::Pack(PackError::Keys { .. }))));
         Model::write(&path, Manifest { params: "n99".into(), ..manifest(3) }, &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path), Err(Error::Params(_))));
         Model::write(&path, Manifest { format: 2, ..manifest(3) }, &spec, &weights).unwrap();

@@ -62,6 +62,9 @@ pub struct Args {
     /// The parameter set that the released student is evaluated under.
     #[arg(long, env = "VEILRAY_PARAMS", default_value = "n14", value_name = "NAME")]
     pub params: String,
+    /// Most evaluation keys that the released student's circuit may ask for, MB; fewer keys cost time.
+    #[arg(long, env = "VEILRAY_KEY_BUDGET", value_name = "MB", requires = "release")]
+    pub key_budget: Option<f64>,
     /// Prints one JSON object instead of text.
     #[arg(long, env = "VEILRAY_JSON")]
     pub json: bool,
@@ -85,7 +88,7 @@ pub fn run(args: &Args) -> Result<Summary> {
         trained.teach()?.save(path)?;
     }
     if let Some(folder) = &args.release {
-        trained.release(&results, folder, &args.params)?;
+        trained.release(&results, folder, &args.params, args.key_budget)?;
     }
     let test = args.test.then(|| trained.test(&roots)).transpose()?;
     if let Some(test) = &test {

@@ -238,6 +238,7 @@ fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args:
         params: args.params.clone(),
         network_sha256: String::new(),
         weights_sha256: String::new(),
+        key_budget: None,
         data: [(set.to_string(), report.images)].into(),
         mask: Some(Mask { height: pixels.side(), width: pixels.side() }),
         operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },

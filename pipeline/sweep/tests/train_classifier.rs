@@ -88,6 +88,7 @@ fn arguments(folder: &Path, name: &str, experiment: &str) -> Args {
         test: false,
         release: None,
         params: "n14".into(),
+        key_budget: None,
         json: false,
     }
 }

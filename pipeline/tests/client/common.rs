@@ -42,13 +42,15 @@ fn write_models(folder: &Path) {
         params: "n13".into(),
         network_sha256: String::new(),
         weights_sha256: String::new(),
+        key_budget: None,
         data: [("none".to_string(), 0)].into(),
         mask: None,
         operating_point: OperatingPoint {
             temperature: Temperature::try_from(1.5).unwrap(),
             thresholds: Thresholds { labels: labels.into(), values: vec![0.0, 0.1, -0.1, 0.2] },
         },
-        range: RangeContract { images: 1, layers: vec![], logits: 16.0 },
+        // A bound of 9 on the logits: n13 holds no more of four that fill the slots.
+        range: RangeContract { images: 1, layers: vec![], logits: 2.25 },
     };
     Model::write(&folder.join(MODEL), manifest.clone(), &spec, &Weights::random(&spec, 1).unwrap()).unwrap();
     write_mask_model(folder, manifest);
@@ -77,6 +79,7 @@ fn write_mask_model(folder: &Path, manifest: Manifest) {
         params: "n14".into(),
         mask: Some(Mask { height: 32, width: 32 }),
         operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
+        range: RangeContract { images: 1, layers: vec![], logits: 16.0 },
         ..manifest
     };
     Model::write(&folder.join(MASK_MODEL), manifest, &spec, &weights).unwrap();

@@ -68,6 +68,7 @@ pub fn fixture() -> &'static Fixture {
             params: "n13".into(),
             network_sha256: String::new(),
             weights_sha256: String::new(),
+            key_budget: None,
             data: [("synthetic".to_string(), 1)].into(),
             mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },

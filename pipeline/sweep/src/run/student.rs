@@ -286,7 +286,7 @@ impl Networks<'_> {
             seconds: seconds(&relu, "relu") + seconds(&polynomial, "polynomial"),
         };
         if let Some((model, params)) = release {
-            polynomial.release(&run, model, params)?;
+            polynomial.release(&run, model, params, None)?;
         }
         write(&path, &clear)?;
         Ok(clear)

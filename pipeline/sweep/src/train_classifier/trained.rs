@@ -161,12 +161,12 @@ impl Trained {
         Ok(SplitReport::of("test", &scored, test.patients(), test.views(), point, &Bootstrap::default())?)
     }
 
-    /// Releases the student that was saved in `run` to `folder`, to be evaluated under the parameter set `params`: opens the release again and packs its circuit, so
+    /// Releases the student that was saved in `run` to `folder`, to be evaluated under the parameter set `params` with at most `key_budget` MB of keys: opens the release again and packs its circuit, so
     /// that what does not fit is found here.
     ///
     /// # Errors
     /// A teacher, a folder that cannot be written to, a network that does not fit the parameters.
-    pub fn release(&self, run: &Path, folder: &Path, params: &str) -> Result<()> {
+    pub fn release(&self, run: &Path, folder: &Path, params: &str, key_budget: Option<f64>) -> Result<()> {
         let Some(spec) = &self.spec else {
             return Err(Error::Unreleasable { why: "only a network to be encrypted can be released; this is a teacher" });
         };
@@ -183,6 +183,7 @@ impl Trained {
             params: params.into(),
             network_sha256: String::new(),
             weights_sha256: String::new(),
+            key_budget,
             data: self.report.images.clone(),
             mask: None,
             operating_point: self.report.operating_point.clone(),
