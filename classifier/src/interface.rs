@@ -4,17 +4,22 @@
 //! prevents, but not unsafe: parameters are a named set that the client knows, and what it asks for is bounded by [`Interface::check`].
 
 use crate::execute::EncryptedCircuit;
+use crate::execute::client::{Bounds, is_full, safe_room};
 use crate::mask::Mask;
 use crate::metrics::OperatingPoint;
 use crate::pack::Ends;
 use crate::release::Model;
 use crate::train::RangeContract;
 use serde::{Deserialize, Serialize};
-use veilray_he::wire::evaluation_keys_bytes;
+use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
 use veilray_he::{KeySpec, Params, ParamsLiteral};
 
 /// Most labels of a model.
 const MOST_LABELS: usize = 4096;
+/// Most ciphertexts of an image.
+const MOST_CIPHERTEXTS: usize = 1024;
+/// Most bytes of an image's ciphertexts; the largest of a released model's images has 6 MB.
+const MOST_UPLOAD_BYTES: usize = 64_000_000;
 
 /// What a client must know of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +75,32 @@ pub enum InterfaceError {
         /// The limit.
         most: usize,
     },
+    /// Images that would take too much room.
+    #[error(
+        "{model} wants images of {found} bytes in ciphertexts, more than the {most} that are allowed; ask the provider for a sound one"
+    )]
+    Upload {
+        /// The model.
+        model: String,
+        /// Bytes of an image's ciphertexts.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A parameter set that cannot tell large logits from others that wrapped around.
+    #[error(
+        "the logits of {model} may reach {wanted:.1} by its range, but a reply under {params} has no slot that would show one beyond {found:.1} coming back from the other end; ask the provider for the model under a set with a larger base, such as n14"
+    )]
+    Room {
+        /// The model.
+        model: String,
+        /// The parameter set.
+        params: String,
+        /// The bound on its logits.
+        wanted: f64,
+        /// The largest logit that the set holds safely.
+        found: f64,
+    },
 }
 
 impl Interface {
@@ -90,10 +121,11 @@ impl Interface {
         }
     }
 
-    /// The parameters, once the interface is found sound: its parts fit them and each other, and its keys take at most `most_key_bytes`.
+    /// The parameters, once the interface is found sound: its parts fit them and each other, its keys take at most `most_key_bytes`, an
+    /// image's ciphertexts no more than 64 MB, and the set holds the logits that the range allows.
     ///
     /// # Errors
-    /// An unknown parameter set, parts that contradict each other, too many keys.
+    /// An unknown parameter set, parts that contradict each other, too many keys, too large images, too small a set.
     pub fn check(&self, most_key_bytes: usize) -> Result<Params, InterfaceError> {
         let params = ParamsLiteral::named(&self.params)?.check()?;
         let unsound = |why: String| Err(InterfaceError::Unsound { model: self.model.clone(), why });
@@ -109,8 +141,18 @@ impl Interface {
         if self.ends.slots() != params.slots() || !self.ends.is_sound() {
             return unsound(format!("packed for {} slots, the set {} has {}", self.ends.slots(), self.params, params.slots()));
         }
-        if self.ends.level() > params.max_level() || self.ends.input().layout().blocks() > 1024 {
-            return unsound(format!("input at level {}, the set {} has {}", self.ends.level(), self.params, params.max_level()));
+        let (level, blocks) = (self.ends.level(), self.ends.input().layout().blocks());
+        if level > params.max_level() || blocks > MOST_CIPHERTEXTS {
+            let most = params.max_level();
+            return unsound(format!("{blocks} ciphertexts at level {level}, the set {} has {most} levels", self.params));
+        }
+        let found = ciphertext_bytes(&params, level, true)?.saturating_mul(blocks);
+        if found > MOST_UPLOAD_BYTES {
+            return Err(InterfaceError::Upload { model: self.model.clone(), found, most: MOST_UPLOAD_BYTES });
+        }
+        let (wanted, found) = (Bounds::of(&self.range).logit, safe_room(&params, 0, params.scale()));
+        if is_full(&self.ends) && wanted > found {
+            return Err(InterfaceError::Room { model: self.model.clone(), params: self.params.clone(), wanted, found });
         }
         let found = evaluation_keys_bytes(&params, &self.keys)?;
         if found > most_key_bytes {
@@ -194,5 +236,79 @@ mod tests {
             *bad.pointer_mut(path).unwrap() = value;
             assert!(serde_json::from_value::<Interface>(bad).is_err(), "{path}");
         }
+    }
+
+    /// The interface with other values at those places of its JSON.
+    fn altered(interface: &Interface, places: &[(&str, serde_json::Value)]) -> Interface {
+        let mut json = serde_json::to_value(interface).unwrap();
+        for (path, value) in places {
+            *json.pointer_mut(path).unwrap() = value.clone();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn images_of_more_than_64_mb_are_refused() {
+        let (good, _) = interface();
+        let wide = |blocks: usize| {
+            let values = blocks * 4096;
+            let layout = serde_json::json!({
+                "shape": { "channels": values, "height": 1, "width": 1 },
+                "log_slots": 12,
+                "places": "c".repeat(values.trailing_zeros() as usize),
+                "period": 4096,
+                "clean": false,
+            });
+            let input = serde_json::json!({ "values": values, "layout": layout });
+            altered(&good, &[("/ends/input", input), ("/ends/level", serde_json::json!(5))])
+        };
+        // At level 5 of n13 there are a limb of 30 bits and five of 26: 160 bits for each of 8 192 coefficients, 163 840 bytes and a header.
+        assert!(wide(256).check(1 << 30).is_ok());
+        let refused = wide(512).check(1 << 30);
+        assert!(
+            matches!(refused, Err(InterfaceError::Upload { found, most: 64_000_000, .. }) if found > 512 * 163_840),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_set_too_small_for_the_logits_is_refused_where_no_slot_would_show_one_that_wrapped() {
+        let (good, _) = interface();
+        let check = |labels: usize, period: usize, reach: f64| {
+            let point = serde_json::json!({ "labels": vec!["a", "b", "c", "d"][..labels], "values": vec![0.0; labels] });
+            let places = [
+                ("/ends/labels", serde_json::json!(labels)),
+                ("/ends/period", serde_json::json!(period)),
+                ("/operating_point/thresholds", point),
+                ("/range/logits", serde_json::json!(reach)),
+            ];
+            altered(&good, &places).check(1 << 30)
+        };
+        // Base 29.9 bits, one for the sign, scale 25.3: n13 holds 2^3.6 = 12.1, of which three quarters are 9.1. The bound is four times the
+        // reach and at least 8.
+        for (labels, period) in [(1, 1), (2, 2), (4, 4)] {
+            assert!(check(labels, period, 2.2).is_ok(), "{labels} labels in {period} slots");
+            let refused = check(labels, period, 2.3);
+            let Err(InterfaceError::Room { wanted, found, .. }) = refused else { panic!("{labels} in {period}: {refused:?}") };
+            assert!((wanted - 9.2).abs() < 1e-9 && (found - 9.09).abs() < 0.01, "{wanted} {found}");
+        }
+        for (labels, period) in [(1, 2), (3, 4), (4, 4096)] {
+            assert!(check(labels, period, 1e3).is_ok(), "slots that hold zero would show it");
+        }
+    }
+
+    #[test]
+    fn the_sets_of_the_released_models_hold_their_logits() {
+        let mut seen = 0;
+        for folder in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../weights")).unwrap() {
+            // Encoders and networks under TFHE have other manifests.
+            let Ok(text) = std::fs::read_to_string(folder.unwrap().path().join(crate::release::MANIFEST)) else { continue };
+            let Ok(manifest) = toml::from_str::<crate::release::Manifest>(&text) else { continue };
+            let params = ParamsLiteral::named(&manifest.params).unwrap().check().unwrap();
+            let (bound, room) = (Bounds::of(&manifest.range).logit, safe_room(&params, 0, params.scale()));
+            assert!(bound <= room, "{}: {bound} of {room}", manifest.name);
+            seen += 1;
+        }
+        assert!(seen > 0);
     }
 }

@@ -56,10 +56,22 @@ pub fn encrypt(
     ends.input().pack(image).into_iter().map(encrypt).collect()
 }
 
-/// Part of what the reply's modulus holds that the logit of a network of one label may take: beyond the modulus it comes back from the
-/// other end and would pass for another logit. Of several, sums lie in the ciphertext's coefficients, and what wraps around shows in slots that
-/// should hold zero.
+/// Part of what the reply's modulus holds that a logit may take where logits fill every slot. Slots are sums of the ciphertext's
+/// coefficients, and a coefficient beyond the modulus comes back from the other end: that shows in slots that should hold zero, where there
+/// are any. Where there are none (one logit in all slots, as many as repeat there), it shows in the logits' size alone: a coefficient is no
+/// larger than the largest slot, so of logits up to 2 - 0.75 times what the modulus holds, those that wrap around leave one beyond 0.75.
 const ROOM: f64 = 0.75;
+
+/// The largest logit that a reply at that level and scale may hold where no slot shows one that wrapped around.
+pub(crate) fn safe_room(params: &Params, level: usize, scale: f64) -> f64 {
+    ROOM * (params.log_q(level) - 1.0 - scale.log2()).exp2()
+}
+
+/// Whether logits fill every slot of the reply, so that none holds zero.
+pub(crate) fn is_full(ends: &Ends) -> bool {
+    // Of ones everywhere, whatever lies behind the last logit is stray, unless the logits repeat there.
+    ends.logits(&vec![1.0; ends.labels() + 1]).1 == 0.0
+}
 
 /// The logits of a reply.
 ///
@@ -78,8 +90,9 @@ pub fn read(
     if stray.is_nan() || stray > bounds.stray {
         return Err(ExecuteError::Stray { found: stray, bound: bounds.stray });
     }
-    let room = (reply.params().log_q(reply.level()) - 1.0 - reply.scale().log2()).exp2();
-    let bound = if circuit.as_ref().is_constant() { bounds.logit.min(ROOM * room) } else { bounds.logit };
+    // Where several logits fill the slots, single ones may exceed it without a coefficient that does; `Interface::check` refuses such a set.
+    let room = safe_room(reply.params(), reply.level(), reply.scale());
+    let bound = if circuit.as_ref().is_constant() { bounds.logit.min(room) } else { bounds.logit };
     match logits.iter().copied().find(|logit| logit.is_nan() || logit.abs() > bound) {
         Some(found) => Err(ExecuteError::Logit { found, bound }),
         None => Ok(logits),

@@ -1,4 +1,5 @@
-//! Whether an image stays within the range that a network was trained for: for the client, before it encrypts.
+//! Whether an image stays within the range that a network was trained for, layer by layer and in clear, where the weights are. The
+//! client has none and bounds the logits alone.
 
 use crate::reference::evaluate_watched;
 use crate::spec::NetworkSpec;

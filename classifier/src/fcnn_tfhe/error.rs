@@ -55,6 +55,22 @@ pub enum Error {
         /// The length found.
         found: usize,
     },
+    /// A reply whose logits lie between the values that a logit can take.
+    #[error(
+        "a logit is {found:.1} standard deviations of the noise from the nearest value it can take, at most {most:.0} are allowed: the reply is not this model's answer under these keys; ask again"
+    )]
+    Residual {
+        /// The largest distance of a logit.
+        found: f64,
+        /// The bound.
+        most: f64,
+    },
+    /// Parameters with too little noise.
+    #[error("the parameters {name} have less noise than 132 bits of security take; use tfhe-768-2048")]
+    Insecure {
+        /// The set's name.
+        name: &'static str,
+    },
     /// A release's folder.
     #[error(transparent)]
     Folder(#[from] crate::release::FolderError),

@@ -160,9 +160,10 @@ impl Fcnn {
         self.neurons().map(|(weights, _)| norm(weights)).fold(0.0, f64::max)
     }
 
-    /// Largest root of a logit's Σ v².
-    pub fn output_norm(&self) -> f64 {
-        self.logits().map(|(weights, _)| norm(weights)).fold(0.0, f64::max)
+    /// Largest Σ v² of a logit: how much more variance its noise has than that of a bootstrap.
+    pub fn output_squares(&self) -> u64 {
+        let squares = |(weights, _): (&[i8], i32)| weights.iter().map(|v| u64::from(v.unsigned_abs()).pow(2)).sum();
+        self.logits().map(squares).max().unwrap_or_default()
     }
 
     /// Values that a logit can take: twice its largest size, and zero.

@@ -56,12 +56,20 @@ impl TfheParams {
     /// The set of that name.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a name that is none.
+    /// [`Error::Setting`] for a name that is none; [`Error::Insecure`] for a set that is not secure, which none here is.
     pub fn named(name: &str) -> Result<Self> {
         match name == P2048.name {
-            true => Ok(P2048),
+            true => P2048.secure(),
             false => Err(Error::setting("TFHE parameters", "tfhe-768-2048", name)),
         }
+    }
+
+    /// These, if they are secure.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`] where [`TfheParams::is_secure`] does not hold.
+    pub fn secure(self) -> Result<Self> {
+        if self.is_secure() { Ok(self) } else { Err(Error::Insecure { name: self.name }) }
     }
 
     /// Dimension of a sum's LWE ciphertext: steps of the blind rotation.
@@ -101,6 +109,13 @@ impl TfheParams {
         self.input_dimension() as f64 * (key + rounding + fourier)
     }
 
+    /// Variance of a logit as the client decrypts it, of the torus, for output weights whose squares add up to `squares`.
+    pub(super) fn logit_variance(&self, squares: f64) -> f64 {
+        // Rounded bodies, and masks of which the key takes half.
+        let reply = sent_variance() * (1.0 + self.output_dimension() as f64 / 2.0);
+        squares * self.bootstrap_variance() + reply
+    }
+
     /// Ciphertexts that carry `values` pixels.
     pub(super) fn ciphertexts(&self, values: usize) -> usize {
         values.div_ceil(self.input_polynomial)
@@ -113,6 +128,11 @@ impl TfheParams {
     pub(super) fn noise(&self) -> DynamicDistribution<u64> {
         DynamicDistribution::new_gaussian_from_std_dev(StandardDev(self.log2_deviation.exp2()))
     }
+}
+
+/// Variance of a number's rounding to the bits that are sent, of the torus.
+fn sent_variance() -> f64 {
+    (-2.0 * f64::from(SENT_BITS)).exp2() / 12.0
 }
 
 /// Variances of the errors on an image's way, each of the torus, and what they come to.
@@ -150,14 +170,11 @@ impl NoiseBudget {
 
     /// The same without a verdict.
     pub fn estimate(network: &Fcnn, params: &TfheParams) -> Self {
-        let sent = (-2.0 * f64::from(SENT_BITS)).exp2() / 12.0;
-        let sum = network.weight_norm().powi(2) * ((2.0 * params.input_log2_deviation).exp2() + sent);
+        let sum = network.weight_norm().powi(2) * ((2.0 * params.input_log2_deviation).exp2() + sent_variance());
         let steps = 2.0 * params.polynomial as f64;
         let switch = (params.input_dimension() as f64 / 48.0 + 1.0 / 12.0) / (steps * steps);
         let bootstrap = params.bootstrap_variance();
-        // Rounded bodies, and masks of which the key takes half.
-        let reply = sent * (1.0 + params.output_dimension() as f64 / 2.0);
-        let logit = network.output_norm().powi(2) * bootstrap + reply;
+        let logit = params.logit_variance(network.output_squares() as f64);
         // A sum must stay in its box of 2N steps; the table's box boundaries lie up to half a step off.
         let room = 0.5 / f64::from(network.modulus()) - 0.5 / steps;
         let neurons = network.hidden() as f64 * tail(room, sum + switch).exp2();
@@ -189,8 +206,9 @@ mod tests {
             TfheParams { log2_deviation: P2048.log2_deviation - 0.1, ..P2048 },
             TfheParams { input_rank: 2, ..P2048 },
         ] {
-            assert!(!weaker.is_secure());
+            assert!(!weaker.is_secure() && matches!(weaker.secure(), Err(Error::Insecure { name: "tfhe-768-2048" })));
         }
+        assert_eq!(P2048.secure().unwrap(), P2048);
     }
 
     #[test]

@@ -40,6 +40,16 @@ pub struct Manifest {
     pub operating_point: OperatingPoint,
 }
 
+impl Manifest {
+    /// Refuses a scale under which no or every logit would mean yes, or the other way round.
+    fn check_scale(&self) -> Result<()> {
+        match self.logit_scale.is_finite() && self.logit_scale > 0.0 {
+            true => Ok(()),
+            false => Err(Error::setting("logit_scale", "finite and above 0", self.logit_scale)),
+        }
+    }
+}
+
 /// A released network whose parts belong together.
 #[derive(Debug, Clone)]
 pub struct Released {
@@ -65,6 +75,7 @@ impl Released {
         let bytes = folder::checked(path, WEIGHTS, &manifest.weights_sha256)?;
         let network = Fcnn::from_safetensors(&bytes)?;
         let params = TfheParams::named(&manifest.params)?;
+        manifest.check_scale()?;
         manifest.quantiser.check()?;
         let labels = &manifest.operating_point.thresholds;
         if (labels.labels.len(), labels.values.len()) != (1, 1) {
@@ -83,8 +94,9 @@ impl Released {
     /// Writes a release to the folder `path`; kind, format and digest are filled in.
     ///
     /// # Errors
-    /// A network that fails too often under its parameters, a folder that cannot be written to.
+    /// A network that fails too often under its parameters, a scale that is none, a folder that cannot be written to.
     pub fn write(path: &Path, manifest: Manifest, network: &Fcnn) -> Result<()> {
+        manifest.check_scale()?;
         EncryptedFcnn::new(network.clone(), &TfheParams::named(&manifest.params)?)?;
         let bytes = network.to_safetensors()?;
         let manifest = Manifest { format: FORMAT, kind: KIND.into(), weights_sha256: digest(&bytes), ..manifest };
@@ -120,7 +132,7 @@ mod tests {
     use super::*;
     use crate::fcnn_tfhe::{P2048, Parts};
     use crate::metrics::{Temperature, Thresholds};
-    use crate::release::FolderError;
+    use crate::release::{FolderError, MANIFEST};
 
     #[test]
     fn a_release_opens_as_it_was_written_and_altered_ones_are_refused() {
@@ -155,6 +167,17 @@ mod tests {
         Released::write(&path, manifest.clone(), &network).unwrap();
         let released = Released::open(&path).unwrap();
         assert_eq!((released.network(), released.params().name), (&network, P2048.name));
+
+        let text = std::fs::read_to_string(path.join(MANIFEST)).unwrap();
+        for scale in ["0.0", "-0.1", "nan", "inf"] {
+            let altered = text.replace("logit_scale = 0.1", &format!("logit_scale = {scale}"));
+            assert_ne!(altered, text);
+            std::fs::write(path.join(MANIFEST), altered).unwrap();
+            assert!(matches!(Released::open(&path), Err(Error::Setting { what: "logit_scale", .. })), "{scale}");
+            let manifest = Manifest { logit_scale: scale.parse().unwrap(), ..manifest.clone() };
+            assert!(matches!(Released::write(&path, manifest, &network), Err(Error::Setting { what: "logit_scale", .. })));
+        }
+        std::fs::write(path.join(MANIFEST), text).unwrap();
 
         let file = path.join(WEIGHTS);
         let mut bytes = std::fs::read(&file).unwrap();

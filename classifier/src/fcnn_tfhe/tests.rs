@@ -88,6 +88,26 @@ fn what_does_not_fit_is_refused() {
     assert!(TfheParams::named("tfhe-768-2048").is_ok() && TfheParams::named("tiny").is_err());
 }
 
+#[test]
+fn a_reply_under_another_key_or_tampered_with_is_refused() {
+    let circuit = EncryptedFcnn::new(network(70, 3, 16, 0.5, 1), &TINY).unwrap();
+    let (client, other, encoding) = (ClientKey::generate(&TINY), ClientKey::generate(&TINY), circuit.encoding());
+    let server = client.bootstrap_key().expand(&TINY).unwrap();
+    let sent = client.encrypt(&encoding, &image(70, 1)).unwrap();
+    let reply = circuit.evaluate(&server, &sent).unwrap();
+    assert!(client.decrypt(&encoding, &reply).is_ok());
+    // Eight deviations on either side are less than 2^-11 of the space between two values: by chance both logits pass once in 2^22.
+    let part = 16.0 * circuit.budget().logit.sqrt() * f64::from(encoding.output_modulus);
+    assert!(part < (-11f64).exp2(), "{part}");
+    let refused = other.decrypt(&encoding, &reply);
+    assert!(matches!(refused, Err(Error::Residual { found, most: 8.0 }) if found > 8.0), "{refused:?}");
+    // Half of the space between two values, added to one logit's body.
+    let mut tampered = reply.clone();
+    *tampered.logits[1].last_mut().unwrap() =
+        reply.logits[1].last().unwrap().wrapping_add(u32::MAX / encoding.output_modulus / 2);
+    assert!(matches!(client.decrypt(&encoding, &tampered), Err(Error::Residual { .. })));
+}
+
 /// Variance of the phases' distances from where they should be, of the torus.
 fn variance(errors: &[i64]) -> f64 {
     errors.iter().map(|error| (*error as f64 / 64f64.exp2()).powi(2)).sum::<f64>() / errors.len() as f64

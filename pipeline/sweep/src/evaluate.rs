@@ -4,11 +4,13 @@ mod encrypted;
 #[cfg(feature = "tfhe")]
 mod fcnn;
 mod latents;
+mod range;
 mod report;
 mod segmentation;
 
 pub use encrypted::{Answer, Encrypted, Session, spread};
 pub use latents::{Evaluated, Skipped};
+pub use range::OutOfRange;
 pub use report::{Agreement, Difference, Report};
 pub use segmentation::{Agreement as MaskAgreement, Report as MaskReport};
 
@@ -176,7 +178,7 @@ pub fn command(args: &Args) -> Result<Evaluation> {
 /// Runs the command for a model that gives labels.
 ///
 /// # Errors
-/// A model or a data set that cannot be used, an encrypted answer that cannot be believed.
+/// A model or a data set that cannot be used.
 pub fn run(args: &Args) -> Result<Report> {
     let folder = models::find(&args.model)?;
     if models::other_kind(&folder).is_some() {
@@ -195,6 +197,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let (patients, views) = (evaluated.samples.patients(), evaluated.samples.views());
     let point = &model.manifest().operating_point;
     let figures = SplitReport::of(args.split.name(), &scored, patients, views, point, &Bootstrap::default())?;
+    let range = OutOfRange::of(&model, &evaluated.samples, &logits, args.encrypted)?;
     let agreement = match args.encrypted {
         0 => None,
         count => {
@@ -202,7 +205,7 @@ pub fn run(args: &Args) -> Result<Report> {
             Some(Agreement::of(encrypted, &scored, patients, &point.thresholds)?)
         }
     };
-    Ok(Report::new(name, &dataset.name, args.split, figures, agreement, evaluated.skipped))
+    Ok(Report { range, ..Report::new(name, &dataset.name, args.split, figures, agreement, evaluated.skipped) })
 }
 
 /// What a classifier sees images through.

@@ -11,6 +11,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use veilray_classifier::release::{MANIFEST, Model};
+use veilray_classifier::weights::{Tensor, Weights};
 use veilray_sweep::data::Split;
 use veilray_sweep::{encode, evaluate, train_classifier};
 
@@ -58,6 +59,7 @@ fn experiment(folder: &Path) -> train_classifier::Args {
         test: false,
         release: Some(folder.join("small-f16")),
         params: "n13".into(),
+        key_budget: None,
         json: false,
     }
 }
@@ -72,6 +74,21 @@ fn arguments(model: &Path, set: &Path) -> evaluate::Args {
         data_root: None,
         json: true,
     }
+}
+
+/// The classifier in `release` with a first logit of 10 for every image, where its range allows 1 and the client's bound is 8.
+fn loud(release: &Path, folder: &Path) {
+    let model = Model::open(release).unwrap();
+    let mut tensors = model.weights().tensors().clone();
+    for (end, value) in [("weight", 1e-3), ("bias", 10.0)] {
+        let (name, tensor) = tensors.iter_mut().rev().find(|(name, _)| name.ends_with(end)).unwrap();
+        let mut values: Vec<f32> = tensor.values().iter().map(|v| 1e-3 * v).collect();
+        values[0] = value;
+        *tensor = Tensor::new(name, tensor.shape().to_vec(), values).unwrap();
+    }
+    let mut manifest = model.manifest().clone();
+    manifest.range.logits = 1.0;
+    Model::write(folder, manifest, model.spec(), &Weights::new(tensors)).unwrap();
 }
 
 #[test]
@@ -106,6 +123,8 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
     assert_eq!(agreement.label_flips, 0);
     assert!(agreement.upload_bytes > 10_000 && agreement.key_bytes > agreement.upload_bytes);
     assert!(report.to_string().contains("labels decided otherwise 0"));
+    assert_eq!((report.range.beyond_bounds, agreement.refused_replies), (0, 0));
+    assert!(report.range.encrypted_leaves_range.is_some_and(|count| count <= 5));
     let line = serde_json::to_value(&report).unwrap();
     for name in [
         "model",
@@ -122,6 +141,9 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
         "max_abs_logit_error",
         "label_flips",
         "server_ms",
+        "beyond_bounds",
+        "encrypted_leaves_range",
+        "refused_replies",
     ] {
         assert!(!line[name].is_null(), "{name}");
     }
@@ -129,6 +151,15 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
 
     let none = evaluate::run(&evaluate::Args { encrypted: 0, limit: Some(3), ..arguments(&release, set.path()) }).unwrap();
     assert_eq!((none.n, none.n_encrypted, none.agreement.is_none()), (3, 0, true));
+    assert_eq!(none.range, evaluate::OutOfRange::default());
+
+    // Replies that the client refuses are counted and do not end the run.
+    loud(&release, &folder.join("loud"));
+    let refused = evaluate::run(&arguments(&folder.join("loud"), set.path())).unwrap();
+    assert_eq!((refused.range.beyond_bounds, refused.range.encrypted_leaves_range), (8, Some(5)));
+    let agreement = refused.agreement.as_ref().unwrap();
+    assert_eq!((refused.n, refused.n_encrypted, agreement.refused_replies), (8, 0, 5));
+    assert!(refused.to_string().contains("replies refused       5; 5 of these images leave"), "{refused}");
 
     // An encoder of another release, a data set of other labels.
     let text = fs::read_to_string(release.join(MANIFEST)).unwrap();

@@ -124,6 +124,8 @@ fn a_network_for_masks_is_trained_released_and_gives_the_same_encrypted() {
     let agreement = found.agreement.as_ref().unwrap();
     assert!(agreement.max_abs_logit_error < 0.02 && agreement.dice_difference.abs() < 0.02, "{found}");
     assert_eq!(agreement.pixels, 2 * 256);
+    assert_eq!((found.range.beyond_bounds, agreement.refused_replies), (0, 0));
+    assert!(found.range.encrypted_leaves_range.is_some());
     let json = serde_json::to_value(Evaluation::Masks(found)).unwrap();
     for key in ["model", "dataset", "split", "n", "n_encrypted", "dice", "dice_encrypted", "peak_rss_mb"] {
         assert!(json.get(key).is_some_and(|value| !value.is_null()), "{key}");

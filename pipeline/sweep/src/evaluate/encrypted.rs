@@ -13,11 +13,13 @@ use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys,
 /// What some images gave on ciphertexts.
 #[derive(Debug, Clone)]
 pub struct Encrypted {
-    /// The images, by their place among the samples.
+    /// The images whose replies were believed, by their place among the samples.
     pub images: Vec<usize>,
+    /// Replies that were refused for the client's bounds.
+    pub refused_replies: usize,
     /// Logits [image, label].
     pub logits: Vec<f32>,
-    /// Time of each image on the ciphertext.
+    /// Time of each image on the ciphertext, refused ones among them.
     pub server_ms: Times,
     /// Bytes of an image's ciphertexts.
     pub upload_bytes: usize,
@@ -46,6 +48,20 @@ pub struct Answer {
     pub upload_bytes: usize,
     /// Bytes of the reply.
     pub reply_bytes: usize,
+}
+
+impl Answer {
+    /// The logits; none where the reply was refused for the client's bounds.
+    ///
+    /// # Errors
+    /// Anything else for which there are none.
+    pub fn believed(self) -> Result<Option<Vec<f32>>> {
+        match self.logits {
+            Ok(logits) => Ok(Some(logits)),
+            Err(ExecuteError::Stray { .. } | ExecuteError::Logit { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Session {
@@ -118,24 +134,29 @@ impl Session {
         Ok(trace(&self.circuit, &self.keys, &self.secret, &latent(samples, image), &sent)?)
     }
 
-    /// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other.
+    /// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other. Replies that the client's
+    /// bounds refuse are counted and left out.
     ///
     /// # Errors
-    /// Samples of another shape than the network reads, a reply that cannot be believed.
+    /// Samples of another shape than the network reads.
     pub fn run(&self, samples: &Samples, count: usize) -> Result<Encrypted> {
-        let images = spread(samples.len(), count);
-        let (mut logits, mut times) = (Vec::new(), Vec::with_capacity(images.len()));
+        let asked = spread(samples.len(), count);
+        let (mut images, mut logits, mut times) = (Vec::new(), Vec::new(), Vec::with_capacity(asked.len()));
         let (mut upload_bytes, mut reply_bytes) = (0, 0);
-        let bar = ProgressBar::new(images.len() as u64);
-        for image in &images {
+        let bar = ProgressBar::new(asked.len() as u64);
+        for image in &asked {
             let answer = self.answer(samples, *image)?;
             times.push(answer.ms);
             (upload_bytes, reply_bytes) = (answer.upload_bytes, answer.reply_bytes);
-            logits.extend(answer.logits?);
+            if let Some(believed) = answer.believed()? {
+                images.push(*image);
+                logits.extend(believed);
+            }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        Ok(Encrypted { images, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes: self.key_bytes })
+        let (refused_replies, key_bytes) = (asked.len() - images.len(), self.key_bytes);
+        Ok(Encrypted { images, refused_replies, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes })
     }
 }
 
@@ -146,7 +167,7 @@ pub fn spread(all: usize, count: usize) -> Vec<usize> {
 }
 
 /// A sample's values, as the network sees them.
-fn latent(samples: &Samples, image: usize) -> Vec<f64> {
+pub(super) fn latent(samples: &Samples, image: usize) -> Vec<f64> {
     let size: usize = samples.shape().iter().product();
     match samples.inputs() {
         Inputs::Latents(values) => values.iter().skip(image * size).take(size).map(|v| f64::from(*v)).collect(),

@@ -30,7 +30,8 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<Report> {
     Ok(Report::new(&manifest.name, &dataset.name, args.split, figures, agreement, evaluated.skipped))
 }
 
-/// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other.
+/// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other; replies that the client refuses
+/// are counted and left out.
 fn encrypted(released: &Released, samples: &Samples, count: usize) -> Result<Encrypted> {
     let (circuit, manifest) = (released.circuit()?, released.manifest());
     let encoding = circuit.encoding();
@@ -38,24 +39,32 @@ fn encrypted(released: &Released, samples: &Samples, count: usize) -> Result<Enc
     let sent_key = client.bootstrap_key();
     let key_bytes = sent_key.to_bytes().len();
     let server = sent_key.expand(released.params())?;
-    let images = spread(samples.len(), count);
+    let asked = spread(samples.len(), count);
     let Inputs::Images(pixels) = samples.inputs() else {
         return Err(Error::Length { what: "images", wanted: 1, found: 0 }.into());
     };
     let size = manifest.quantiser.values();
-    let (mut logits, mut times) = (Vec::new(), Vec::with_capacity(images.len()));
+    let (mut images, mut logits, mut times) = (Vec::new(), Vec::new(), Vec::with_capacity(asked.len()));
     let (mut upload_bytes, mut reply_bytes) = (0, 0);
-    let bar = ProgressBar::new(images.len() as u64);
-    for image in &images {
+    let bar = ProgressBar::new(asked.len() as u64);
+    for image in &asked {
         let inputs = manifest.quantiser.levels(pixels.get(image * size..(image + 1) * size).unwrap_or_default())?;
         let sent = client.encrypt(&encoding, &inputs)?.to_bytes();
         let start = Instant::now();
         let reply = circuit.evaluate(&server, &SentImage::from_bytes(&encoding, &sent)?)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         (upload_bytes, reply_bytes) = (sent.len(), reply.to_bytes().len());
-        logits.push(score(client.decrypt(&encoding, &reply)?, manifest.logit_scale));
+        match client.decrypt(&encoding, &reply) {
+            Ok(believed) => {
+                images.push(*image);
+                logits.push(score(believed, manifest.logit_scale));
+            }
+            Err(Error::Residual { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(Encrypted { images, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes })
+    let refused_replies = asked.len() - images.len();
+    Ok(Encrypted { images, refused_replies, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes })
 }

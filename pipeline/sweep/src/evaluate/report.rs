@@ -1,6 +1,6 @@
 //! What the command prints.
 
-use super::{Encrypted, Result, Skipped};
+use super::{Encrypted, OutOfRange, Result, Skipped};
 use crate::data::Split;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -22,8 +22,11 @@ pub struct Report {
     pub split: Split,
     /// Images evaluated in clear.
     pub n: usize,
-    /// Images evaluated encrypted too.
+    /// Images evaluated encrypted too, without those whose replies were refused.
     pub n_encrypted: usize,
+    /// Images that leave the range that the model was trained for.
+    #[serde(flatten)]
+    pub range: OutOfRange,
     /// Part of all pairs of image and label that is decided rightly at the model's thresholds, in clear on all images.
     pub accuracy: Option<f64>,
     /// ROC-AUC, mean over the labels, in clear on all images.
@@ -51,6 +54,8 @@ pub struct Agreement {
     /// Images.
     #[serde(skip)]
     pub images: usize,
+    /// Replies that the client refused; they count in no other figure but the time.
+    pub refused_replies: usize,
     /// Part of all pairs of these images and labels that is decided rightly in clear.
     pub accuracy_clear_same: Option<f64>,
     /// The same of the decrypted logits.
@@ -122,6 +127,7 @@ impl Agreement {
         let (auc_clear, auc_encrypted) = (auc(&same)?, auc(&decrypted)?);
         Ok(Self {
             images: encrypted.images.len(),
+            refused_replies: encrypted.refused_replies,
             accuracy_clear_same: thresholds.decide(&same)?.accuracy,
             accuracy_encrypted: thresholds.decide(&decrypted)?.accuracy,
             auc_macro_clear_same: auc_clear.map(|figure| figure.value),
@@ -140,6 +146,7 @@ impl Agreement {
 }
 
 impl Report {
+    /// No image counts as out of range.
     pub(super) fn new(
         model: &str,
         dataset: &str,
@@ -156,6 +163,7 @@ impl Report {
             split,
             n: figures.ranking.images,
             n_encrypted: agreement.as_ref().map_or(0, |a| a.images),
+            range: OutOfRange::default(),
             accuracy: figures.decisions.accuracy,
             auc_macro: macro_mean.map(|figure| figure.value),
             auc_macro_ci: ends(macro_mean),
@@ -186,6 +194,7 @@ impl fmt::Display for Report {
                 self.skipped.first().map_or("", |s| &s.reason)
             )?;
         }
+        writeln!(f, "  beyond the bounds       {} images, which the client would refuse", self.range.beyond_bounds)?;
         writeln!(f, "  accuracy                {}", show(self.accuracy))?;
         let interval =
             |ends: Option<[f64; 2]>| ends.map_or(String::new(), |[low, high]| format!(" (95 % {low:.4} to {high:.4})"));
@@ -193,6 +202,7 @@ impl fmt::Display for Report {
         self.auc.iter().try_for_each(|(label, auc)| writeln!(f, "    {label:22}{auc:.4}"))?;
         if let Some(a) = &self.agreement {
             writeln!(f, "  encrypted on {} of them, {} threads:", self.n_encrypted, self.threads)?;
+            writeln!(f, "    replies refused       {}{}", a.refused_replies, self.range.of_encrypted())?;
             writeln!(f, "    accuracy              {}, in clear {}", show(a.accuracy_encrypted), show(a.accuracy_clear_same))?;
             let (encrypted, clear) = (interval(a.auc_macro_encrypted_ci), interval(a.auc_macro_clear_same_ci));
             writeln!(f, "    ROC-AUC macro         {}{encrypted}", show(a.auc_macro_encrypted))?;

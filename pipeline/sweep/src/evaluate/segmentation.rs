@@ -1,6 +1,6 @@
 //! A released model that gives masks, on one split of a data set with masks: in clear on all images, encrypted on some of them.
 
-use super::{Args, BATCH, Error, Result, Session};
+use super::{Args, BATCH, Error, OutOfRange, Result, Session};
 use crate::data::{Dataset, Masked, Split};
 use crate::train_segmenter::Figures;
 use serde::Serialize;
@@ -22,8 +22,11 @@ pub struct Report {
     pub split: Split,
     /// Images with masks, evaluated in clear.
     pub n: usize,
-    /// Images evaluated encrypted too.
+    /// Images evaluated encrypted too, without those whose replies were refused.
     pub n_encrypted: usize,
+    /// Images that leave the range that the model was trained for.
+    #[serde(flatten)]
+    pub range: OutOfRange,
     /// Mean Dice coefficient in clear on all images.
     pub dice: f64,
     /// Mean intersection over union in clear on all images.
@@ -51,6 +54,8 @@ pub struct Agreement {
     /// Images.
     #[serde(skip)]
     pub images: usize,
+    /// Replies that the client refused; they count in no other figure but the time.
+    pub refused_replies: usize,
     /// Mean Dice coefficient in clear on these images.
     pub dice_clear_same: f64,
     /// Mean Dice coefficient of the decrypted masks.
@@ -80,7 +85,7 @@ pub struct Agreement {
 /// Runs `evaluate` for a model that gives masks.
 ///
 /// # Errors
-/// A model that does not see pixels, a data set without masks, an encrypted answer that cannot be believed.
+/// A model that does not see pixels, a data set without masks.
 pub fn run(args: &Args, model: &Model) -> Result<Report> {
     let eye = super::eye(model)?;
     let Eye::Pixels(pixels) = &eye else { return Err(Error::MaskOfLatent { model: model.manifest().name.clone() }) };
@@ -90,6 +95,7 @@ pub fn run(args: &Args, model: &Model) -> Result<Report> {
     let Masked { samples, refused, without } = Masked::read(&set, args.split, pixels, name, args.limit)?;
     let logits = predict(model.network()?.as_ref(), samples.images(), BATCH, false)?;
     let figures = Figures::of(args.split.name(), &samples.overlaps(&logits, threshold));
+    let range = OutOfRange::of(model, samples.images(), &logits, args.encrypted)?;
     let agreement = match args.encrypted {
         0 => None,
         count => Some(Agreement::measure(model, &samples, &logits, threshold, count)?),
@@ -100,6 +106,7 @@ pub fn run(args: &Args, model: &Model) -> Result<Report> {
         split: args.split,
         n: figures.images,
         n_encrypted: agreement.as_ref().map_or(0, |a| a.images),
+        range,
         dice: figures.dice,
         iou: figures.iou,
         agreement,
@@ -127,6 +134,7 @@ impl Agreement {
         let pairs = || clear.iter().zip(&encrypted.logits);
         Ok(Self {
             images: encrypted.images.len(),
+            refused_replies: encrypted.refused_replies,
             dice_clear_same,
             dice_encrypted,
             iou_encrypted: mean(after, Overlap::iou),
@@ -149,11 +157,13 @@ impl fmt::Display for Report {
         if !self.refused.is_empty() {
             writeln!(f, "  {} images were refused, the first at {}", self.refused.len(), self.refused.first().map_or("", |r| r))?;
         }
+        writeln!(f, "  beyond the bounds       {} images, which the client would refuse", self.range.beyond_bounds)?;
         let least = (self.figures.dice_fifth_percentile, self.figures.dice_least);
         writeln!(f, "  Dice                    {:.4} (95 % of images from {:.4}, the least {:.4})", self.dice, least.0, least.1)?;
         writeln!(f, "  IoU                     {:.4}", self.iou)?;
         if let Some(a) = &self.agreement {
             writeln!(f, "  encrypted on {} of them under {}, {} threads:", self.n_encrypted, self.params, self.threads)?;
+            writeln!(f, "    replies refused       {}{}", a.refused_replies, self.range.of_encrypted())?;
             writeln!(f, "    Dice                  {:.4}, in clear {:.4}", a.dice_encrypted, a.dice_clear_same)?;
             writeln!(f, "    largest change        {:.2e} of an image's Dice", a.max_abs_dice_difference)?;
             writeln!(f, "    largest logit error   {:.2e}", a.max_abs_logit_error)?;

@@ -1,13 +1,12 @@
 //! The decrypted logits of an experiment's images, one line of a file per image.
 
-use crate::evaluate::{self, Session};
+use crate::evaluate::Session;
 use crate::run::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use veilray_classifier::execute::ExecuteError;
 use veilray_classifier::train::Samples;
 
 /// The file in an experiment's folder.
@@ -41,11 +40,7 @@ impl Answers {
             if known.contains_key(image) {
                 continue;
             }
-            let logits = match session.answer(samples, *image)?.logits {
-                Ok(logits) => Some(logits),
-                Err(ExecuteError::Stray { .. } | ExecuteError::Logit { .. }) => None,
-                Err(error) => return Err(evaluate::Error::from(error).into()),
-            };
+            let logits = session.answer(samples, *image)?.believed()?;
             let line = Line { image: *image, logits: logits.clone() };
             let text = serde_json::to_string(&line).map_err(Error::file("write", &path))?;
             file.write_all(format!("{text}\n").as_bytes()).map_err(failed())?;
