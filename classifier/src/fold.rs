@@ -331,7 +331,7 @@ impl Folder<'_> {
     fn coefficients(&self, settings: Activation, path: &str, channels: usize) -> Result<Vec<[f64; 3]>> {
         match settings.form {
             Form::Square => Ok(vec![[1.0, 0.0, 0.0]; channels]),
-            Form::Relu => Err(FoldError::Relu { layer: path.into() }),
+            Form::Relu | Form::NormRelu => Err(FoldError::Relu { layer: path.into() }),
             Form::Polynomial => {
                 let values = self.values(path, "coefficients")?;
                 let columns = if settings.shared { 1 } else { channels };

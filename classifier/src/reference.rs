@@ -90,11 +90,7 @@ pub(crate) fn layer(layer: &Layer, path: &str, weights: &Weights, x: Values, wat
     Ok(match layer {
         Layer::Conv(settings) => conv(settings, path, weights, &x, output)?,
         Layer::ConvTranspose(settings) => conv_transpose(settings, path, weights, &x, output)?,
-        Layer::BatchNorm(_) => {
-            let [weight, bias] = [get(weights, path, "weight")?, get(weights, path, "bias")?];
-            let [mean, variance] = [get(weights, path, "mean")?, get(weights, path, "variance")?];
-            x.map(|c, v| weight(c) * (v - mean(c)) / (variance(c) + NORM_EPS).sqrt() + bias(c))
-        }
+        Layer::BatchNorm(_) => batch_norm(path, weights, &x)?,
         Layer::Activation(settings) => activation(*settings, path, weights, &x, watch)?,
         Layer::AvgPool(pool) => avg_pool(pool, &x, output),
         Layer::GlobalAvgPool(_) => x.means(|v| v),
@@ -199,11 +195,18 @@ fn linear(path: &str, weights: &Weights, x: &Values, outputs: usize) -> Result<V
     Ok(Values::build(Shape::flat(outputs), |o, _, _| sum(o) + bias(o)))
 }
 
+fn batch_norm(path: &str, weights: &Weights, x: &Values) -> Result<Values, WeightsError> {
+    let [weight, bias] = [get(weights, path, "weight")?, get(weights, path, "bias")?];
+    let [mean, variance] = [get(weights, path, "mean")?, get(weights, path, "variance")?];
+    Ok(x.map(|c, v| weight(c) * (v - mean(c)) / (variance(c) + NORM_EPS).sqrt() + bias(c)))
+}
+
 fn activation(settings: Activation, path: &str, weights: &Weights, x: &Values, watch: Watch<'_>) -> Result<Values, WeightsError> {
     watch(path, x);
     Ok(match settings.form {
         Form::Square => x.map(|_, v| v * v),
         Form::Relu => x.map(|_, v| v.max(0.0)),
+        Form::NormRelu => batch_norm(&format!("{path}.norm"), weights, x)?.map(|_, v| v.max(0.0)),
         Form::Polynomial => {
             let coefficients = get(weights, path, "coefficients")?;
             let columns = if settings.shared { 1 } else { x.shape.channels };

@@ -34,16 +34,31 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The interval of each of `figures`, which is given how often an image counts in a resampled split: whole groups are drawn with
-    /// replacement, as many as there are; an image whose group has no name is a group of its own. A figure that is undefined in more than half of the splits has no interval.
+    /// The interval of each of `figures`, as [`Self::draws`] gives them. A figure that is undefined in more than half of the splits has no interval.
     ///
     /// # Errors
-    /// No resamples, a confidence outside (0, 1).
+    /// As [`Self::draws`].
     pub(super) fn intervals(
         &self,
         groups: &[String],
         figures: impl Fn(&dyn Fn(usize) -> u32) -> Vec<Option<f64>>,
     ) -> Result<Vec<Option<Interval>>> {
+        let mut drawn: Vec<Vec<f64>> = Vec::new();
+        for values in self.draws(groups, figures)? {
+            drawn.resize_with(values.len(), Vec::new);
+            for (all, value) in drawn.iter_mut().zip(values) {
+                all.extend(value);
+            }
+        }
+        Ok(drawn.into_iter().map(|values| self.interval(values)).collect())
+    }
+
+    /// `figures` of every resampled split, given how often an image counts in it: whole groups are drawn with replacement, as many as there
+    /// are; an image whose group has no name is a group of its own. The draws depend on the seed and the groups alone.
+    ///
+    /// # Errors
+    /// No resamples, a confidence outside (0, 1).
+    pub(super) fn draws<T>(&self, groups: &[String], figures: impl Fn(&dyn Fn(usize) -> u32) -> T) -> Result<Vec<T>> {
         if self.resamples == 0 {
             return Err(Error::Setting { what: "bootstrap resamples", wanted: "at least 1", found: 0.0 });
         }
@@ -60,7 +75,7 @@ impl Bootstrap {
             })
             .collect();
         let mut rng = Rng::new(self.seed, "bootstrap");
-        let mut drawn: Vec<Vec<f64>> = Vec::new();
+        let mut drawn = Vec::with_capacity(self.resamples);
         for _ in 0..self.resamples {
             let mut times = vec![0u32; count];
             for _ in 0..count {
@@ -69,17 +84,13 @@ impl Bootstrap {
                 }
             }
             let count = |image: usize| group_of.get(image).and_then(|group| times.get(*group)).copied().unwrap_or(0);
-            let values = figures(&count);
-            drawn.resize_with(values.len(), Vec::new);
-            for (all, value) in drawn.iter_mut().zip(values) {
-                all.extend(value);
-            }
+            drawn.push(figures(&count));
         }
-        Ok(drawn.into_iter().map(|values| self.interval(values)).collect())
+        Ok(drawn)
     }
 
-    /// The percentiles of `values`, interpolated between neighbours.
-    fn interval(&self, mut values: Vec<f64>) -> Option<Interval> {
+    /// The percentiles of a figure's `values` in the resampled splits, interpolated between neighbours; none where more than half are missing.
+    pub fn interval(&self, mut values: Vec<f64>) -> Option<Interval> {
         if 2 * values.len() <= self.resamples {
             return None;
         }

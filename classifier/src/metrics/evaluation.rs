@@ -72,12 +72,28 @@ impl Evaluation {
     /// # Errors
     /// Not one group per image; bootstrap settings outside their range.
     pub fn with_intervals(scored: &Scored, groups: &[String], bootstrap: &Bootstrap) -> Result<Self> {
-        if groups.len() != scored.images() {
-            return Err(Error::Length { what: "groups", per: "image", wanted: scored.images(), found: groups.len() });
-        }
+        one_per_image(scored, groups)?;
         let rankings = Rankings::new(scored);
         let intervals = bootstrap.intervals(groups, |count| rankings.figures(count))?;
         Ok(rankings.evaluation(Some(&intervals)))
+    }
+
+    /// Macro ROC-AUC in every resampled split; `None` where no label has both classes there. Two tables of the same images and groups are
+    /// resampled alike: the difference of their figures, split by split, is paired.
+    ///
+    /// # Errors
+    /// As [`Self::with_intervals`].
+    pub fn macro_auc_resampled(scored: &Scored, groups: &[String], bootstrap: &Bootstrap) -> Result<Vec<Option<f64>>> {
+        one_per_image(scored, groups)?;
+        let rankings = Rankings::new(scored);
+        bootstrap.draws(groups, |count| rankings.macro_auc(count))
+    }
+}
+
+fn one_per_image(scored: &Scored, groups: &[String]) -> Result<()> {
+    match groups.len() == scored.images() {
+        true => Ok(()),
+        false => Err(Error::Length { what: "groups", per: "image", wanted: scored.images(), found: groups.len() }),
     }
 }
 
@@ -136,6 +152,11 @@ impl Rankings {
             values
         };
         kinds.into_iter().flat_map(of_kind).collect()
+    }
+
+    fn macro_auc(&self, count: &dyn Fn(usize) -> u32) -> Option<f64> {
+        let defined: Vec<f64> = self.labels.iter().filter_map(|ranking| ranking.roc_auc(count)).collect();
+        (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
     }
 
     fn evaluation(&self, intervals: Option<&[Option<Interval>]>) -> Evaluation {
@@ -246,5 +267,30 @@ mod tests {
         assert!((interval.low - (a - 1.96 * deviation)).abs() < 0.02, "{interval:?} about {a} with {deviation}");
         assert!((interval.high - (a + 1.96 * deviation)).abs() < 0.02, "{interval:?} about {a} with {deviation}");
         assert!(Evaluation::with_intervals(&scored, &groups[1..], &Bootstrap::default()).is_err());
+        // The same splits, one by one.
+        let bootstrap = Bootstrap::default();
+        let drawn: Vec<f64> =
+            Evaluation::macro_auc_resampled(&scored, &groups, &bootstrap).unwrap().into_iter().flatten().collect();
+        assert_eq!((drawn.len(), bootstrap.interval(drawn)), (1000, Some(interval)));
+        assert!(Evaluation::macro_auc_resampled(&scored, &groups[1..], &bootstrap).is_err());
+    }
+
+    #[test]
+    fn differences_of_like_tables_are_paired() {
+        let labels: Vec<u8> = (0..300).map(|i| u8::from(i % 3 == 0)).collect();
+        let table = |noise: usize| {
+            let score = |i: usize| ((i * 37) % 101) as f32 + if i % 3 == 0 { 30.0 } else { 0.0 } + ((i * 53) % 7 * noise) as f32;
+            Scored::new((0..300).map(score).collect(), labels.clone(), names(1)).unwrap()
+        };
+        let groups: Vec<String> = (0..300).map(|i| (i / 2).to_string()).collect();
+        let drawn = |noise| Evaluation::macro_auc_resampled(&table(noise), &groups, &Bootstrap::default()).unwrap();
+        let spread = |values: Vec<f64>| {
+            let interval = Bootstrap::default().interval(values).unwrap();
+            interval.high - interval.low
+        };
+        let (first, second) = (drawn(0), drawn(1));
+        let paired = first.iter().zip(&second).filter_map(|(a, b)| Some((*a)? - (*b)?)).collect();
+        let alone = first.iter().flatten().copied().collect();
+        assert!(spread(paired) < 0.5 * spread(alone), "what two like networks share cancels");
     }
 }

@@ -108,6 +108,8 @@ pub enum Form {
     Square,
     /// max(x, 0): to train with before the polynomial takes its place. It cannot be encrypted.
     Relu,
+    /// max(x, 0) of the batch-normalised value: what HerPN, which normalises too, is compared with. It cannot be encrypted.
+    NormRelu,
 }
 
 /// Settings of average pooling; zeros that padding adds count in the mean.

@@ -76,12 +76,7 @@ fn of_layer(layer: &Layer, path: &str, input: Shape, out: &mut Vec<Parameter>) -
             push("weight", &shape, Role::Weight { fan_in: channels / groups * taps * taps });
             push("bias", &[conv.out], Role::Bias);
         }
-        Layer::BatchNorm(_) => {
-            push("weight", &[channels], Role::Scale);
-            push("bias", &[channels], Role::Bias);
-            push("mean", &[1, channels], Role::Mean);
-            push("variance", &[1, channels], Role::Variance);
-        }
+        Layer::BatchNorm(_) => of_batch_norm(path, channels, out),
         Layer::Activation(activation) => of_activation(*activation, path, channels, out),
         Layer::Linear(linear) => of_linear(path, input.len(), linear.out, out),
         Layer::Se(squeeze) | Layer::Cbam(squeeze) => {
@@ -115,6 +110,16 @@ fn of_linear(path: &str, inputs: usize, outputs: usize, out: &mut Vec<Parameter>
     out.push(Parameter { name: format!("{path}.bias"), shape: vec![outputs], role: Role::Bias });
 }
 
+fn of_batch_norm(path: &str, channels: usize, out: &mut Vec<Parameter>) {
+    let shapes = [
+        ("weight", vec![channels], Role::Scale),
+        ("bias", vec![channels], Role::Bias),
+        ("mean", vec![1, channels], Role::Mean),
+        ("variance", vec![1, channels], Role::Variance),
+    ];
+    out.extend(shapes.into_iter().map(|(name, shape, role)| Parameter { name: format!("{path}.{name}"), shape, role }));
+}
+
 fn of_activation(activation: Activation, path: &str, channels: usize, out: &mut Vec<Parameter>) {
     let mut push = |name: &str, shape: &[usize], role: Role| {
         out.push(Parameter { name: format!("{path}.{name}"), shape: shape.to_vec(), role });
@@ -128,5 +133,6 @@ fn of_activation(activation: Activation, path: &str, channels: usize, out: &mut 
         }
         Form::Polynomial => push("coefficients", &[3, if activation.shared { 1 } else { channels }], Role::Polynomial),
         Form::Square | Form::Relu => {}
+        Form::NormRelu => of_batch_norm(&format!("{path}.norm"), channels, out),
     }
 }

@@ -167,6 +167,7 @@ struct Activation {
 
 enum Function {
     Plain(ops::Activation),
+    NormRelu(BatchNorm),
     /// a, b and c, [3, channel] or [3, 1].
     Polynomial(Tensor),
     Hermite(HermiteActivation),
@@ -186,6 +187,7 @@ impl Activation {
             }
             Form::Square => Function::Plain(ops::Activation::Square),
             Form::Relu => Function::Plain(ops::Activation::Relu),
+            Form::NormRelu => Function::NormRelu(BatchNorm::new(&scope.enter("norm"), channels, NORM_EPS, MOMENTUM)?),
         };
         Ok(Self { path: path.into(), function })
     }
@@ -193,7 +195,7 @@ impl Activation {
     fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> veilray_nn::Result<Tensor> {
         if pass.is_watching() {
             let coefficients = match &self.function {
-                Function::Plain(_) => None,
+                Function::Plain(_) | Function::NormRelu(_) => None,
                 Function::Polynomial(coefficients) => Some(coefficients.clone()),
                 Function::Hermite(hermite) => Some(hermite.coefficients()?),
             };
@@ -201,6 +203,7 @@ impl Activation {
         }
         match &self.function {
             Function::Plain(function) => ops::activate(x, *function),
+            Function::NormRelu(norm) => ops::activate(&norm.forward(x, pass.mode())?, ops::Activation::Relu),
             Function::Polynomial(coefficients) => {
                 let channels = x.dim(1)?;
                 ops::polynomial2(x, &coefficients.broadcast_as((3, channels))?.contiguous()?)

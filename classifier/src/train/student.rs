@@ -32,7 +32,8 @@ impl Student {
     }
 
     /// The same network with every activation of one form, for a stage of training. Coefficients shared by all channels become one
-    /// each, as only the form `polynomial` can share them.
+    /// each, as only the form `polynomial` can share them. [`Form::NormRelu`] takes HerPN's place alone, which normalises as it does; all
+    /// other activations become plain ReLU.
     #[must_use]
     pub fn with_form(&self, form: Form) -> Self {
         let mut spec = self.spec.clone();
@@ -77,13 +78,14 @@ impl Student {
 }
 
 fn set_form(layers: &mut [Layer], form: Form) {
+    let instead = |old: Form| if form == Form::NormRelu && old != Form::Hermite { Form::Relu } else { form };
     for layer in layers {
         match layer {
             Layer::Activation(activation) => {
-                activation.form = form;
+                activation.form = instead(activation.form);
                 activation.shared &= form == Form::Polynomial;
             }
-            Layer::Se(squeeze) | Layer::Cbam(squeeze) => squeeze.form = form,
+            Layer::Se(squeeze) | Layer::Cbam(squeeze) => squeeze.form = instead(squeeze.form),
             Layer::Residual(residual) => {
                 set_form(&mut residual.body, form);
                 set_form(&mut residual.shortcut, form);
@@ -192,7 +194,8 @@ mod tests {
 
     #[test]
     fn parameters_have_the_names_and_shapes_of_the_specification() {
-        for student in [everything(), everything().with_form(Form::Square), everything().with_form(Form::Polynomial)] {
+        let forms = [Form::Square, Form::Polynomial, Form::NormRelu];
+        for student in forms.map(|form| everything().with_form(form)).into_iter().chain([everything()]) {
             let params = Params::seeded(1, &Device::Cpu);
             student.build(&params.root()).unwrap();
             let built: BTreeMap<String, Vec<usize>> =
@@ -256,9 +259,21 @@ mod tests {
     #[test]
     fn networks_give_what_their_layers_are_defined_to_give() {
         assert_as_defined(everything().spec());
+        assert_as_defined(everything().with_form(Form::NormRelu).spec());
         for name in ["lenet5-cbam", "vgg5-se", "veilnet-s", "veilnet-se", "tenseal-mnist"] {
             assert_as_defined(&crate::networks::usual(name).unwrap());
         }
+    }
+
+    #[test]
+    fn relu_keeps_the_normalisation_of_what_it_stands_for() {
+        let spec = everything().with_form(Form::NormRelu).spec().clone();
+        let form = |at: usize| match &spec.layers[at] {
+            Layer::Activation(activation) => activation.form,
+            Layer::Se(squeeze) | Layer::Cbam(squeeze) => squeeze.form,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([2, 4, 6, 10].map(form), [Form::NormRelu, Form::NormRelu, Form::Relu, Form::Relu]);
     }
 
     #[test]
