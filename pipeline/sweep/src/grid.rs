@@ -2,15 +2,19 @@
 
 mod error;
 mod points;
+mod values;
 mod words;
 
 pub use error::{Error, Result};
 pub(crate) use points::short_digest;
-pub use points::{Encoder, Experiment, Point};
+pub use points::{Encoder, Experiment, Inputs, Point};
+pub use values::Values;
 pub use words::{Activation, Backbone, Factor, Gate, Latent, SetName};
 
 use crate::train_classifier::Derived;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use veilray_classifier::train::TrainConfig;
@@ -25,7 +29,7 @@ pub struct Sweep {
     #[serde(default)]
     pub encoder: Vec<EncoderSource>,
     /// The data sets.
-    pub data: Vec<DataSource>,
+    pub data: Vec<Spanned<DataSource>>,
     /// The grids; an experiment that two of them name is run once.
     pub grid: Vec<Grid>,
     /// How students are trained.
@@ -42,7 +46,7 @@ pub struct EncoderSource {
     /// Image side over latent side.
     pub factor: Spanned<Factor>,
     /// A released encoder: a folder, or its name in `weights/`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "values::released")]
     pub released: Option<String>,
     /// The shapes of one to train, relative to the sweep's file.
     #[serde(default)]
@@ -57,15 +61,16 @@ pub struct EncoderSource {
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
     /// Its name in the grids: letters, digits, `-` and `_`.
+    #[serde(deserialize_with = "values::plain_name")]
     pub name: String,
     /// A known data set, or a folder with a `labels.csv`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "values::data_set")]
     pub set: Option<String>,
     /// A synthetic data set that the sweep draws.
     #[serde(default)]
     pub phantom: Option<PhantomSet>,
     /// The labels that are reported.
-    pub labels: Vec<String>,
+    pub labels: Values<String>,
     /// Further labels that networks learn beside them.
     #[serde(default)]
     pub auxiliary: Vec<String>,
@@ -97,53 +102,53 @@ pub struct PhantomSet {
 #[serde(deny_unknown_fields)]
 pub struct Grid {
     /// Compression factors.
-    pub factor: Vec<Spanned<Factor>>,
+    pub factor: Values<Spanned<Factor>>,
     /// What of the latent the network reads.
     #[serde(default = "continuous")]
-    pub latent: Vec<Latent>,
+    pub latent: Values<Latent>,
     /// Backbones.
-    pub network: Vec<Backbone>,
+    pub network: Values<Backbone>,
     /// Gates.
     #[serde(default = "ungated")]
-    pub gate: Vec<Gate>,
+    pub gate: Values<Gate>,
     /// Activations.
     #[serde(default = "published")]
-    pub activation: Vec<Activation>,
+    pub activation: Values<Activation>,
     /// Degrees of the activations: 2 is what the circuit has.
     #[serde(default = "quadratic")]
-    pub degree: Vec<words::Degree>,
+    pub degree: Values<words::Degree>,
     /// Parameter sets; `auto` is the smallest with enough levels.
     #[serde(default = "auto")]
-    pub params: Vec<SetName>,
+    pub params: Values<SetName>,
     /// Names of data sets.
-    pub data: Vec<Spanned<String>>,
+    pub data: Values<Spanned<String>>,
     /// Seeds.
     #[serde(default = "first_seed")]
-    pub seed: Vec<u64>,
+    pub seed: Values<u64>,
 }
 
-fn continuous() -> Vec<Latent> {
-    vec![Latent::Continuous]
+fn continuous() -> Values<Latent> {
+    Values::one(Latent::Continuous)
 }
 
-fn ungated() -> Vec<Gate> {
-    vec![Gate::None]
+fn ungated() -> Values<Gate> {
+    Values::one(Gate::None)
 }
 
-fn published() -> Vec<Activation> {
-    vec![Activation::Published]
+fn published() -> Values<Activation> {
+    Values::one(Activation::Published)
 }
 
-fn quadratic() -> Vec<words::Degree> {
-    vec![words::Degree::default()]
+fn quadratic() -> Values<words::Degree> {
+    Values::one(words::Degree::default())
 }
 
-fn auto() -> Vec<SetName> {
-    vec![SetName::default()]
+fn auto() -> Values<SetName> {
+    Values::one(SetName::default())
 }
 
-fn first_seed() -> Vec<u64> {
-    vec![1]
+fn first_seed() -> Values<u64> {
+    Values::one(1)
 }
 
 /// How students are trained; each experiment's seed takes the place of the settings' own.
@@ -158,9 +163,9 @@ pub struct Training {
     #[serde(default)]
     pub from_relu: bool,
     /// Largest shift of augmentation in pixels of the image: in place of the latents' own, which are in cells, so that it is the same
-    /// at every factor.
+    /// at every factor; a multiple of every factor.
     #[serde(default)]
-    pub shift_pixels: Option<usize>,
+    pub shift_pixels: Option<Spanned<usize>>,
 }
 
 /// What is measured on ciphertexts.
@@ -168,16 +173,17 @@ pub struct Training {
 #[serde(deny_unknown_fields, default)]
 pub struct Measure {
     /// The half width of the 95 % interval of the encrypted AUC that decides how many images are taken, from the interval in clear.
+    #[serde(deserialize_with = "values::half_width")]
     pub half_width: f64,
     /// Most images that are evaluated encrypted.
-    pub at_most: usize,
+    pub at_most: NonZeroUsize,
     /// Timed runs per number of threads.
-    pub rounds: usize,
+    pub rounds: NonZeroUsize,
     /// Numbers of threads.
-    pub threads: Vec<usize>,
+    pub threads: Values<NonZeroUsize>,
     /// Experiments whose runs are timed in turn, as far as memory allows.
     #[serde(skip_serializing)]
-    pub interleave: usize,
+    pub interleave: NonZeroUsize,
     /// Most memory of the server, MB (10^6 bytes); otherwise four fifths of the machine's.
     #[serde(skip_serializing)]
     pub memory_mb: Option<usize>,
@@ -191,12 +197,13 @@ pub struct Measure {
 
 impl Default for Measure {
     fn default() -> Self {
+        let count = |count: usize| NonZeroUsize::MIN.saturating_add(count.saturating_sub(1));
         Self {
             half_width: 0.03,
-            at_most: 500,
-            rounds: 10,
-            threads: vec![1, 2],
-            interleave: 3,
+            at_most: count(500),
+            rounds: count(20),
+            threads: Values::pair(count(1), count(2)),
+            interleave: count(3),
             memory_mb: None,
             stream: true,
             clear_of_refused: false,
@@ -235,55 +242,76 @@ impl Sweep {
     }
 
     /// What serde cannot see: whether names that are used are there, and whether values fit together.
-    fn check(&self) -> std::result::Result<(), (std::ops::Range<usize>, String)> {
-        let none = || 0..0;
+    fn check(&self) -> std::result::Result<(), Refused> {
         if self.data.is_empty() || self.grid.is_empty() {
-            return Err((none(), "the file needs at least one [[data]] and one [[grid]]".into()));
+            return Err((0..0, "the file needs at least one [[data]] and one [[grid]]".into()));
         }
-        for data in &self.data {
-            if !plain(&data.name) || data.set.is_some() == data.phantom.is_some() || data.labels.is_empty() {
-                let why = "needs a name of letters, digits, - and _, labels, and one of set and phantom";
-                return Err((none(), format!("data set {:?} {why}", data.name)));
+        let names: Vec<&str> = self.data.iter().map(|data| data.get_ref().name.as_str()).collect();
+        for (place, data) in self.data.iter().enumerate() {
+            let DataSource { name, set, phantom, .. } = data.get_ref();
+            if set.is_some() == phantom.is_some() {
+                return Err((data.span(), format!("data set {name:?} needs either `set` or `phantom`")));
+            }
+            if names.iter().take(place).any(|before| before == name) {
+                return Err((data.span(), format!("there is a [[data]] of the name {name:?} already; each needs its own")));
             }
         }
-        for encoder in &self.encoder {
+        let factors: Vec<Factor> = self.encoder.iter().map(|encoder| *encoder.factor.get_ref()).collect();
+        for (place, encoder) in self.encoder.iter().enumerate() {
+            let factor = encoder.factor.get_ref();
             let sound = match (&encoder.released, &encoder.shapes, &encoder.training) {
                 (Some(_), None, None) | (None, Some(_), Some(_)) => true,
-                _ => encoder.factor.get_ref().is_pixels(),
+                _ => factor.is_pixels(),
             };
             if !sound {
                 let why = "an encoder is either `released` or has `shapes` and `training`";
-                return Err((encoder.factor.span(), format!("factor {}: {why}", encoder.factor.get_ref())));
+                return Err((encoder.factor.span(), format!("factor {factor}: {why}")));
+            }
+            if factors.iter().take(place).any(|before| before == factor) {
+                return Err((
+                    encoder.factor.span(),
+                    format!("there is an [[encoder]] of the factor {factor} already; each needs its own"),
+                ));
             }
         }
-        let sets: Vec<&str> = self.data.iter().map(|data| data.name.as_str()).collect();
-        let factors: Vec<Factor> = self.encoder.iter().map(|encoder| *encoder.factor.get_ref()).collect();
-        for grid in &self.grid {
-            if let Some(data) = grid.data.iter().find(|data| !sets.contains(&data.get_ref().as_str())) {
-                let why = format!("no [[data]] has the name {:?}; allowed: {}", data.get_ref(), sets.join(", "));
-                return Err((data.span(), why));
+        self.grid.iter().try_for_each(|grid| grid.check(&names, &factors))?;
+        self.check_shift()
+    }
+
+    /// A shift in whole cells of the latent is the same number of pixels at every factor only if all divide it.
+    fn check_shift(&self) -> std::result::Result<(), Refused> {
+        let Some(shift) = &self.training.shift_pixels else { return Ok(()) };
+        let factors = self.grid.iter().flat_map(|grid| grid.factor.iter()).map(|factor| factor.get_ref().get() as usize);
+        match factors.max().filter(|most| !shift.get_ref().is_multiple_of(*most)) {
+            None => Ok(()),
+            Some(most) => {
+                let pixels = shift.get_ref();
+                Err((
+                    shift.span(),
+                    format!("a shift of {pixels} pixels is no whole cell at f = {most}; allowed: multiples of {most}"),
+                ))
             }
-            let known = |factor: &Factor| factor.is_pixels() || factors.contains(factor);
-            if let Some(factor) = grid.factor.iter().find(|factor| !known(factor.get_ref())) {
-                let allowed: Vec<String> = factors.iter().map(ToString::to_string).collect();
-                let why = format!("no [[encoder]] has the factor {}; allowed: 1, {}", factor.get_ref(), allowed.join(", "));
-                return Err((factor.span(), why));
-            }
         }
-        let measure = &self.measure;
-        if measure.at_most == 0 || measure.rounds == 0 || measure.interleave == 0 || measure.threads.is_empty() {
-            return Err((none(), "measure: at_most, rounds, interleave and threads must be at least 1".into()));
-        }
-        if measure.threads.contains(&0) || !(measure.half_width > 0.0 && measure.half_width < 1.0) {
-            return Err((none(), "measure: threads must be at least 1 each, half_width between 0 and 1".into()));
-        }
-        Ok(())
     }
 }
 
-/// Whether a name can be that of a folder.
-fn plain(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+/// What is refused: where it stands in the text, and why.
+type Refused = (Range<usize>, String);
+
+impl Grid {
+    fn check(&self, names: &[&str], factors: &[Factor]) -> std::result::Result<(), Refused> {
+        if let Some(data) = self.data.iter().find(|data| !names.contains(&data.get_ref().as_str())) {
+            let why = format!("no [[data]] has the name {:?}; allowed: {}", data.get_ref(), names.join(", "));
+            return Err((data.span(), why));
+        }
+        let known = |factor: &Factor| factor.is_pixels() || factors.contains(factor);
+        if let Some(factor) = self.factor.iter().find(|factor| !known(factor.get_ref())) {
+            let allowed: Vec<String> = factors.iter().map(ToString::to_string).collect();
+            let why = format!("no [[encoder]] has the factor {}; allowed: 1, {}", factor.get_ref(), allowed.join(", "));
+            return Err((factor.span(), why));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 //! It is a file of JSON lines, so that a row is either there or not: a line that a kill cut off is dropped when the ledger is opened
 //! again. [`Table`] gives the same rows as CSV and HDF5.
 
+mod configuration;
 mod row;
 mod table;
 
+pub use configuration::Configuration;
 pub use row::{Auc, LayerRow, Outcome, Row, ServerTime};
 pub use table::Table;
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -115,24 +116,35 @@ impl Ledger {
         &self.rows
     }
 
-    /// Whether it has the row of an experiment.
-    pub fn contains(&self, id: &str) -> bool {
-        self.rows.iter().any(|row| row.id == id)
+    /// The row of an experiment.
+    pub fn find(&self, id: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.id == id)
     }
 
-    /// Adds a row and waits until it is on the disk.
+    /// Adds a row and waits until it is on the disk; it takes the place of an earlier one that says why the experiment could not run.
     ///
     /// # Errors
     /// A file that cannot be written to.
     pub fn append(&mut self, row: Row) -> Result<()> {
-        let why = |e: serde_json::Error| Error::Format { path: self.path.clone(), why: e.to_string() };
-        let mut line = serde_json::to_string(&row).map_err(why)?;
-        line.push('\n');
+        let line = lines(std::slice::from_ref(&row))?;
         self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))?;
         self.file.sync_data().map_err(Error::io("write", &self.path))?;
+        self.rows.retain(|known| known.id != row.id);
         self.rows.push(row);
         Ok(())
     }
+}
+
+/// Rows as a ledger's file holds them.
+///
+/// # Errors
+/// None in practice: a row that is no JSON.
+pub fn lines(rows: &[Row]) -> Result<String> {
+    let line = |row: &Row| match serde_json::to_string(row) {
+        Ok(line) => Ok(line + "\n"),
+        Err(e) => Err(Error::Format { path: FILE.into(), why: e.to_string() }),
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Whether the file could be locked. A child that this process is just starting holds the locks of closed files for some milliseconds, until it
@@ -146,14 +158,16 @@ fn locked(file: &File) -> bool {
     })
 }
 
+/// The rows, each experiment's last: what could not run once may have been tried again.
 fn parse(text: &[u8], path: &Path) -> Result<Vec<Row>> {
-    let (mut rows, mut known) = (Vec::new(), BTreeSet::new());
+    let mut rows: Vec<Row> = Vec::new();
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
         let refuse = |why: String| Error::Line { path: path.into(), line: index + 1, why };
         let row: Row = serde_json::from_slice(line).map_err(|e| refuse(e.to_string()))?;
-        if !known.insert(row.id.clone()) {
-            return Err(refuse(format!("experiment {} has a row already", row.id)));
+        if rows.iter().any(|known| known.id == row.id && known.outcome == Outcome::Measured) {
+            return Err(refuse(format!("experiment {} has been measured already", row.id)));
         }
+        rows.retain(|known| known.id != row.id);
         rows.push(row);
     }
     Ok(rows)
@@ -184,13 +198,21 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert_eq!(Ledger::read(folder.path()).unwrap().len(), 1);
             let mut ledger = Ledger::open(folder.path()).unwrap();
-            assert!(ledger.contains("a") && !ledger.contains("b"));
+            assert!(ledger.find("a").is_some() && ledger.find("b").is_none());
             ledger.append(row("b")).unwrap();
             drop(ledger);
             assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
         std::fs::write(&path, [&whole[..], &whole[..]].concat()).unwrap();
-        assert!(Ledger::open(folder.path()).unwrap_err().to_string().contains(":3: experiment a has a row already"));
+        assert!(Ledger::open(folder.path()).unwrap_err().to_string().contains(":3: experiment a has been measured already"));
+        let refused = serde_json::to_string(&Row { outcome: Outcome::Refused, ..row("b") }).unwrap() + "\n";
+        std::fs::write(&path, [&whole[..first], refused.as_bytes()].concat()).unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        assert_eq!(ledger.find("b").unwrap().outcome, Outcome::Refused);
+        ledger.append(row("b")).unwrap();
+        assert_eq!(ledger.rows(), [row("a"), row("b")], "tried again, it counts once");
+        drop(ledger);
+        assert_eq!(Ledger::read(folder.path()).unwrap(), [row("a"), row("b")]);
         std::fs::write(&path, b"{}\n").unwrap();
         assert!(matches!(Ledger::open(folder.path()), Err(Error::Line { line: 1, .. })));
     }

@@ -34,8 +34,8 @@ fn main() -> ExitCode {
     let trains = match &command {
         Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_) | Command::TrainSegmenter(_) => true,
         // What measures as well needs the freed memory.
-        Command::Run(args) => args.train_only,
-        Command::Resume(args) => args.train_only,
+        Command::Run(args) => args.choices.train_only,
+        Command::Resume(args) => args.choices.train_only,
         _ => false,
     };
     if trains {
@@ -49,8 +49,8 @@ fn main() -> ExitCode {
         Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
         Command::TrainFcnn(args) => output::end(train_fcnn::run(&args), args.json),
         Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.json),
-        Command::Run(args) => output::end(run::run(&args), args.json),
-        Command::Resume(args) => output::end(run::resume(&args), args.json),
+        Command::Run(args) => output::end(run::run(&args), args.choices.json),
+        Command::Resume(args) => output::end(run::resume(&args), args.choices.json),
         Command::Report(args) => output::end(report::run(&args), args.json),
     }
 }

@@ -14,6 +14,7 @@ use crate::machine::{self, Ticks};
 use crate::run::{Error, Ready, Result};
 use crate::train_classifier;
 use answers::Answers;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 use veilray_classifier::execute::EncryptedCircuit;
 use veilray_classifier::execute::client::Bounds;
@@ -21,11 +22,12 @@ use veilray_classifier::metrics::{Bootstrap, Evaluation, Scored, SplitReport};
 use veilray_classifier::release::Model;
 use veilray_classifier::train::{Samples, predict, reported};
 use veilray_encoder::evaluate::Times;
+use veilray_encoder::release::hex_digest;
 use veilray_he::Ciphertext;
 
 /// Images of a batch in clear.
 const BATCH: usize = 64;
-/// Fewest images on ciphertexts: below, the root law of [`enough`] and the bootstrap mean nothing.
+/// Fewest images on ciphertexts: below, the root law of [`wanted`] and the bootstrap mean nothing.
 const FEWEST: usize = 30;
 
 /// An experiment with keys, ready to be timed.
@@ -74,11 +76,11 @@ fn in_turn(running: &mut [Running], measure: &Measure) -> Result<Option<f64>> {
     let pools: Vec<rayon::ThreadPool> = measure
         .threads
         .iter()
-        .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(*threads).build())
+        .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build())
         .collect::<Result<_, _>>()
         .map_err(Error::file("start threads for", std::path::Path::new("the timing")))?;
     let before = Ticks::now();
-    for round in 0..=measure.rounds {
+    for round in 0..=measure.rounds.get() {
         for one in running.iter_mut() {
             for (pool, times) in pools.iter().zip(&mut one.times) {
                 let start = Instant::now();
@@ -109,19 +111,23 @@ impl Running {
         ready.row.upload_bytes = Some(first.upload_bytes);
         ready.row.reply_bytes = Some(first.reply_bytes);
         ready.row.key_bytes = Some(session.key_bytes());
-        let count = enough(&ready.clear.polynomial, &ready.experiment.measure, samples.len());
+        let wanted = wanted(&ready.clear.polynomial, &ready.experiment.measure, samples.len());
+        ready.row.encrypted_wanted = Some(wanted);
+        let count = wanted.min(ready.experiment.measure.at_most.get());
         let answers = Answers::take(&ready.folder, &session, &samples, &spread(samples.len(), count))?;
         accuracy(&mut ready.row, &answers, &samples, &clear, &model)?;
+        resampled(&mut ready.row, &clear, &samples)?;
         ready.row.layers = layers(&session, &samples)?;
+        ready.row.layer_threads = Some(rayon::current_num_threads());
         let sent = session.encrypt(&samples, 0)?;
         let times = vec![Vec::new(); ready.experiment.measure.threads.len()];
         Ok(Self { ready, session, sent, times })
     }
 
     fn row(self, measure: &Measure, load: Option<f64>) -> Row {
-        let time = |(threads, times): (&usize, Vec<f64>)| {
+        let time = |(threads, times): (&NonZeroUsize, Vec<f64>)| {
             let (runs, times) = (times.len(), Times::of(times));
-            ServerTime { threads: *threads, median_ms: times.median, p95_ms: times.p95, runs }
+            ServerTime { threads: threads.get(), median_ms: times.median, p95_ms: times.p95, runs }
         };
         let server = measure.threads.iter().zip(self.times).map(time).collect();
         let (outcome, unix_time) = (Outcome::Measured, machine::Machine::here().unix_time);
@@ -137,13 +143,13 @@ fn clear(model: &Model, samples: &Samples) -> Result<Scored> {
 }
 
 /// How many images the interval asks for: its width falls with the root of their number.
-fn enough(clear: &SplitReport, measure: &Measure, images: usize) -> usize {
+fn wanted(clear: &SplitReport, measure: &Measure, images: usize) -> usize {
     let interval = clear.ranking.roc_auc.macro_mean.and_then(|figure| figure.interval);
     let wanted = interval.map_or(f64::INFINITY, |interval| {
         let half = (interval.high - interval.low) / 2.0;
         (images as f64 * (half / measure.half_width).powi(2)).ceil()
     });
-    (wanted.min(images as f64) as usize).max(FEWEST).min(measure.at_most).min(images)
+    (wanted.min(images as f64) as usize).max(FEWEST).min(images)
 }
 
 /// Fills in what the answers say.
@@ -159,12 +165,31 @@ fn accuracy(row: &mut Row, answers: &Answers, samples: &Samples, clear: &Scored,
     };
     row.auc_same = auc(&same)?;
     row.auc_encrypted = auc(&decrypted)?;
+    let drawn = |scored: &Scored| Evaluation::macro_auc_resampled(scored, &patients, &Bootstrap::default()).map_err(failed);
+    let moved = drawn(&decrypted)?.into_iter().zip(drawn(&same)?).filter_map(|(after, before)| Some(after? - before?)).collect();
+    let interval = Bootstrap::default().interval(moved);
+    row.auc_moved = row.auc_encrypted.zip(row.auc_same).map(|(after, before)| Auc {
+        value: after.value - before.value,
+        low: interval.map(|interval| interval.low),
+        high: interval.map(|interval| interval.high),
+    });
     row.encrypted_images = Some(images.len());
     row.refused_replies = Some(answers.refused());
     let difference = Difference::of(&same, &decrypted, &model.manifest().operating_point.thresholds.values);
     row.max_abs_logit_error = Some(difference.max_abs_logit_error);
     row.precision_bits = (difference.max_abs_logit_error > 0.0).then(|| -difference.max_abs_logit_error.log2());
     row.label_flips = Some(difference.label_flips);
+    Ok(())
+}
+
+/// The accuracy in clear on resampled test splits, and by what other rows are known to be of the same split.
+fn resampled(row: &mut Row, clear: &Scored, samples: &Samples) -> Result<()> {
+    let drawn =
+        Evaluation::macro_auc_resampled(clear, samples.patients(), &Bootstrap::default()).map_err(evaluate::Error::from)?;
+    // Splits in which no label has both classes are so few in number that a row with any cannot be compared.
+    let whole: Option<Vec<f64>> = drawn.into_iter().map(|value| Some((value? * 1e5).round() / 1e5)).collect();
+    row.auc_resampled = whole.unwrap_or_default();
+    row.test_sha256 = Some(hex_digest(format!("{:?}", (samples.patients(), samples.names(), samples.labels())).as_bytes()));
     Ok(())
 }
 

@@ -1,14 +1,17 @@
 //! `veilray-sweep report`: what a sweep found, as a Markdown page, SVG figures and one HTML page that needs nothing else.
 
 mod answer;
+mod cells;
+mod document;
 mod page;
+mod training;
 
-pub use answer::{Answer, Configuration, Verdict};
+pub use answer::{Answer, Reference, Verdict};
 
 use crate::ledger::{self, Ledger, Row, Table};
 use crate::output;
 use crate::plots::{self, Figure};
-use crate::run::State;
+use crate::run::{STATE, State};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -82,19 +85,28 @@ pub fn run(args: &Args) -> Result<Summary, Error> {
     write(&Ledger::read(&args.sweep)?, &state, &args.sweep, &args.out)
 }
 
-/// Writes the report of `rows` to the folder `out`.
+/// Writes the report of `rows` to the folder `out`, and the ledger itself: `report` of that folder writes the same pages again.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Summary, Error> {
     std::fs::create_dir_all(out).map_err(|source| Error::Folder { path: out.into(), source })?;
-    let answers = answer::of(rows);
-    let figures: Vec<Figure> = plots::all(rows);
+    // What an earlier version left does not say which experiments are its own: then all are.
+    let is_current = |row: &&Row| state.experiments.is_empty() || state.experiments.contains(&row.id);
+    let current: Vec<Row> = rows.iter().filter(is_current).cloned().collect();
+    let answers = answer::of(&current);
+    let figures: Vec<Figure> = plots::all(&current);
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
+    let is_copy = same(sweep, out);
+    // A copy of the ledger is no folder to run in.
+    let ran = if is_copy { Path::new("runs").join(state.config.file_stem().unwrap_or_default()) } else { sweep.into() };
     let commands = page::Commands {
-        run: format!("veilray-sweep run {} --out {}", state.config.display(), sweep.display()),
-        report: format!("veilray-sweep report {} --out {}", sweep.display(), out.display()),
+        run: format!("veilray-sweep run {} --out {}", state.config.display(), ran.display()),
+        report: format!("veilray-sweep report {} --out {}", out.display(), out.display()),
     };
-    let page = page::Page { rows, answers: &answers, figures: &figures, commands: &commands };
+    let superseded = rows.len() - current.len();
+    let page =
+        page::Page { rows: &current, superseded, answers: &answers, figures: &figures, commands: &commands, text: &state.text };
     let mut files = Vec::new();
     let mut put = |name: &str, text: &str| -> Result<(), Error> {
         let path = out.join(name);
@@ -107,8 +119,18 @@ pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Su
     }
     put("README.md", &page.markdown())?;
     put("index.html", &page.html())?;
-    let table = Table::of(rows)?;
+    put("sweep.toml", &state.text)?;
+    if !is_copy {
+        put(ledger::FILE, &ledger::lines(rows)?)?;
+        // Where the sweep's file lay is a matter of the machine that ran it.
+        let base = state.config.parent().map(Path::to_path_buf).unwrap_or_default();
+        let state = State { base, ..state.clone() };
+        state.write(out).map_err(|e| Error::NoSweep { why: e.to_string() })?;
+        files.push(out.join(STATE));
+    }
+    let table = Table::of(&current)?;
     table.write_csv(&out.join("ledger.csv"))?;
-    files.push(out.join("ledger.csv"));
-    Ok(Summary { answer: page.answer(), rows: rows.len(), files })
+    table.write_hdf5(&out.join("ledger.h5"))?;
+    files.extend(["ledger.csv", "ledger.h5"].map(|name| out.join(name)));
+    Ok(Summary { answer: page.answer(), rows: current.len(), files })
 }

@@ -4,6 +4,7 @@
 //! with their figures in clear, the images on ciphertexts. The row is written last. So a run that was killed anywhere repeats no row and
 //! loses at most what its stage did since its last checkpoint.
 
+mod identity;
 mod latents;
 mod student;
 
@@ -11,7 +12,7 @@ pub use latents::Workplace;
 pub use student::{Clear, Prepared, Ready};
 
 use crate::grid::{self, Experiment, Sweep};
-use crate::ledger::{self, Ledger, Outcome, Row, Table};
+use crate::ledger::{self, Ledger, Outcome, Table};
 use crate::measure;
 use crate::{data, encode, evaluate, machine, output, report, train_classifier, train_encoder};
 use serde::{Deserialize, Serialize};
@@ -123,18 +124,9 @@ pub struct Args {
     /// The sweep's folder: ledger, latents, networks, results.
     #[arg(long, env = "VEILRAY_OUT", value_name = "DIR")]
     pub out: PathBuf,
-    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
-    /// Stops after so many new rows.
-    #[arg(long, env = "VEILRAY_ROWS", value_name = "N")]
-    pub rows: Option<usize>,
-    /// Trains and scores every network in clear and measures none: `resume` then measures when the machine is quiet.
-    #[arg(long, env = "VEILRAY_TRAIN_ONLY")]
-    pub train_only: bool,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
+    /// How far to go.
+    #[command(flatten)]
+    pub choices: Choices,
 }
 
 /// Goes on with a sweep where it was.
@@ -144,6 +136,14 @@ pub struct ResumeArgs {
     /// The sweep's folder.
     #[arg(value_name = "DIR", env = "VEILRAY_OUT")]
     pub out: PathBuf,
+    /// How far to go.
+    #[command(flatten)]
+    pub choices: Choices,
+}
+
+/// What `run` and `resume` have in common.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Choices {
     /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
     #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
     pub data_root: Option<PathBuf>,
@@ -153,6 +153,9 @@ pub struct ResumeArgs {
     /// Trains and scores every network in clear and measures none: `resume` then measures when the machine is quiet.
     #[arg(long, env = "VEILRAY_TRAIN_ONLY")]
     pub train_only: bool,
+    /// Tries again what the ledger says cannot run: on a machine of more memory, or with `measure.stream` or `measure.memory_mb` changed.
+    #[arg(long, env = "VEILRAY_RETRY_REFUSED")]
+    pub retry_refused: bool,
     /// Prints one JSON object instead of text.
     #[arg(long, env = "VEILRAY_JSON")]
     pub json: bool,
@@ -167,6 +170,9 @@ pub struct State {
     pub base: PathBuf,
     /// Its text.
     pub text: String,
+    /// What the ledger knows its experiments by; rows of others are of an earlier configuration.
+    #[serde(default)]
+    pub experiments: Vec<String>,
 }
 
 impl State {
@@ -177,6 +183,16 @@ impl State {
     pub fn read(folder: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(folder.join(STATE)).map_err(|_| Error::NoSweep { folder: folder.into() })?;
         serde_json::from_str(&text).map_err(Error::file("read", &folder.join(STATE)))
+    }
+
+    /// Writes it to a sweep's folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(STATE);
+        let json = serde_json::to_string_pretty(self).map_err(Error::file("write", &path))?;
+        Ok(write_atomically(&path, json.as_bytes())?)
     }
 }
 
@@ -224,11 +240,8 @@ pub fn run(args: &Args) -> Result<Summary> {
     let text = std::fs::read_to_string(&args.config).map_err(Error::file("read", &args.config))?;
     let absolute = std::path::absolute(&args.config).map_err(Error::file("read", &args.config))?;
     let base = absolute.parent().map(Path::to_path_buf).unwrap_or_default();
-    let state = State { config: args.config.clone(), base, text };
-    let path = args.out.join(STATE);
-    let json = serde_json::to_string_pretty(&state).map_err(Error::file("write", &path))?;
-    write_atomically(&path, json.as_bytes())?;
-    sweep(&state, &args.out, args.data_root.as_deref(), args.rows, args.train_only)
+    let state = State { config: args.config.clone(), base, text, experiments: Vec::new() };
+    sweep(state, &args.out, &args.choices)
 }
 
 /// Runs `resume`.
@@ -236,25 +249,38 @@ pub fn run(args: &Args) -> Result<Summary> {
 /// # Errors
 /// As [`run`], and a folder that holds no sweep.
 pub fn resume(args: &ResumeArgs) -> Result<Summary> {
-    sweep(&State::read(&args.out)?, &args.out, args.data_root.as_deref(), args.rows, args.train_only)
+    sweep(State::read(&args.out)?, &args.out, &args.choices)
 }
 
-fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize>, train_only: bool) -> Result<Summary> {
+fn sweep(mut state: State, out: &Path, choices: &Choices) -> Result<Summary> {
     let start = std::time::Instant::now();
     let sweep = Sweep::parse(&state.text, &state.config)?;
-    let experiments = sweep.experiments(&state.base)?;
+    let mut experiments = sweep.experiments(&state.base)?;
+    // Locked before anything of an earlier run is changed.
     let mut ledger = Ledger::open(out)?;
+    let workplace = Workplace {
+        out: out.into(),
+        data_root: choices.data_root.clone(),
+        sets: sweep.data.iter().map(|data| data.get_ref().clone()).collect(),
+    };
+    workplace.identify(&mut experiments)?;
     let ids: Vec<String> = experiments.iter().map(Experiment::id).collect();
-    let rows_before = ids.iter().filter(|id| ledger.contains(id)).count();
+    state.experiments.clone_from(&ids);
+    state.write(out)?;
+    let finished = |ledger: &Ledger, id: &str| match choices.retry_refused {
+        true => ledger.find(id).is_some_and(|row| row.outcome == Outcome::Measured),
+        false => ledger.find(id).is_some(),
+    };
+    let rows_before = ids.iter().filter(|id| finished(&ledger, id)).count();
     let limit = sweep.measure.memory_mb.map_or_else(machine_memory, |mb| mb * 1_000_000);
-    let workplace = Workplace { out: out.into(), data_root: data_root.map(Into::into), sets: sweep.data.clone() };
+    let most = choices.rows;
     let mut group: Vec<Ready> = Vec::new();
     let (mut measured, mut refused, mut trained) = (0, 0, 0);
     for (experiment, id) in experiments.iter().zip(&ids) {
         if most.is_some_and(|most| measured + refused + trained + group.len() >= most) {
             break;
         }
-        if ledger.contains(id) {
+        if finished(&ledger, id) {
             continue;
         }
         eprintln!("{}", describe(experiment));
@@ -264,10 +290,10 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
                 ledger.append(*row)?;
                 refused += 1;
             }
-            Prepared::Ready(_) if train_only => trained += 1,
+            Prepared::Ready(_) if choices.train_only => trained += 1,
             Prepared::Ready(ready) => {
                 let memory: usize = group.iter().chain([&*ready]).map(|ready| ready.memory).sum();
-                if group.len() >= sweep.measure.interleave || memory > limit {
+                if group.len() >= sweep.measure.interleave.get() || memory > limit {
                     let [more, less] = finish(&mut group, &mut ledger)?;
                     (measured, refused) = (measured + more, refused + less);
                 }
@@ -281,8 +307,7 @@ fn sweep(state: &State, out: &Path, data_root: Option<&Path>, most: Option<usize
     table.write_csv(&out.join("ledger.csv"))?;
     table.write_hdf5(&out.join("ledger.h5"))?;
     let results = out.join("results");
-    let rows: Vec<Row> = ledger.rows().to_vec();
-    report::write(&rows, state, out, &results)?;
+    report::write(ledger.rows(), &state, out, &results)?;
     let seconds = start.elapsed().as_secs_f64();
     Ok(Summary { sweep: sweep.name, experiments: ids.len(), rows_before, measured, refused, trained, seconds, results })
 }

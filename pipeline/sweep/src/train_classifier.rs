@@ -14,6 +14,7 @@
 
 mod config;
 mod error;
+pub(crate) mod labels;
 mod probabilities;
 mod summary;
 mod table;

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use veilray_sweep::ledger::{FILE, Ledger, Outcome, Row};
-use veilray_sweep::run::{Args, ResumeArgs, resume, run};
+use veilray_sweep::report;
+use veilray_sweep::run::{Args, Choices, ResumeArgs, resume, run};
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/sweep")
@@ -43,7 +44,7 @@ fn smaller(folder: &Path) -> PathBuf {
 }
 
 fn arguments(config: &Path, out: &Path) -> Args {
-    Args { config: config.into(), out: out.into(), data_root: None, rows: None, train_only: false, json: false }
+    Args { config: config.into(), out: out.into(), choices: Choices::default() }
 }
 
 fn by_id(folder: &Path) -> BTreeMap<String, Row> {
@@ -84,9 +85,24 @@ fn the_quick_sweep_goes_from_films_to_a_report() {
         assert!(page.contains(&format!("({figure}.svg)")) && html.contains(&svg) && !svg.contains("NaN"), "{figure}");
     }
     assert!(out.join("ledger.csv").is_file() && out.join("ledger.h5").is_file());
+    for row in rows.values() {
+        assert!(
+            row.auc_resampled.len() == 1000 && row.test_sha256.is_some() && row.train_commit.is_some() && row.relu_normalised
+        );
+        assert!(row.encrypted_images <= row.encrypted_wanted && row.auc_moved.unwrap().low.is_some());
+    }
+    assert!(answer.contains("against itself with ReLU in clear, ") && page.contains("## f = 8 against the others"));
+    // The report's folder is all that another report needs.
+    let copy = folder.path().join("copy");
+    let again = report::run(&report::Args { sweep: results.clone(), out: copy.clone(), json: false }).unwrap();
+    assert!(again.rows == 2 && answer == again.answer);
+    for file in ["pareto-phantom.svg", "factor-phantom.svg", "sweep.json", "sweep.toml"] {
+        assert_eq!(fs::read(copy.join(file)).unwrap(), fs::read(results.join(file)).unwrap(), "{file}");
+    }
+    assert!(!fs::read_to_string(results.join("sweep.json")).unwrap().contains(&*folder.path().to_string_lossy()));
     // Finished, it is left as it is.
     let before = fs::read(out.join(FILE)).unwrap();
-    let again = resume(&ResumeArgs { out: out.clone(), data_root: None, rows: None, train_only: false, json: false }).unwrap();
+    let again = resume(&ResumeArgs { out: out.clone(), choices: Choices::default() }).unwrap();
     assert_eq!((again.rows_before, again.measured, again.refused), (2, 0, 0));
     assert_eq!(fs::read(out.join(FILE)).unwrap(), before);
 }
@@ -108,7 +124,7 @@ fn pixels_are_a_row_without_an_encoder() {
     fs::write(&config, pixels).unwrap();
     let out = folder.path().join("pixels");
     // Measuring takes gigabytes: what is released is what would be measured.
-    let summary = run(&Args { train_only: true, ..arguments(&config, &out) }).unwrap();
+    let summary = run(&Args { choices: Choices { train_only: true, ..Choices::default() }, ..arguments(&config, &out) }).unwrap();
     assert_eq!((summary.experiments, summary.trained, summary.refused), (1, 1, 0));
     assert!(!out.join("encoders").exists());
     let experiment = fs::read_dir(out.join("experiments")).unwrap().next().unwrap().unwrap().path();
@@ -116,6 +132,52 @@ fn pixels_are_a_row_without_an_encoder() {
     let manifests: Vec<String> = released.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect();
     assert_eq!(manifests.len(), 1);
     assert!(manifests[0].contains("encoder = \"pixels-256\"") && manifests[0].contains("params = \"n15\""), "{}", manifests[0]);
+}
+
+/// The file `small.toml` with some of its text replaced.
+fn changed(config: &Path, changes: &[(&str, &str)]) {
+    let mut text = fs::read_to_string(config).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old}");
+        text = text.replace(old, new);
+    }
+    fs::write(config, text).unwrap();
+}
+
+#[test]
+fn a_label_that_no_film_has_is_refused_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = smaller(folder.path());
+    changed(&config, &[("\"opacity\"", "\"opacitty\"")]);
+    let out = folder.path().join("out");
+    let refused = run(&arguments(&config, &out)).unwrap_err().to_string();
+    assert!(refused.contains("opacitty") && refused.contains("cardiomegaly, effusion, opacity"), "{refused}");
+    assert!(!out.join("encoders").exists() && !out.join("data").exists());
+}
+
+#[test]
+fn what_a_machine_could_not_hold_is_tried_again_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = smaller(folder.path());
+    let one = ("network = [\"veilnet-xs\", \"hefnet\"]", "network = [\"veilnet-xs\"]");
+    changed(&config, &[one, ("factor = [8, 16]", "factor = [16]"), ("[measure]", "[measure]\nmemory_mb = 1")]);
+    let out = folder.path().join("out");
+    let first = run(&arguments(&config, &out)).unwrap();
+    assert_eq!((first.measured, first.refused), (0, 1));
+    changed(&config, &[("memory_mb = 1", "memory_mb = 100000")]);
+    let second = run(&arguments(&config, &out)).unwrap();
+    assert_eq!((second.rows_before, second.measured, second.refused), (1, 0, 0), "a row is a row");
+    let choices = Choices { retry_refused: true, ..Choices::default() };
+    let third = run(&Args { choices, ..arguments(&config, &out) }).unwrap();
+    assert_eq!((third.rows_before, third.measured, third.refused), (0, 1, 0));
+    let rows = by_id(&out);
+    assert_eq!(rows.values().map(|row| row.outcome).collect::<Vec<_>>(), [Outcome::Measured]);
+    // Trained otherwise, it is another experiment: the row of before counts no more.
+    changed(&config, &[("epochs = 2", "epochs = 1")]);
+    let fourth = run(&arguments(&config, &out)).unwrap();
+    assert_eq!((fourth.rows_before, fourth.measured), (0, 1));
+    let page = fs::read_to_string(out.join("results").join("README.md")).unwrap();
+    assert!(page.contains("1 rows of the ledger are of an earlier configuration"), "{page}");
 }
 
 #[test]

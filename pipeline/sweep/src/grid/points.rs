@@ -49,6 +49,18 @@ pub enum Encoder {
     },
 }
 
+/// SHA-256 of what an experiment reads and its settings only name, hexadecimal: filled in when a sweep runs, so that an experiment
+/// whose files have changed is another one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Inputs {
+    /// Manifest of a released encoder.
+    pub encoder: Option<String>,
+    /// Table of a data set that the sweep does not draw itself.
+    pub data: Option<String>,
+    /// Files of teacher probabilities.
+    pub teachers: Vec<String>,
+}
+
 /// One experiment with everything that its figures depend on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Experiment {
@@ -60,6 +72,8 @@ pub struct Experiment {
     pub encoder: Encoder,
     /// Its data set.
     pub data: DataSource,
+    /// Digests of its inputs.
+    pub inputs: Inputs,
     /// How its networks are trained.
     pub training: Training,
     /// What is measured.
@@ -75,7 +89,7 @@ impl Experiment {
     /// What its trained networks are known by: as [`Self::id`], of the settings that they depend on. Settings of measuring may change
     /// without any training.
     pub fn networks_id(&self) -> String {
-        short_digest(&(&self.point, &self.encoder, &self.data, &self.training))
+        short_digest(&(&self.point, &self.encoder, &self.data, &self.inputs, &self.training))
     }
 
     /// The network's name, its gate included.
@@ -98,11 +112,12 @@ pub(super) fn experiments(sweep: &Sweep, base: &Path) -> Result<Vec<Experiment>>
     let mut known = std::collections::BTreeSet::new();
     for point in sweep.grid.iter().flat_map(points) {
         let found = encoders.iter().find(|(factor, _)| *factor == point.factor).map(|(_, encoder)| encoder.clone());
-        let Some(data) = sweep.data.iter().find(|data| data.name == point.data) else { continue };
+        let Some(data) = sweep.data.iter().map(toml::Spanned::get_ref).find(|data| data.name == point.data) else { continue };
         let experiment = Experiment {
             sweep: sweep.name.clone(),
             encoder: found.unwrap_or(Encoder::Pixels),
             data: data.clone(),
+            inputs: Inputs::default(),
             training: sweep.training.clone(),
             measure: sweep.measure.clone(),
             point,
@@ -128,7 +143,7 @@ fn encoder(source: &EncoderSource, base: &Path) -> Result<Encoder> {
 /// Every combination; the factor changes first, so that what is compared is measured side by side.
 fn points(grid: &Grid) -> Vec<Point> {
     let mut all = Vec::new();
-    for data in &grid.data {
+    for data in grid.data.iter() {
         for (seed, params) in product(&grid.seed, &grid.params) {
             for (network, gate) in product(&grid.network, &grid.gate) {
                 for (activation, degree) in product(&grid.activation, &grid.degree) {

@@ -65,6 +65,21 @@ fn a_wrong_line_is_named_with_what_may_stand_there() {
         ("degree = [2]", "degree = [3]", &["3", "allowed: 2"]),
         ("latent = [\"continuous\"]", "latent = [\"discrete\"]", &["discrete", "quantised"]),
         ("rounds = 3", "rounds = \"three\"", &["three"]),
+        ("rounds = 3", "rounds = 0", &["nonzero"]),
+        ("at_most = 40", "at_most = 0", &["nonzero"]),
+        ("interleave = 2", "interleave = 0", &["nonzero"]),
+        ("threads = [1, 2]", "threads = [1, 0]", &["nonzero"]),
+        ("threads = [1, 2]", "threads = []", &["at least one value"]),
+        ("half_width = 0.1", "half_width = 1.5", &["1.5", "above 0 and below 1"]),
+        ("seed = [1]", "seed = []", &["at least one value"]),
+        ("seed = [1]", "seed = [1, 1]", &["twice"]),
+        ("network = [\"veilnet-xs\"]", "network = []", &["at least one value"]),
+        ("name = \"phantom\"", "name = \"../phantom\"", &["letters, digits"]),
+        ("phantom = {", "set = \"nih15\" # {", &["nih15", "nih14", "labels.csv"]),
+        ("labels = [\"opacity\"", "labels = [] # [\"opacity\"", &["at least one value"]),
+        ("shapes = \"tiny-f8.toml\"", "released = \"encoder-f9\"", &["encoder-f9", "encoder-f8"]),
+        ("factor = 16", "factor =  8", &["8 already"]),
+        ("shift_pixels = 16", "shift_pixels = 24", &["24 pixels", "multiples of 16"]),
     ] {
         assert!(text.contains(old), "{old}");
         let wrong = text.replacen(old, new, 1);
@@ -72,6 +87,22 @@ fn a_wrong_line_is_named_with_what_may_stand_there() {
         let refused = Sweep::parse(&wrong, Path::new("quick.toml")).unwrap_err().to_string();
         assert!(refused.starts_with(&format!("quick.toml:{line}: ")), "{new}: {refused}");
         words.iter().for_each(|word| assert!(refused.contains(word), "{new}: {refused} lacks {word}"));
+    }
+}
+
+#[test]
+fn tables_that_contradict_others_are_named_by_their_line() {
+    let text = quick();
+    let second = "\n[[data]]\nname = \"phantom\"\nset = \"nih14\"\nlabels = [\"x\"]\n";
+    for (wrong, header, words) in [
+        (format!("{text}{second}"), 2, "already"),
+        (text.replacen("phantom = { train", "# { train", 1), 1, "either `set` or `phantom`"),
+        (text.replacen("labels = [\"opacity\"", "set = \"nih14\"\nlabels = [\"opacity\"", 1), 1, "either `set` or `phantom`"),
+    ] {
+        let headers = wrong.lines().enumerate().filter(|(_, line)| *line == "[[data]]");
+        let line = 1 + headers.map(|(at, _)| at).nth(header - 1).unwrap();
+        let refused = Sweep::parse(&wrong, Path::new("quick.toml")).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("quick.toml:{line}: ")) && refused.contains(words), "{refused}");
     }
 }
 

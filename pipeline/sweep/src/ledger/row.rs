@@ -58,6 +58,12 @@ pub struct Row {
     pub train_seconds: Option<f64>,
     /// Threads of the training.
     pub train_threads: usize,
+    /// The commit that trained, where that is known.
+    #[serde(default)]
+    pub train_commit: Option<String>,
+    /// Whether ReLU stood behind the normalisation that HerPN has; `false` in rows of versions before it did.
+    #[serde(default)]
+    pub relu_normalised: bool,
     /// Images of the test split.
     pub test_images: Option<usize>,
     /// Macro ROC-AUC of the network with ReLU, in clear on the test split.
@@ -68,8 +74,21 @@ pub struct Row {
     pub auc_same: Option<Auc>,
     /// On ciphertexts.
     pub auc_encrypted: Option<Auc>,
+    /// What encryption moves: `auc_encrypted` less `auc_same`, its interval paired, over the same resampled patients.
+    #[serde(default)]
+    pub auc_moved: Option<Auc>,
+    /// `auc_polynomial` on each of 1 000 test splits whose patients were drawn anew, alike for all networks of one test split: the
+    /// difference of two rows is paired. Five digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auc_resampled: Vec<f64>,
+    /// SHA-256 of the test split's patients and labels: rows with the same one may be compared split by split.
+    #[serde(default)]
+    pub test_sha256: Option<String>,
     /// Images evaluated on ciphertexts.
     pub encrypted_images: Option<usize>,
+    /// As many as the half width that was asked for would take.
+    #[serde(default)]
+    pub encrypted_wanted: Option<usize>,
     /// Images whose reply was not believed, because a logit left the range that training saw.
     pub refused_replies: Option<usize>,
     /// Largest |encrypted − clear| of a logit.
@@ -96,6 +115,9 @@ pub struct Row {
     pub reply_bytes: Option<usize>,
     /// Bytes of the evaluation keys.
     pub key_bytes: Option<usize>,
+    /// Threads of the times in `layers`.
+    #[serde(default)]
+    pub layer_threads: Option<usize>,
     /// Node by node, on one image.
     pub layers: Vec<LayerRow>,
 }
@@ -194,12 +216,18 @@ impl Row {
             parameters: None,
             train_seconds: None,
             train_threads: rayon::current_num_threads(),
+            train_commit: None,
+            relu_normalised: true,
             test_images: None,
             auc_relu: None,
             auc_polynomial: None,
             auc_same: None,
             auc_encrypted: None,
+            auc_moved: None,
+            auc_resampled: Vec::new(),
+            test_sha256: None,
             encrypted_images: None,
+            encrypted_wanted: None,
             refused_replies: None,
             max_abs_logit_error: None,
             precision_bits: None,
@@ -213,6 +241,7 @@ impl Row {
             upload_bytes: None,
             reply_bytes: None,
             key_bytes: None,
+            layer_threads: None,
             layers: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Which figures a report has.
 
 use super::svg::{Axis, Chart, Mark, Point, Series};
-use crate::ledger::{Auc, Outcome, Row};
+use crate::ledger::{Configuration, Outcome, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A figure: its file's name, what it shows, and the drawing.
@@ -22,22 +22,32 @@ pub fn all(rows: &[Row]) -> Vec<Figure> {
     let sets: BTreeSet<&str> = measured.iter().map(|row| row.data.as_str()).collect();
     for set in sets {
         let of_set: Vec<&Row> = measured.iter().copied().filter(|row| row.data == set).collect();
+        let all = Configuration::all(&of_set);
+        let threads = all.iter().map(|one| one.threads).min().unwrap_or(1);
+        let on = format!("on {threads} thread{}", if threads == 1 { "" } else { "s" });
+        let best = best(&of_set);
+        let of_layers = best.iter().filter_map(|row| row.layer_threads).max();
+        let on_layers = of_layers.map_or_else(String::new, |threads| format!(" on {threads} threads"));
         let charts = [
             (
                 "pareto",
-                pareto(&of_set),
-                "Accuracy on ciphertexts against server time on one thread; the line joins what nothing else beats in both.",
+                pareto(&all),
+                format!("Accuracy on ciphertexts against server time {on}; the line joins what nothing else beats in both."),
             ),
-            ("factor", by_factor(&of_set), "Accuracy on ciphertexts by compression factor, with 95 % intervals over patients."),
+            (
+                "factor",
+                by_factor(&all),
+                "Accuracy on ciphertexts by compression factor, with 95 % intervals over patients, and over seeds where there are several.".into(),
+            ),
             (
                 "layer-time",
-                layers(&of_set, "Time by layer", "time, ms", |layer| Some(layer.ms), false),
-                "Time of every node of the circuit on one image, for the network measured at most factors.",
+                layers(&best, "Time by layer", "time, ms", |layer| Some(layer.ms), false),
+                format!("Time of every node of the circuit on one image{on_layers}, for the network measured at most factors."),
             ),
             (
                 "layer-error",
-                layers(&of_set, "Error by layer", "largest error, log2", |layer| layer.log2_error, true),
-                "Largest error of every node's values against clear, log2, on one image, for the network measured at most factors.",
+                layers(&best, "Error by layer", "largest error, log2", |layer| layer.log2_error, true),
+                "Largest error of every node's values against clear, log2, on one image, for the network measured at most factors.".into(),
             ),
         ];
         out.extend(charts.into_iter().filter(|(_, chart, _)| !empty(chart)).map(|(name, chart, caption)| Figure {
@@ -67,6 +77,9 @@ pub fn all(rows: &[Row]) -> Vec<Figure> {
     out
 }
 
+/// The label of accuracies' axes: see [`Row::accuracy`].
+const ACCURACY: &str = "macro ROC-AUC on ciphertexts, as expected on the test split";
+
 fn empty(chart: &Chart) -> bool {
     chart.series.iter().all(|series| series.points.is_empty())
 }
@@ -86,24 +99,30 @@ fn factors(rows: &[&Row]) -> Vec<u32> {
     rows.iter().map(|row| row.factor).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn pareto(rows: &[&Row]) -> Chart {
-    let point = |row: &&Row| {
-        let (x, auc) = (least_ms(row)?, row.accuracy()?);
-        Some(Point { x, y: auc.value, interval: None, note: note(row) })
+fn pareto(all: &[Configuration]) -> Chart {
+    let point =
+        |one: &Configuration| Point { x: one.ms, y: one.auc, note: format!("{one} at f = {}", one.factor), ..Point::default() };
+    let factors: BTreeSet<u32> = all.iter().map(|one| one.factor).collect();
+    let of = |factor: u32| {
+        let points = all.iter().filter(|one| one.factor == factor).map(point).collect();
+        Series { name: format!("f = {factor}"), mark: Mark::Points, points }
     };
-    let of = |factor: u32| Series {
-        name: format!("f = {factor}"),
-        mark: Mark::Points,
-        points: rows.iter().filter(|row| row.factor == factor).filter_map(point).collect(),
-    };
-    let mut series: Vec<Series> = factors(rows).into_iter().map(of).collect();
-    let points: Vec<Point> = series.iter().flat_map(|series| series.points.clone()).collect();
+    let mut series: Vec<Series> = factors.into_iter().map(of).collect();
+    let points: Vec<Point> = all.iter().map(point).collect();
     let (x, y) = (
         Axis::log("server time of an image, ms", points.iter().map(|p| p.x)),
-        Axis::linear("macro ROC-AUC, encrypted", points.iter().map(|p| p.y)),
+        Axis::linear(ACCURACY, points.iter().map(|p| p.y)),
     );
-    series.push(Series { name: "front".into(), mark: Mark::Path, points: front(points) });
-    Chart { title: "Accuracy against server time".into(), x, y, series, identity: false }
+    let mut front = front(points);
+    let mut key = Vec::new();
+    for (place, point) in front.iter_mut().enumerate() {
+        let number = (place + 1).to_string();
+        let is_it = |one: &&Configuration| (one.ms, one.auc) == (point.x, point.y);
+        key.extend(all.iter().find(is_it).map(|one| format!("{number}  {}, f = {}", one.network, one.factor)));
+        point.label = Some(number);
+    }
+    series.push(Series { name: "front".into(), mark: Mark::Path, points: front });
+    Chart { title: "Accuracy against server time".into(), x, y, series, identity: false, key }
 }
 
 /// The points that no other beats in both, from the fastest to the most accurate.
@@ -118,31 +137,35 @@ pub(crate) fn front(mut points: Vec<Point>) -> Vec<Point> {
     points
 }
 
-fn by_factor(rows: &[&Row]) -> Chart {
-    let factors = factors(rows);
+fn by_factor(all: &[Configuration]) -> Chart {
+    let factors: Vec<u32> = all.iter().map(|one| one.factor).collect::<BTreeSet<_>>().into_iter().collect();
     let names: Vec<String> = factors.iter().map(ToString::to_string).collect();
-    let mut networks: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
-    rows.iter().for_each(|row| networks.entry(row.label()).or_default().push(row));
+    let mut networks: BTreeMap<&str, Vec<&Configuration>> = BTreeMap::new();
+    all.iter().for_each(|one| networks.entry(&one.network).or_default().push(one));
     let count = networks.len();
     let mut series = Vec::new();
-    for (place, (name, rows)) in networks.into_iter().enumerate() {
+    for (place, (name, all)) in networks.into_iter().enumerate() {
         // Beside each other, so that intervals can be told apart.
         let shift = 0.5 * (place as f64 + 0.5) / count as f64 - 0.25;
-        let point = |row: &&Row| {
-            let auc: Auc = row.accuracy()?;
-            let x = factors.iter().position(|factor| *factor == row.factor)? as f64 + shift;
-            Some(Point { x, y: auc.value, interval: auc.low.zip(auc.high), note: note(row) })
+        let point = |one: &&Configuration| {
+            let x = factors.iter().position(|factor| *factor == one.factor)? as f64 + shift;
+            let note = format!("{one} at f = {}", one.factor);
+            Some(Point { x, y: one.auc, interval: one.interval, note, label: None })
         };
-        let mut points: Vec<Point> = rows.iter().filter_map(point).collect();
+        let mut points: Vec<Point> = all.iter().filter_map(point).collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        series.push(Series { name, mark: Mark::Line, points });
+        series.push(Series { name: name.into(), mark: Mark::Line, points });
     }
-    let ends = series
-        .iter()
-        .flat_map(|s| &s.points)
-        .flat_map(|p| [p.y, p.interval.map_or(p.y, |i| i.0), p.interval.map_or(p.y, |i| i.1)]);
-    let y = Axis::linear("macro ROC-AUC, encrypted", ends.collect::<Vec<_>>());
-    Chart { title: "Accuracy by factor".into(), x: Axis::names("compression factor f", &names), y, series, identity: false }
+    let ends = |p: &Point| [p.y, p.interval.map_or(p.y, |i| i.0), p.interval.map_or(p.y, |i| i.1)];
+    let y = Axis::linear(ACCURACY, series.iter().flat_map(|s| &s.points).flat_map(ends).collect::<Vec<_>>());
+    Chart {
+        title: "Accuracy by factor".into(),
+        x: Axis::names("compression factor f", &names),
+        y,
+        series,
+        identity: false,
+        key: Vec::new(),
+    }
 }
 
 /// The rows of networks that were measured at every factor on a data set, so that a mean by factor compares like with like; all rows where there is no such network.
@@ -170,18 +193,21 @@ fn bytes(rows: &[&Row]) -> Chart {
             let values: Vec<f64> =
                 rows.iter().filter(|row| row.factor == *factor).filter_map(|row| value(row)).map(|v| v as f64 / 1e6).collect();
             let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-            (!values.is_empty()).then(|| Point {
-                x: place as f64,
-                y: mean,
-                interval: None,
-                note: format!("{name}: {mean:.3} MB"),
-            })
+            let note = format!("{name}: {mean:.3} MB");
+            (!values.is_empty()).then(|| Point { x: place as f64, y: mean, note, ..Point::default() })
         };
-        Series { name: name.into(), mark: Mark::Bars, points: factors.iter().enumerate().filter_map(point).collect() }
+        Series { name: name.into(), mark: Mark::Points, points: factors.iter().enumerate().filter_map(point).collect() }
     };
     let series: Vec<Series> = kinds.into_iter().map(of).collect();
     let y = Axis::log("MB (10^6 bytes)", series.iter().flat_map(|s| &s.points).map(|p| p.y).collect::<Vec<_>>());
-    Chart { title: "Bytes by factor".into(), x: Axis::names("compression factor f", &names), y, series, identity: false }
+    Chart {
+        title: "Bytes by factor".into(),
+        x: Axis::names("compression factor f", &names),
+        y,
+        series,
+        identity: false,
+        key: Vec::new(),
+    }
 }
 
 /// The rows, one of each factor, of the network that was measured at most factors; of several such networks the most accurate one's.
@@ -199,25 +225,25 @@ fn best(rows: &[&Row]) -> Vec<Row> {
     chosen.into_iter().flat_map(BTreeMap::into_values).cloned().collect()
 }
 
-fn layers(rows: &[&Row], title: &str, label: &str, value: impl Fn(&crate::ledger::LayerRow) -> Option<f64>, line: bool) -> Chart {
-    let best = best(rows);
+fn layers(best: &[Row], title: &str, label: &str, value: impl Fn(&crate::ledger::LayerRow) -> Option<f64>, line: bool) -> Chart {
     let longest = best.iter().max_by_key(|row| row.layers.len());
     let names: Vec<String> = longest.iter().flat_map(|row| &row.layers).map(|layer| short(&layer.name, &layer.op)).collect();
     let of = |row: &Row| {
         let point = |(place, layer): (usize, &crate::ledger::LayerRow)| {
             let y = value(layer)?;
-            Some(Point { x: place as f64, y, interval: None, note: format!("{}: {y:.2}", short(&layer.name, &layer.op)) })
+            let note = format!("{}: {y:.2}", short(&layer.name, &layer.op));
+            Some(Point { x: place as f64, y, note, ..Point::default() })
         };
         Series {
             name: format!("{}, f = {}", row.label(), row.factor),
-            mark: if line { Mark::Line } else { Mark::Bars },
+            mark: if line { Mark::Line } else { Mark::Points },
             points: row.layers.iter().enumerate().filter_map(point).collect(),
         }
     };
     let series: Vec<Series> = best.iter().map(of).collect();
     let values: Vec<f64> = series.iter().flat_map(|s| &s.points).map(|p| p.y).chain((!line).then_some(0.0)).collect();
     let x = Axis::names("node of the circuit", &names);
-    Chart { title: title.into(), x, y: Axis::linear(label, values), series, identity: false }
+    Chart { title: title.into(), x, y: Axis::linear(label, values), series, identity: false, key: Vec::new() }
 }
 
 /// `layers.3.conv` of a square becomes `3.conv square`.
@@ -230,7 +256,7 @@ fn scatter(rows: &[&Row]) -> Chart {
     let of = |factor: u32| {
         let point = |row: &&Row| {
             let (clear, encrypted) = (row.auc_same?.value, row.auc_encrypted?.value);
-            Some(Point { x: clear, y: encrypted, interval: None, note: format!("{}, {}", row.data, note(row)) })
+            Some(Point { x: clear, y: encrypted, note: format!("{}, {}", row.data, note(row)), ..Point::default() })
         };
         let points = rows.iter().filter(|row| row.factor == factor).filter_map(point).collect();
         Series { name: format!("f = {factor}"), mark: Mark::Points, points }
@@ -238,8 +264,8 @@ fn scatter(rows: &[&Row]) -> Chart {
     let series: Vec<Series> = factors(rows).into_iter().map(of).collect();
     let values: Vec<f64> = series.iter().flat_map(|s| &s.points).flat_map(|p| [p.x, p.y]).collect();
     let axis = |label: &str| Axis::linear(label, values.clone());
-    let (x, y) = (axis("macro ROC-AUC, clear"), axis("macro ROC-AUC, encrypted"));
-    Chart { title: "Clear against encrypted".into(), x, y, series, identity: true }
+    let (x, y) = (axis("macro ROC-AUC, clear"), axis("macro ROC-AUC, encrypted, same images"));
+    Chart { title: "Clear against encrypted".into(), x, y, series, identity: true, key: Vec::new() }
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ const AXIS: f64 = TOP + PLOT;
 /// Room that a letter of a slanted name takes below the axis.
 const SLANTED: f64 = 4.6;
 
-/// Okabe and Ito's colours: on a light ground, and in another order on a dark one, where blue is hard to see.
-const LIGHT: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+/// Okabe and Ito's colours, some of them darkened on a light ground and in another order on a dark one, so that all stand out from it by a contrast of
+/// 3 at least. Markers differ in shape as well.
+const LIGHT: [&str; 6] = ["#0072B2", "#C85700", "#008060", "#B0558A", "#8F6200", "#555555"];
 const DARK: [&str; 6] = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00"];
 
 /// A chart.
@@ -32,6 +33,8 @@ pub struct Chart {
     pub series: Vec<Series>,
     /// Whether the line y = x is drawn.
     pub identity: bool,
+    /// What labels stand for, line by line below the legend.
+    pub key: Vec<String>,
 }
 
 /// An axis: its range and what stands on it.
@@ -54,8 +57,6 @@ pub enum Mark {
     Line,
     /// Lines alone.
     Path,
-    /// Bars.
-    Bars,
 }
 
 /// Points of one name.
@@ -80,6 +81,8 @@ pub struct Point {
     pub interval: Option<(f64, f64)>,
     /// What a pointer that rests on it is told.
     pub note: String,
+    /// What is written above it, a letter or a number.
+    pub label: Option<String>,
 }
 
 impl Axis {
@@ -165,11 +168,10 @@ impl Chart {
             let ((x1, y1), (x2, y2)) = (self.at(low, low), self.at(high, high));
             let _ = writeln!(out, "<path class=\"same\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>");
         }
-        let bars = self.series.iter().filter(|series| series.mark == Mark::Bars).count();
-        let mut bar = 0;
-        for (place, series) in self.series.iter().enumerate() {
-            self.draw(&mut out, place, series, bar, bars);
-            bar += usize::from(series.mark == Mark::Bars);
+        self.series.iter().enumerate().for_each(|(place, series)| self.draw(&mut out, place, series));
+        for (place, line) in self.key.iter().enumerate() {
+            let y = TOP + 24.0 + 20.0 * self.series.len() as f64 + 18.0 * place as f64;
+            let _ = writeln!(out, "<text x=\"{}\" y=\"{y:.1}\">{}</text>", WIDTH - RIGHT + 11.0, escaped(line));
         }
         out.push_str("</svg>\n");
         out
@@ -218,7 +220,7 @@ impl Chart {
         let _ = writeln!(out, "<text class=\"middle\" transform=\"translate(18 {height}) rotate(-90)\">{label}</text>");
     }
 
-    fn draw(&self, out: &mut String, place: usize, series: &Series, bar: usize, bars: usize) {
+    fn draw(&self, out: &mut String, place: usize, series: &Series) {
         let class = format!("s{}", place % LIGHT.len());
         let _ = writeln!(out, "<g class=\"{class}\">");
         let spots: Vec<((f64, f64), &Point)> = series.points.iter().map(|point| (self.at(point.x, point.y), point)).collect();
@@ -232,30 +234,18 @@ impl Chart {
                 let _ = writeln!(out, "<path class=\"line\" d=\"{path}\"/>");
             }
         }
-        // Names are one apart: bars of all series share seven tenths of that.
-        let unit = (WIDTH - LEFT - RIGHT) / (self.x.high - self.x.low).max(1e-9);
-        let width = 0.7 * unit / bars.max(1) as f64;
         for ((x, y), point) in spots {
             let note = escaped(&point.note);
             if let Some((low, high)) = point.interval {
                 let ((_, from), (_, to)) = (self.at(point.x, low), self.at(point.x, high));
                 let _ = writeln!(out, "<path class=\"line\" d=\"M{x:.1} {from:.1}V{to:.1}\"/>");
             }
-            let _ = match series.mark {
-                Mark::Path => Ok(()),
-                Mark::Bars => {
-                    let left = x + (bar as f64 - bars as f64 / 2.0) * width;
-                    let height = AXIS - y;
-                    writeln!(
-                        out,
-                        "<rect class=\"fill\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{note}</title></rect>",
-                        0.9 * width
-                    )
-                }
-                Mark::Points | Mark::Line => {
-                    writeln!(out, "<path class=\"fill\" d=\"{}\"><title>{note}</title></path>", marker(place, x, y))
-                }
-            };
+            if series.mark != Mark::Path {
+                let _ = writeln!(out, "<path class=\"fill\" d=\"{}\"><title>{note}</title></path>", marker(place, x, y));
+            }
+            if let Some(label) = &point.label {
+                let _ = writeln!(out, "<text class=\"middle\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y - 10.0, escaped(label));
+            }
         }
         let (x, y) = (WIDTH - RIGHT + 18.0, TOP + 10.0 + 20.0 * place as f64);
         let _ = match series.mark {
@@ -322,15 +312,26 @@ mod tests {
             name: name.into(),
             mark,
             points: vec![
-                Point { x: 0.0, y: 0.5, interval: Some((0.4, 0.6)), note: "a & b".into() },
+                Point { x: 0.0, y: 0.5, interval: Some((0.4, 0.6)), note: "a & b".into(), label: Some("near <1>".into()) },
                 Point { x: 1.0, y: 0.7, ..Point::default() },
             ],
         };
-        let all = [Mark::Points, Mark::Line, Mark::Path, Mark::Bars].map(|mark| series("x < y", mark));
+        let all = [Mark::Points, Mark::Line, Mark::Path].map(|mark| series("x < y", mark));
         let names = ["one".to_string(), "another of two".to_string()];
         let (x, y) = (Axis::names("factor", &names), Axis::linear("ROC-AUC", [0.4, 0.7]));
-        let svg = Chart { title: "AUC <by> factor".into(), x, y, series: all.to_vec(), identity: true }.svg();
-        for text in ["AUC &lt;by&gt; factor", "another of two", "ROC-AUC", "x &lt; y", "a &amp; b", "prefers-color-scheme"] {
+        let svg =
+            Chart { title: "AUC <by> factor".into(), x, y, series: all.to_vec(), identity: true, key: vec!["1 > one".into()] }
+                .svg();
+        for text in [
+            "AUC &lt;by&gt; factor",
+            "another of two",
+            "ROC-AUC",
+            "x &lt; y",
+            "a &amp; b",
+            "near &lt;1&gt;",
+            "1 &gt; one",
+            "prefers-color-scheme",
+        ] {
             assert!(svg.contains(text), "{text}");
         }
         for tag in ["g", "text", "title", "rect", "path"] {
@@ -344,5 +345,24 @@ mod tests {
             assert_eq!(opened, closed + single, "{tag}");
         }
         assert!(!svg.contains("NaN"));
+    }
+
+    /// WCAG 2.1's contrast of two colours.
+    fn contrast(a: &str, b: &str) -> f64 {
+        let light = |colour: &str| {
+            let part = |at: usize| f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            let linear = |v: f64| if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) };
+            0.2126 * linear(part(1)) + 0.7152 * linear(part(3)) + 0.0722 * linear(part(5))
+        };
+        let (a, b) = (light(a), light(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn every_colour_stands_out_from_its_ground() {
+        for (ground, colours) in [("#ffffff", LIGHT), ("#181a1b", DARK)] {
+            colours.iter().for_each(|colour| assert!(contrast(ground, colour) >= 3.0, "{colour} on {ground}"));
+        }
+        assert!((contrast("#ffffff", "#000000") - 21.0).abs() < 1e-9);
     }
 }

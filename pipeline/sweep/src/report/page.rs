@@ -1,11 +1,12 @@
 //! The report's pages.
 
-use super::Answer;
-use super::answer::TOLERANCE;
-use crate::ledger::{Auc, Outcome, Row};
-use crate::plots::{self, Figure};
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use super::answer::{PAPER, TOLERANCE, together};
+use super::cells;
+use super::document::{self, Block};
+use super::{Answer, training};
+use crate::ledger::{Configuration, Outcome, Row};
+use crate::plots::Figure;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a reader gets the same.
 pub(super) struct Commands {
@@ -16,29 +17,14 @@ pub(super) struct Commands {
 /// What the pages show.
 pub(super) struct Page<'a> {
     pub rows: &'a [Row],
+    /// Rows of an earlier configuration, which count nowhere.
+    pub superseded: usize,
     pub answers: &'a [Answer],
     pub figures: &'a [Figure],
     pub commands: &'a Commands,
+    /// The sweep's file as it was run.
+    pub text: &'a str,
 }
-
-/// Names of the table's columns.
-const COLUMNS: [&str; 15] = [
-    "data",
-    "f",
-    "network",
-    "set",
-    "seed",
-    "AUC ReLU, clear",
-    "AUC polynomial, clear",
-    "AUC encrypted",
-    "images",
-    "logit error, bits",
-    "levels",
-    "server ms (median / 95 %)",
-    "memory, MB",
-    "up / down / keys, MB",
-    "training, s",
-];
 
 impl Page<'_> {
     /// The first paragraph.
@@ -46,151 +32,144 @@ impl Page<'_> {
         if self.answers.is_empty() {
             return "No experiment has been measured yet; the rows below say why.".into();
         }
-        self.answers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-    }
-
-    fn title(&self) -> String {
-        let names: BTreeSet<&str> = self.rows.iter().map(|row| row.sweep.as_str()).collect();
-        format!("What compression costs: {}", names.into_iter().collect::<Vec<_>>().join(", "))
-    }
-
-    fn rule(&self) -> String {
-        format!(
-            "Per data set, the most accurate configuration sets the mark; of those at most {TOLERANCE} of macro ROC-AUC below it, the fastest is \
-             chosen. Accuracy is that of the polynomial network in clear on the whole test split, moved by what encryption moves it on the \
-             images that were evaluated both ways; intervals are 95 % bootstrap intervals over patients. As the choice is made on the same \
-             split, the chosen accuracy is a little optimistic. Times are of one image, the networks of a group in turn."
-        )
-    }
-
-    /// On what it was measured, and how much others disturbed it.
-    fn machines(&self) -> Vec<String> {
-        let of = |row: &Row| {
-            let training = row.train_threads;
-            format!(
-                "{}, {} cores, {}; commit {}; training on {training} threads",
-                row.machine, row.cores, row.cpu_features, row.commit
-            )
-        };
-        let mut lines: Vec<String> = self.rows.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect();
-        let load = self.rows.iter().filter_map(|row| row.foreign_load).fold(0.0, f64::max);
-        lines.push(format!("Other processes took at most {:.0} % of the processor time while times were taken.", 100.0 * load));
-        lines
-    }
-
-    fn measured(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.outcome == Outcome::Measured)
-    }
-
-    fn refused(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.outcome == Outcome::Refused)
+        self.answers.iter().map(ToString::to_string).chain(together(self.answers)).collect::<Vec<_>>().join(" ")
     }
 
     /// The page in Markdown; figures are files beside it.
     pub fn markdown(&self) -> String {
-        let mut out = format!("# {}\n\n{}\n\n{}\n", self.title(), self.answer(), self.rule());
-        let cell = |text: &String| text.replace('|', "\\|");
-        let row = |cells: &[String]| format!("| {} |\n", cells.iter().map(cell).collect::<Vec<_>>().join(" | "));
-        let _ = write!(out, "\n## Measured\n\n{}|{}\n", row(&COLUMNS.map(String::from)), "---|".repeat(COLUMNS.len()));
-        self.measured().for_each(|measured| out.push_str(&row(&cells(measured))));
-        let _ = writeln!(out, "\n`{}`", self.commands.run);
-        if self.refused().next().is_some() {
-            out.push_str(
-                "\n## What could not run here\n\n| data | f | network | set | levels | why |\n|---|---|---|---|---|---|\n",
-            );
-            self.refused().for_each(|refused| out.push_str(&row(&refusal(refused))));
-        }
-        out.push_str("\n## Figures\n");
-        for Figure { name, caption, .. } in self.figures {
-            let _ = write!(out, "\n![{caption}]({name}.svg)\n\n{caption} `{}`\n", self.commands.report);
-        }
-        out.push_str("\n## Measured on\n\n");
-        self.machines().iter().for_each(|line| out.push_str(&format!("- {line}\n")));
-        out
+        document::markdown(&self.blocks())
     }
 
     /// The page in HTML, figures inside it.
     pub fn html(&self) -> String {
-        let escaped = plots::escaped;
-        let row = |tag: &str, cells: &[String]| {
-            let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect();
-            format!("<tr>{cells}</tr>\n")
-        };
-        let mut out = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-             <title>{0}</title>\n<style>{STYLE}</style>\n<h1>{0}</h1>\n<p class=\"answer\">{1}</p>\n<p>{2}</p>\n",
-            escaped(&self.title()),
-            escaped(&self.answer()),
-            escaped(&self.rule())
-        );
-        let _ = write!(out, "<h2>Measured</h2>\n<div class=\"wide\"><table>\n{}", row("th", &COLUMNS.map(String::from)));
-        self.measured().for_each(|measured| out.push_str(&row("td", &cells(measured))));
-        let _ = writeln!(out, "</table></div>\n<p><code>{}</code></p>", escaped(&self.commands.run));
-        if self.refused().next().is_some() {
-            out.push_str("<h2>What could not run here</h2>\n<div class=\"wide\"><table>\n");
-            out.push_str(&row("th", &["data", "f", "network", "set", "levels", "why"].map(String::from)));
-            self.refused().for_each(|refused| out.push_str(&row("td", &refusal(refused))));
-            out.push_str("</table></div>\n");
+        document::html(&self.blocks())
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        let names: BTreeSet<&str> = self.rows.iter().map(|row| row.sweep.as_str()).collect();
+        let title = format!("What compression costs: {}", names.into_iter().collect::<Vec<_>>().join(", "));
+        let mut out = vec![Block::Title(title), Block::Answer(self.answer()), Block::Text(rule())];
+        out.extend(self.against_paper());
+        out.push(Block::Section("Measured".into()));
+        out.push(table(&cells::COLUMNS, self.of(Outcome::Measured).map(cells::measured)));
+        out.extend(self.notes().map(Block::Text));
+        out.push(Block::Command(self.commands.run.clone()));
+        if self.of(Outcome::Refused).next().is_some() {
+            out.push(Block::Section("What could not run here".into()));
+            out.push(table(&cells::REFUSED, self.of(Outcome::Refused).map(cells::refused)));
         }
-        out.push_str("<h2>Figures</h2>\n");
-        for Figure { caption, svg, .. } in self.figures {
-            let (caption, command) = (escaped(caption), escaped(&self.commands.report));
-            let _ = writeln!(out, "<figure>\n{svg}<figcaption>{caption} <code>{command}</code></figcaption>\n</figure>");
-        }
-        let lines: String = self.machines().iter().map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
-        let _ = writeln!(out, "<h2>Measured on</h2>\n<ul>\n{lines}</ul>\n</html>");
+        out.push(Block::Section("Figures".into()));
+        let figure = |figure: &Figure| Block::Figure { figure: figure.clone(), command: self.commands.report.clone() };
+        out.extend(self.figures.iter().map(figure));
+        out.push(Block::Section("How and on what".into()));
+        out.push(Block::Points(self.circumstances()));
         out
     }
-}
 
-/// Readable in light and in dark, without anything from outside.
-const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-    .answer{font-size:1.15rem}.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}\
-    th,td{border-bottom:1px solid #8886;padding:.25rem .5rem;text-align:left;white-space:nowrap}td:last-child{white-space:normal}\
-    figure{margin:1.5rem 0}code{font-size:.85em;opacity:.85}";
+    fn of(&self, outcome: Outcome) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.outcome == outcome)
+    }
 
-fn auc(auc: Option<Auc>) -> String {
-    match auc {
-        None => "–".into(),
-        Some(Auc { value, low: Some(low), high: Some(high) }) => format!("{value:.3} ({low:.3}–{high:.3})"),
-        Some(Auc { value, .. }) => format!("{value:.3}"),
+    /// f = 8 against the other factors, network by network: nothing else differs between the two.
+    fn against_paper(&self) -> Vec<Block> {
+        let mut lines = Vec::new();
+        for Answer { data, .. } in self.answers {
+            let rows: Vec<&Row> = self.of(Outcome::Measured).filter(|row| row.data == *data).collect();
+            let all = Configuration::all(&rows);
+            for paper in all.iter().filter(|one| one.factor == PAPER) {
+                for other in all.iter().filter(|one| one.network == paper.network && one.factor != PAPER) {
+                    let above = paper.above(other);
+                    let interval =
+                        above.low.zip(above.high).map_or_else(|| "–".into(), |(low, high)| format!("{low:+.3} to {high:+.3}"));
+                    let faster = format!("{:.2}", paper.ms / other.ms);
+                    let network = paper.network.clone();
+                    lines.push(vec![
+                        data.clone(),
+                        network,
+                        other.factor.to_string(),
+                        format!("{:+.3}", above.value),
+                        interval,
+                        faster,
+                    ]);
+                }
+            }
+        }
+        if lines.is_empty() {
+            return Vec::new();
+        }
+        let head =
+            ["data", "network", "other f", "AUC at f = 8 less AUC at the other", "95 %, paired", "time at f = 8 / at the other"];
+        vec![Block::Section(format!("f = {PAPER} against the others")), table(&head, lines.into_iter())]
+    }
+
+    /// What the table's signs and gaps mean.
+    fn notes(&self) -> Option<String> {
+        let mut notes = Vec::new();
+        if self.of(Outcome::Measured).any(cells::is_failed) {
+            notes.push(
+                "† More than 0.05 below the same network with ReLU: this training did not succeed, which is no cost of compression."
+                    .to_string(),
+            );
+        }
+        let short = |row: &Row| row.encrypted_images.zip(row.encrypted_wanted).is_none_or(|(taken, wanted)| taken < wanted);
+        if self.of(Outcome::Measured).any(short) {
+            notes.push(
+                "Where fewer images were evaluated encrypted than the half width asked for would take, their own interval is wide; what \
+                 encryption moves on them is not."
+                    .into(),
+            );
+        }
+        if self.of(Outcome::Measured).any(|row| !row.relu_normalised) {
+            notes.push(
+                "The networks with ReLU of these rows lack the normalisation that HerPN has, and are the weaker for it: where the polynomial \
+                 is above them, that is why."
+                    .into(),
+            );
+        }
+        (!notes.is_empty()).then(|| notes.join(" "))
+    }
+
+    /// Training, encoders, machine, and how much others disturbed it.
+    fn circumstances(&self) -> Vec<String> {
+        let mut lines: Vec<String> = training::settings(self.text).into_iter().collect();
+        let mut encoders: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+        for row in self.rows {
+            let seconds =
+                row.encoder_seconds.map_or_else(|| "no training".into(), |seconds| format!("{seconds:.0} s of training"));
+            encoders.entry(row.factor).or_default().insert(format!("{} ({seconds})", row.encoder));
+        }
+        let encoder = |(factor, names): (u32, BTreeSet<String>)| {
+            format!("f = {factor} {}", names.into_iter().collect::<Vec<_>>().join(" and "))
+        };
+        let encoders: Vec<String> = encoders.into_iter().map(encoder).collect();
+        lines.push(format!("Encoders: {}. A factor is judged with the encoder that it has.", encoders.join("; ")));
+        let machine = |row: &Row| format!("{}, {} cores, {}; commit {}", row.machine, row.cores, row.cpu_features, row.commit);
+        lines.extend(self.rows.iter().map(machine).collect::<BTreeSet<_>>());
+        let load = self.rows.iter().filter_map(|row| row.foreign_load).fold(0.0, f64::max);
+        lines.push(format!("Other processes took at most {:.0} % of the processor time while times were taken.", 100.0 * load));
+        if self.superseded > 0 {
+            lines.push(format!("{} rows of the ledger are of an earlier configuration and count nowhere here.", self.superseded));
+        }
+        lines.push(
+            "The sweep's file as it was run is sweep.toml beside this page, the ledger ledger.jsonl, ledger.csv and ledger.h5."
+                .into(),
+        );
+        lines
     }
 }
 
-fn number(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "–".into(), |value| format!("{value:.digits$}"))
+fn rule() -> String {
+    format!(
+        "Per data set, the most accurate configuration sets the mark; of those at most {TOLERANCE} of macro ROC-AUC below it, the fastest is \
+         chosen. Accuracy is that of the polynomial network in clear on the whole test split, moved by what encryption moves it on the \
+         images that were evaluated both ways; intervals are 95 % bootstrap intervals over patients. f = 8 holds or does not where the rule \
+         chooses so on at least 95 % of test splits whose patients, and seeds where there are several, are drawn anew. As the choice is made \
+         on the same split, the chosen accuracy is a little optimistic. Times are of one image, the networks of a group in turn."
+    )
 }
 
-/// A measured experiment's cells, as [`COLUMNS`] names them.
-fn cells(row: &Row) -> [String; 15] {
-    let mb = |bytes: Option<usize>| number(bytes.map(|bytes| bytes as f64 / 1e6), 2);
-    let times: Vec<String> =
-        row.server.iter().map(|time| format!("{:.0} / {:.0} on {}", time.median_ms, time.p95_ms, time.threads)).collect();
-    let streamed = if row.streamed { " (streamed)" } else { "" };
-    [
-        row.data.clone(),
-        row.factor.to_string(),
-        row.label(),
-        row.params.clone(),
-        row.seed.to_string(),
-        auc(row.auc_relu),
-        auc(row.auc_polynomial),
-        auc(row.auc_encrypted),
-        row.encrypted_images.map_or_else(|| "–".into(), |count| count.to_string()),
-        number(row.precision_bits, 1),
-        row.levels.map_or_else(|| "–".into(), |levels| levels.to_string()),
-        times.join(", ") + streamed,
-        format!("{} (planned {})", number(row.memory_mb, 0), number(row.planned_memory_mb, 0)),
-        format!("{} / {} / {}", mb(row.upload_bytes), mb(row.reply_bytes), mb(row.key_bytes)),
-        number(row.train_seconds, 0),
-    ]
-}
-
-/// A refused experiment's cells.
-fn refusal(row: &Row) -> [String; 6] {
-    let levels = row.levels.map_or_else(|| "–".into(), |levels| levels.to_string());
-    let why = row.reason.clone().unwrap_or_default();
-    [row.data.clone(), row.factor.to_string(), row.label(), row.params.clone(), levels, why]
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Block {
+    Block::Table { head: head.iter().map(ToString::to_string).collect(), rows: rows.collect() }
 }
 
 #[cfg(test)]
@@ -201,15 +180,22 @@ mod tests {
     fn both_pages_answer_first_and_show_every_row_and_figure() {
         let row: Row = serde_json::from_str(include_str!("../ledger/example.json")).unwrap();
         let refused = Row { outcome: Outcome::Refused, reason: Some("needs 9 | <levels>".into()), ..row.clone() };
-        let rows = [row, refused];
+        let mut failed = Row { factor: 4, ..row.clone() };
+        failed.auc_polynomial = failed.auc_polynomial.map(|auc| crate::ledger::Auc { value: 0.6, ..auc });
+        let rows = [row, refused, failed];
         let (answers, figures) = (super::super::answer::of(&rows), crate::plots::all(&rows));
         let commands =
             Commands { run: "veilray-sweep run a.toml --out b".into(), report: "veilray-sweep report b --out c".into() };
-        let page = Page { rows: &rows, answers: &answers, figures: &figures, commands: &commands };
+        let text = "[training]\nshift_pixels = 16\nrelu = { epochs = 3 }\npolynomial = { epochs = 7 }\n";
+        let page = Page { rows: &rows, superseded: 2, answers: &answers, figures: &figures, commands: &commands, text };
         let (markdown, html) = (page.markdown(), page.html());
         let first = markdown.split("\n\n").nth(1).unwrap();
         for part in ["f = 8", "ROC-AUC 0.922", "100 ms", "MB", "f = 8 holds cannot be said"] {
             assert!(first.contains(part), "{part}: {first}");
+        }
+        for part in ["veilnet-xs † ", "did not succeed", "2 rows of the ledger", "7 epochs", "110 (largest) on 1, 3 runs", "40 "]
+        {
+            assert!(markdown.contains(part), "{part}: {markdown}");
         }
         assert!(markdown.contains("needs 9 \\| <levels>") && html.contains("needs 9 | &lt;levels&gt;"));
         assert_eq!(markdown.matches("`veilray-sweep report b --out c`").count(), figures.len());
@@ -218,7 +204,7 @@ mod tests {
         for outside in ["src=\"http", "href=", "@import", "url("] {
             assert!(!html.contains(outside), "{outside}");
         }
-        let empty = Page { rows: &rows[1..], answers: &[], figures: &[], commands: &commands };
+        let empty = Page { rows: &rows[1..2], answers: &[], figures: &[], ..page };
         assert!(empty.markdown().contains("No experiment has been measured"));
     }
 }

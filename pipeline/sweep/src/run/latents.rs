@@ -20,6 +20,8 @@ use veilray_pipeline::models;
 
 /// Side of a synthetic film, pixels.
 const FILM: usize = 256;
+/// What a synthetic film may show: the labels of its data set.
+pub(super) const FINDINGS: [&str; 3] = ["opacity", "effusion", "cardiomegaly"];
 
 /// Where a sweep works and what it works on.
 #[derive(Debug, Clone)]
@@ -129,8 +131,9 @@ impl Workplace {
             }
         };
         let digest: String = maker.digest().chars().take(8).collect();
-        let phantom = experiment.data.phantom.map_or_else(String::new, |set| format!("-{}", crate::grid::short_digest(&set)));
-        let file = PathBuf::from(format!("{}{phantom}-{}-{digest}.h5", experiment.data.name, maker.name()));
+        let drawn = experiment.data.phantom.map(|set| crate::grid::short_digest(&set));
+        let of_data = drawn.or_else(|| Some(experiment.inputs.data.as_ref()?.chars().take(8).collect())).unwrap_or_default();
+        let file = PathBuf::from(format!("{}-{of_data}-{}-{digest}.h5", experiment.data.name, maker.name()));
         let path = self.latents_folder().join(&file);
         if !path.is_file() {
             std::fs::create_dir_all(self.latents_folder()).map_err(Error::file("create", &self.latents_folder()))?;
@@ -191,10 +194,11 @@ impl Workplace {
         let lines: Vec<String> = (0..count).into_par_iter().map(|index| film(&folder, set, index)).collect::<Result<_>>()?;
         let description = format!(
             "name = {name:?}\nassume = \"photometric=MONOCHROME2,view=FRONTAL,modality=CR\"\n\
-             labels = [{{ name = \"opacity\" }}, {{ name = \"effusion\" }}, {{ name = \"cardiomegaly\" }}]\n"
+             labels = [{}]\n",
+            FINDINGS.map(|name| format!("{{ name = {name:?} }}")).join(", ")
         );
         write_atomically(&folder.join("dataset.toml"), description.as_bytes())?;
-        let table = format!("file,split,patient_id,opacity,effusion,cardiomegaly\n{}\n", lines.join("\n"));
+        let table = format!("file,split,patient_id,{}\n{}\n", FINDINGS.join(","), lines.join("\n"));
         write_atomically(&labels, table.as_bytes())?;
         Ok(folder)
     }

@@ -25,6 +25,8 @@ use veilray_nn::write_atomically;
 const CLEAR: &str = "clear.json";
 /// What the plan says: a stage's file.
 const FITTING: &str = "fitting.json";
+/// The folder of checkpoints and weights.
+const RUN: &str = "run";
 
 /// Figures of the test split in clear.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,10 @@ pub struct Clear {
     pub parameters: usize,
     /// Wall time of both trainings, s.
     pub seconds: f64,
+    /// Threads of the training.
+    pub threads: usize,
+    /// The source that trained.
+    pub commit: String,
 }
 
 /// An experiment whose networks are trained, to be measured on ciphertexts.
@@ -140,7 +146,10 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
     match fitting {
         Err(refusal) => {
             if experiment.measure.clear_of_refused {
-                networks.clear(None)?.fill(&mut row);
+                match diverged(networks.clear(&row.commit))? {
+                    Ok(clear) => clear.fill(&mut row),
+                    Err(Refusal(why)) => return refused(row, Refusal(format!("{}; and {why}", refusal.0))),
+                }
             }
             refused(row, refusal)
         }
@@ -148,14 +157,18 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
             row.streamed = streamed;
             row.planned_memory_mb = Some(memory as f64 / 1e6);
             let model = folder.join(format!("{}-f{}", spec.name, experiment.point.factor));
-            let clear = match networks.clear(Some((&model, &row.params))) {
+            let clear = match diverged(networks.clear(&row.commit))? {
+                Ok(clear) => clear,
+                Err(refusal) => return refused(row, refusal),
+            };
+            clear.fill(&mut row);
+            match networks.release(&model, &row.params) {
                 // Trained coefficients may lie beyond what folding takes.
                 Err(Error::Train(train_classifier::Error::Release(release::Error::Fold(why)))) => {
                     return refused(row, Refusal(why.to_string()));
                 }
-                clear => clear?,
-            };
-            clear.fill(&mut row);
+                released => released?,
+            }
             let (data, roots) = (networks.polynomial(), networks.roots());
             let experiment = experiment.clone();
             Ok(Prepared::Ready(Box::new(Ready { experiment, row, model, folder, data, roots, clear, memory, streamed })))
@@ -171,6 +184,8 @@ impl Clear {
         row.test_images = Some(self.polynomial.ranking.images);
         row.parameters = Some(self.parameters);
         row.train_seconds = Some(self.seconds);
+        row.train_threads = self.threads;
+        row.train_commit = Some(self.commit.clone());
     }
 }
 
@@ -228,8 +243,8 @@ impl Networks<'_> {
     /// Settings with the experiment's seed and shift.
     fn settings(&self, config: &TrainConfig) -> TrainConfig {
         let mut config = TrainConfig { seed: self.experiment.point.seed, ..config.clone() };
-        if let Some(pixels) = self.experiment.training.shift_pixels {
-            config.latents.shift = pixels / self.experiment.point.factor.get().max(1) as usize;
+        if let Some(pixels) = &self.experiment.training.shift_pixels {
+            config.latents.shift = pixels.get_ref() / self.experiment.point.factor.get().max(1) as usize;
         }
         config
     }
@@ -237,7 +252,7 @@ impl Networks<'_> {
     fn with(&self, stages: Vec<Stage>) -> train_classifier::Experiment {
         let data = &self.experiment.data;
         train_classifier::Experiment {
-            labels: data.labels.clone(),
+            labels: data.labels.to_vec(),
             auxiliary: data.auxiliary.clone(),
             derived: data.derived.clone(),
             data: vec![Source::Latents(self.latents.file.clone())],
@@ -252,7 +267,7 @@ impl Networks<'_> {
 
     fn relu_stage(&self) -> Stage {
         let train = self.settings(&self.experiment.training.relu);
-        Stage { name: "relu".into(), activation: Some(Form::Relu), train }
+        Stage { name: "relu".into(), activation: Some(Form::NormRelu), train }
     }
 
     fn relu(&self) -> train_classifier::Experiment {
@@ -267,14 +282,13 @@ impl Networks<'_> {
         self.with(before.into_iter().chain([stage]).collect())
     }
 
-    /// Trains both, scores them on the test split and releases the polynomial one to the folder, under the parameter set.
-    fn clear(&self, release: Option<(&Path, &str)>) -> Result<Clear> {
+    /// Trains both and scores them on the test split.
+    fn clear(&self, commit: &str) -> Result<Clear> {
         let path = self.folder.join(CLEAR);
-        let released = release.is_none_or(|(model, _)| model.join(release::MANIFEST).is_file());
-        if released && let Some(clear) = read::<Clear>(&path) {
+        if let Some(clear) = read::<Clear>(&path) {
             return Ok(clear);
         }
-        let (roots, run) = (self.roots(), self.folder.join("run"));
+        let (roots, run) = (self.roots(), self.folder.join(RUN));
         let relu = Trained::train(&self.relu(), Path::new("."), &roots, &run)?;
         let polynomial = Trained::train(&self.polynomial(), Path::new("."), &roots, &run)?;
         polynomial.save(&run)?;
@@ -284,12 +298,34 @@ impl Networks<'_> {
             polynomial: polynomial.test(&roots)?,
             parameters: polynomial.report().parameters,
             seconds: seconds(&relu, "relu") + seconds(&polynomial, "polynomial"),
+            threads: rayon::current_num_threads(),
+            commit: commit.into(),
         };
-        if let Some((model, params)) = release {
-            polynomial.release(&run, model, params, None)?;
-        }
         write(&path, &clear)?;
         Ok(clear)
+    }
+
+    /// Releases the polynomial network to the folder `model`, under the parameter set, where that is not done.
+    fn release(&self, model: &Path, params: &str) -> Result<()> {
+        if model.join(release::MANIFEST).is_file() {
+            return Ok(());
+        }
+        // Trained to its end, it is read from its last checkpoint.
+        let (roots, run) = (self.roots(), self.folder.join(RUN));
+        let polynomial = Trained::train(&self.polynomial(), Path::new("."), &roots, &run)?;
+        polynomial.save(&run)?;
+        Ok(polynomial.release(&run, model, params, None)?)
+    }
+}
+
+/// A training whose gradient is not finite any more says nothing about the machine: its row says so, and the sweep goes on.
+fn diverged(clear: Result<Clear>) -> Result<Result<Clear, Refusal>> {
+    use veilray_classifier::train::Error as Training;
+    match clear {
+        Err(Error::Train(train_classifier::Error::Train(Training::Network(why @ veilray_nn::Error::NotFinite { .. })))) => {
+            Ok(Err(Refusal(format!("its training diverged: {why}"))))
+        }
+        clear => clear.map(Ok),
     }
 }
 

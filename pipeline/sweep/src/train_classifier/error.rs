@@ -1,5 +1,6 @@
 //! Why an experiment was refused.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// This module's result.
@@ -61,6 +62,14 @@ pub enum Error {
     /// The release.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
+    /// A label that no source has.
+    #[error("the data have no label {label:?}, nor the column that it is derived from; labels there are: {known}")]
+    UnknownLabel {
+        /// The label.
+        label: String,
+        /// Those that can be had.
+        known: String,
+    },
     /// A split without samples.
     #[error("the data of the experiment hold no samples of the split {split}")]
     EmptySplit {
@@ -91,6 +100,10 @@ impl Error {
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+
+    pub(crate) fn unknown_label(label: &str, known: &BTreeSet<String>) -> Self {
+        Self::UnknownLabel { label: label.into(), known: known.iter().map(String::as_str).collect::<Vec<_>>().join(", ") }
     }
 
     pub(super) fn config(path: &Path, why: String) -> Self {

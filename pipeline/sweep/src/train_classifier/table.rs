@@ -1,10 +1,10 @@
 //! From data sets and files of latents to samples.
 
 use super::config::{Derived, Experiment, Source};
-use super::{Error, Result};
+use super::{Error, Result, labels};
 use crate::data::{self, Dataset, Split, UNKNOWN};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::latents::Reader;
@@ -43,11 +43,13 @@ pub struct Named {
 /// A source that cannot be read, or that holds other shapes; a split without samples.
 pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -> Result<Named> {
     let mut all: Option<Named> = None;
+    let mut known_labels = BTreeSet::new();
     for source in &experiment.data {
         let table = match source {
             Source::Images(name) => images(&Dataset::find(name, roots.data.as_deref())?, split, side)?,
             Source::Latents(file) => latents(&Reader::open(&roots.latents.join(file))?, split)?,
         };
+        known_labels.extend(labels::known(&table.label_names, &table.extra_names, &experiment.derived));
         if table.rows.is_empty() {
             continue;
         }
@@ -65,6 +67,10 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
                 Named { samples: known.samples.concat(more.samples)?, ..known }
             }
         });
+    }
+    // A label that no source has would be unknown everywhere, and a mean over labels silently one of fewer.
+    if let Some(label) = experiment.all_labels().into_iter().find(|label| !known_labels.contains(*label)) {
+        return Err(Error::unknown_label(label, &known_labels));
     }
     all.ok_or(Error::EmptySplit { split: split.name() })
 }
