@@ -4,7 +4,7 @@
 //! prevents, but not unsafe: parameters are a named set that the client knows, and what it asks for is bounded by [`Interface::check`].
 
 use crate::execute::EncryptedCircuit;
-use crate::execute::client::{Bounds, is_full, safe_room};
+use crate::execute::client::too_large;
 use crate::mask::Mask;
 use crate::metrics::OperatingPoint;
 use crate::pack::Ends;
@@ -129,13 +129,15 @@ impl Interface {
     pub fn check(&self, most_key_bytes: usize) -> Result<Params, InterfaceError> {
         let params = ParamsLiteral::named(&self.params)?.check()?;
         let unsound = |why: String| Err(InterfaceError::Unsound { model: self.model.clone(), why });
-        let (labels, thresholds) = (&self.operating_point.thresholds.labels, &self.operating_point.thresholds.values);
-        let (names, values) = (labels.len(), thresholds.len());
-        if Mask::logits(self.mask, names) != Some(self.ends.labels()) || values != names || names > MOST_LABELS {
-            let mask = self.mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
-            return unsound(format!("{} logits, {names} labels, {values} thresholds{mask}", self.ends.labels()));
+        let thresholds = &self.operating_point.thresholds;
+        if let Some(found) = Mask::contradiction(self.mask, thresholds, self.ends.labels()) {
+            return unsound(found);
         }
-        if thresholds.iter().any(|t| !t.is_finite()) {
+        let names = thresholds.labels.len();
+        if names > MOST_LABELS {
+            return unsound(format!("{names} labels, at most {MOST_LABELS} are believed"));
+        }
+        if thresholds.values.iter().any(|t| !t.is_finite()) {
             return unsound("a threshold is not finite".into());
         }
         if self.ends.slots() != params.slots() || !self.ends.is_sound() {
@@ -150,8 +152,7 @@ impl Interface {
         if found > MOST_UPLOAD_BYTES {
             return Err(InterfaceError::Upload { model: self.model.clone(), found, most: MOST_UPLOAD_BYTES });
         }
-        let (wanted, found) = (Bounds::of(&self.range).logit, safe_room(&params, 0, params.scale()));
-        if is_full(&self.ends) && wanted > found {
+        if let Some((wanted, found)) = too_large(&self.range, &self.ends, &params) {
             return Err(InterfaceError::Room { model: self.model.clone(), params: self.params.clone(), wanted, found });
         }
         let found = evaluation_keys_bytes(&params, &self.keys)?;
@@ -165,6 +166,7 @@ impl Interface {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execute::client::{Bounds, safe_room};
     use crate::fold::{FoldOptions, fold};
     use crate::metrics::{Temperature, Thresholds};
     use crate::pack::{PackOptions, pack};

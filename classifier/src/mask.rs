@@ -1,5 +1,6 @@
 //! The answer of a model that gives a mask instead of labels.
 
+use crate::metrics::Thresholds;
 use serde::{Deserialize, Serialize};
 
 /// Largest height and width of a mask.
@@ -23,8 +24,16 @@ impl Mask {
         (side.contains(&self.height) && side.contains(&self.width)).then(|| self.height * self.width)
     }
 
+    /// What a manifest or an interface states that cannot be so: another number of logits, labels or thresholds than belong to each other.
+    pub(crate) fn contradiction(mask: Option<Self>, thresholds: &Thresholds, logits: usize) -> Option<String> {
+        let (names, values) = (thresholds.labels.len(), thresholds.values.len());
+        let sound = Self::logits(mask, names) == Some(logits) && values == names;
+        let mask = mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
+        (!sound).then(|| format!("{logits} logits, {names} labels, {values} thresholds{mask}"))
+    }
+
     /// How many logits `labels` labels stand for, with this mask or without one; none where mask and labels contradict each other.
-    pub(crate) fn logits(mask: Option<Self>, labels: usize) -> Option<usize> {
+    fn logits(mask: Option<Self>, labels: usize) -> Option<usize> {
         match mask {
             None => Some(labels),
             Some(mask) => mask.pixels().filter(|_| labels == 1),

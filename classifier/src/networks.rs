@@ -104,11 +104,11 @@ fn conv(out: usize, kernel: usize, stride: usize, padding: usize, groups: usize)
 }
 
 /// A convolution before a batch norm, which makes its bias useless.
-fn bare_conv(out: usize, kernel: usize, stride: usize, padding: usize, groups: usize) -> Layer {
+pub(crate) fn bare_conv(out: usize, kernel: usize, stride: usize, padding: usize, groups: usize) -> Layer {
     Layer::Conv(Conv { out, kernel, stride, padding, groups, bias: false })
 }
 
-fn act(form: Form) -> Layer {
+pub(crate) fn act(form: Form) -> Layer {
     Layer::Activation(Activation { form, shared: false })
 }
 
@@ -116,11 +116,11 @@ fn hermite() -> Layer {
     act(Form::Hermite)
 }
 
-fn pool2() -> Layer {
+pub(crate) fn pool2() -> Layer {
     Layer::AvgPool(AvgPool { kernel: 2, stride: 2, padding: 0 })
 }
 
-fn batch_norm() -> Layer {
+pub(crate) fn batch_norm() -> Layer {
     Layer::BatchNorm(Empty {})
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod folder;
 
 pub use folder::{FolderError, MANIFEST, WEIGHTS};
 
+use crate::execute::client::too_large;
 use crate::execute::{EncryptedCircuit, ExecuteError};
 use crate::fold::{FoldError, FoldOptions, fold};
 use crate::mask::Mask;
@@ -53,6 +54,21 @@ pub enum Error {
     /// Encoding.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
+    /// A parameter set that cannot tell large logits from others that wrapped around: clients would refuse the model.
+    #[error(
+        "the logits of {model} may reach {wanted:.1} by its range, but a reply under {params} has no slot that would show one beyond \
+         {found:.1} coming back from the other end; release it under a set with a larger base, such as n14"
+    )]
+    Room {
+        /// The model.
+        model: String,
+        /// The parameter set.
+        params: String,
+        /// The bound on its logits.
+        wanted: f64,
+        /// The largest logit that the set holds safely.
+        found: f64,
+    },
     /// Building the network.
     #[error(transparent)]
     Train(#[from] train::Error),
@@ -116,12 +132,8 @@ impl Model {
         let spec = NetworkSpec::from_toml(utf8)?;
         let weights = Weights::from_safetensors(&checked(path, WEIGHTS, &manifest.weights_sha256)?)?;
         weights.check(&spec)?;
-        let labels = &manifest.operating_point.thresholds;
-        let (names, values) = (labels.labels.len(), labels.values.len());
-        if Mask::logits(manifest.mask, names) != Some(spec.labels) || values != names {
-            let mask = manifest.mask.map_or(String::new(), |mask| format!(", a mask of {} x {}", mask.height, mask.width));
-            let why = format!("the network gives {} logits, the manifest {names} labels, {values} thresholds{mask}", spec.labels);
-            return Err(refuse(path, why).into());
+        if let Some(found) = Mask::contradiction(manifest.mask, &manifest.operating_point.thresholds, spec.labels) {
+            return Err(refuse(path, format!("network and manifest contradict each other: {found}")).into());
         }
         if let Some(budget) = manifest.key_budget.filter(|budget| !(budget.is_finite() && *budget > 0.0)) {
             return Err(refuse(path, format!("key_budget must be a positive number of MB, not {budget}")).into());
@@ -167,11 +179,18 @@ impl Model {
     /// The circuit over slots.
     ///
     /// # Errors
-    /// A network that cannot be folded or packed under these parameters.
+    /// A network that cannot be folded or packed under these parameters, or whose logits could wrap around unseen.
     pub fn packed(&self) -> Result<PackedCircuit> {
         let circuit = fold(&self.spec, &self.weights, &FoldOptions::default())?;
         let options = PackOptions::new(&self.params, &circuit);
-        Ok(pack(&circuit, &PackOptions { key_budget: self.manifest.key_budget, ..options })?)
+        let packed = pack(&circuit, &PackOptions { key_budget: self.manifest.key_budget, ..options })?;
+        match too_large(&self.manifest.range, packed.ends(), &self.params) {
+            None => Ok(packed),
+            Some((wanted, found)) => {
+                let (model, params) = (self.manifest.name.clone(), self.manifest.params.clone());
+                Err(Error::Room { model, params, wanted, found })
+            }
+        }
     }
 
     /// SHA-256 of the manifest's file, hexadecimal: it stands for the whole model.
@@ -198,6 +217,15 @@ impl Model {
     pub fn labels(&self) -> &[String] {
         &self.manifest.operating_point.thresholds.labels
     }
+}
+
+/// The name of the model that a folder holds: the folder's.
+///
+/// # Errors
+/// A folder without a name, such as `/`.
+pub fn name_of(folder: &Path) -> Result<&str> {
+    let why = "the released model is called as its folder is; give a folder with a name";
+    folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| refuse(folder, why).into())
 }
 
 #[cfg(test)]
@@ -264,9 +292,20 @@ mod tests {
         }
         Model::write(&path, Manifest { key_budget: Some(1e-6), ..manifest(3) }, &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path).unwrap().packed(), Err(Error::Pack(PackError::Keys { .. }))));
-        Model::write(&path, Manifest { params: "n99".into(), ..manifest(3) }, &spec, &weights).unwrap();
+        let spec = crate::networks::named("veilnet-xs", Shape { channels: 4, height: 32, width: 32 }, 1).unwrap();
+        let (alone, weights) = (manifest(1), Weights::random(&spec, 1).unwrap());
+        for (reach, fits) in [(2.2, true), (2.3, false)] {
+            let range = RangeContract { logits: reach, ..alone.range.clone() };
+            Model::write(&path, Manifest { range, ..alone.clone() }, &spec, &weights).unwrap();
+            let packed = Model::open(&path).unwrap().packed();
+            assert!(
+                packed.is_ok() == fits && (fits || matches!(packed, Err(Error::Room { .. }))),
+                "{reach}: four times that of 9.1"
+            );
+        }
+        Model::write(&path, Manifest { params: "n99".into(), ..alone }, &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path), Err(Error::Params(_))));
-        Model::write(&path, Manifest { format: 2, ..manifest(3) }, &spec, &weights).unwrap();
+        Model::write(&path, Manifest { format: 2, ..manifest(1) }, &spec, &weights).unwrap();
         assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::Manifest { .. }))));
     }
 }

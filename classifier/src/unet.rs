@@ -13,7 +13,8 @@
 //!
 //! With d poolings that makes 2d + 2 squares and 4d + 5 levels.
 
-use crate::spec::{Activation, AvgPool, Conv, ConvTranspose, Empty, Form, Layer, Residual};
+use crate::networks::{act, bare_conv, batch_norm, pool2};
+use crate::spec::{ConvTranspose, Empty, Form, Layer, Residual};
 
 /// What a U-Net is made of; image and mask may have any side that its patches and poolings divide.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl UNet {
     /// From an image of one channel to a logit per pixel, row by row.
     pub fn layers(&self) -> Vec<Layer> {
         let first = self.widths.first().copied().unwrap_or(0);
-        let mut layers = vec![bare_conv(first, self.patch, self.patch, 0), norm(), square()];
+        let mut layers = vec![bare_conv(first, self.patch, self.patch, 0, 1), batch_norm(), square()];
         layers.extend(inside(&self.widths));
         layers.extend([up(1, self.patch), Layer::Flatten(Empty {})]);
         layers
@@ -39,30 +40,20 @@ impl UNet {
 fn inside(widths: &[usize]) -> Vec<Layer> {
     match widths {
         [] => vec![],
-        [width] => vec![bare_conv(*width, 3, 1, 1), norm(), square()],
+        [width] => vec![bare_conv(*width, 3, 1, 1, 1), batch_norm(), square()],
         [width, coarser @ ..] => {
             let next = coarser.first().copied().unwrap_or(*width);
-            let pool = Layer::AvgPool(AvgPool { kernel: 2, stride: 2, padding: 0 });
-            let mut body = vec![pool, bare_conv(next, 3, 1, 1), norm(), square()];
+            let mut body = vec![pool2(), bare_conv(next, 3, 1, 1, 1), batch_norm(), square()];
             body.extend(inside(coarser));
-            body.extend([up(*width, 2), norm()]);
-            let shortcut = vec![bare_conv(*width, 3, 1, 1), norm()];
+            body.extend([up(*width, 2), batch_norm()]);
+            let shortcut = vec![bare_conv(*width, 3, 1, 1, 1), batch_norm()];
             vec![Layer::Residual(Residual { body, shortcut }), square()]
         }
     }
 }
 
-/// A convolution before a batch norm, which makes its bias useless.
-fn bare_conv(out: usize, kernel: usize, stride: usize, padding: usize) -> Layer {
-    Layer::Conv(Conv { out, kernel, stride, padding, groups: 1, bias: false })
-}
-
-fn norm() -> Layer {
-    Layer::BatchNorm(Empty {})
-}
-
 fn square() -> Layer {
-    Layer::Activation(Activation { form: Form::Square, shared: false })
+    act(Form::Square)
 }
 
 /// Patches of `side` that do not overlap.

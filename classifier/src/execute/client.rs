@@ -67,8 +67,14 @@ pub(crate) fn safe_room(params: &Params, level: usize, scale: f64) -> f64 {
     ROOM * (params.log_q(level) - 1.0 - scale.log2()).exp2()
 }
 
+/// The bound on a network's logits and what a reply holds safely, where the former is larger and no slot of the reply would show it.
+pub(crate) fn too_large(range: &RangeContract, ends: &Ends, params: &Params) -> Option<(f64, f64)> {
+    let (wanted, found) = (Bounds::of(range).logit, safe_room(params, 0, params.scale()));
+    (is_full(ends) && wanted > found).then_some((wanted, found))
+}
+
 /// Whether logits fill every slot of the reply, so that none holds zero.
-pub(crate) fn is_full(ends: &Ends) -> bool {
+fn is_full(ends: &Ends) -> bool {
     // Of ones everywhere, whatever lies behind the last logit is stray, unless the logits repeat there.
     ends.logits(&vec![1.0; ends.labels() + 1]).1 == 0.0
 }

@@ -36,4 +36,4 @@ pub use samples::{Inputs, Samples};
 pub use segment::{MaskSamples, SegmentConfig, train_segmenter};
 pub use student::Student;
 pub use teacher::ResNetConfig;
-pub use trainer::{Lesson, Trained, best_weights, frozen, reported, teach, train};
+pub use trainer::{Lesson, Trained, best_weights, frozen, reported, teach, train, trained_values};

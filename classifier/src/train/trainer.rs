@@ -69,6 +69,12 @@ pub fn best_weights(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     Ok(if average.is_empty() { bundle.tensors("weights") } else { average })
 }
 
+/// Number of values that training moved: all but the running statistics.
+pub fn trained_values(tensors: &BTreeMap<String, Tensor>) -> usize {
+    let running = |name: &str| name.ends_with(".mean") || name.ends_with(".variance");
+    tensors.iter().filter(|(name, _)| !running(name)).map(|(_, tensor)| tensor.elem_count()).sum()
+}
+
 /// A frozen network of `tensors`.
 ///
 /// # Errors

@@ -66,7 +66,9 @@ fn is_refusal(error: &evaluate::Error) -> bool {
     use veilray_classifier::release::Error as Release;
     match error {
         evaluate::Error::Execute(_) | evaluate::Error::Engine(_) => true,
-        evaluate::Error::Release(error) => matches!(error, Release::Fold(_) | Release::Pack(_) | Release::Execute(_)),
+        evaluate::Error::Release(error) => {
+            matches!(error, Release::Fold(_) | Release::Pack(_) | Release::Execute(_) | Release::Room { .. })
+        }
         _ => false,
     }
 }

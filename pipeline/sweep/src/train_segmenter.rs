@@ -17,9 +17,7 @@ pub use figures::Figures;
 
 use crate::data::{self, Dataset, Masked, Split};
 use crate::output;
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use veilray_classifier::mask::Mask;
@@ -27,7 +25,7 @@ use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
 use veilray_classifier::networks;
 use veilray_classifier::release::{self, Manifest, Model};
 use veilray_classifier::spec::NetworkSpec;
-use veilray_classifier::train::{self, RangeContract, SegmentConfig, Student, predict, train_segmenter};
+use veilray_classifier::train::{self, RangeContract, SegmentConfig, Student, predict, train_segmenter, trained_values};
 use veilray_classifier::weights::Weights;
 use veilray_encoder::pixels::Pixels;
 use veilray_nn::{Bundle, write_atomically};
@@ -196,7 +194,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let mut report = Report {
         images: training.samples.len(),
         refused: training.refused.into_iter().chain(validation.refused).collect(),
-        parameters: parameters(&trained.tensors),
+        parameters: trained_values(&trained.tensors),
         steps: trained.outcome.steps,
         seconds: trained.outcome.seconds,
         threshold,
@@ -225,10 +223,7 @@ pub fn run(args: &Args) -> Result<Report> {
 
 /// Releases what the run saved; opens it again and packs its circuit, so that what does not fit is found here.
 fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args: &Args, folder: &Path) -> Result<()> {
-    let name = folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| Error::Config {
-        path: folder.into(),
-        why: "the released model is called as its folder is; give a folder with a name".into(),
-    })?;
+    let name = release::name_of(folder)?;
     let thresholds = Thresholds { labels: vec![report.config.mask.clone()], values: vec![report.threshold] };
     let manifest = Manifest {
         format: release::FORMAT,
@@ -247,12 +242,6 @@ fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args:
     Model::write(folder, manifest, student.spec(), &Weights::read(&args.out.join(WEIGHTS))?)?;
     Model::open(folder)?.packed()?;
     Ok(())
-}
-
-/// Number of values that training moved: all but the running statistics.
-fn parameters(tensors: &BTreeMap<String, Tensor>) -> usize {
-    let running = |name: &str| name.ends_with(".mean") || name.ends_with(".variance");
-    tensors.iter().filter(|(name, _)| !running(name)).map(|(_, tensor)| tensor.elem_count()).sum()
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

@@ -163,10 +163,10 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
             };
             clear.fill(&mut row);
             match networks.release(&model, &row.params) {
-                // Trained coefficients may lie beyond what folding takes.
-                Err(Error::Train(train_classifier::Error::Release(release::Error::Fold(why)))) => {
-                    return refused(row, Refusal(why.to_string()));
-                }
+                // Trained coefficients may lie beyond what folding takes, logits beyond what a reply shows.
+                Err(Error::Train(train_classifier::Error::Release(
+                    why @ (release::Error::Fold(_) | release::Error::Room { .. }),
+                ))) => return refused(row, Refusal(why.to_string())),
                 released => released?,
             }
             let (data, roots) = (networks.polynomial(), networks.roots());

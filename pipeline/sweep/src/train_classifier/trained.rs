@@ -118,7 +118,7 @@ impl Trained {
         let batch = experiment.stages.iter().map(|stage| stage.train.batch).max().unwrap_or(1);
         let mut report = Report::measure(experiment, network.as_ref(), &validation, batch)?;
         report.images = training.sets.clone();
-        report.parameters = trained_values(&tensors);
+        report.parameters = train::trained_values(&tensors);
         report.steps = steps;
         report.seconds = seconds;
         report.refused = training.refused.iter().cloned().chain(refused).collect();
@@ -171,9 +171,7 @@ impl Trained {
             return Err(Error::Unreleasable { why: "only a network to be encrypted can be released; this is a teacher" });
         };
         let (encoder, digest) = &self.training.encoder;
-        let Some(name) = folder.file_name().and_then(|name| name.to_str()) else {
-            return Err(Error::Unreleasable { why: "the released model is called as its folder is; give a folder with a name" });
-        };
+        let name = release::name_of(folder)?;
         let weights = Weights::read(&run.join(WEIGHTS))?;
         let manifest = Manifest {
             format: release::FORMAT,
@@ -237,12 +235,6 @@ fn scored(
     let row = logits.len() / samples.len().max(1);
     let first = logits.chunks(row.max(1)).flat_map(|row| row.iter().take(experiment.labels.len())).copied().collect::<Vec<_>>();
     Ok(train::reported(&samples, &first, experiment.labels.len())?)
-}
-
-/// Number of values that training moved: all but the running statistics.
-fn trained_values(tensors: &BTreeMap<String, Tensor>) -> usize {
-    let running = |name: &str| name.ends_with(".mean") || name.ends_with(".variance");
-    tensors.iter().filter(|(name, _)| !running(name)).map(|(_, tensor)| tensor.elem_count()).sum()
 }
 
 /// Writes JSON, atomically.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use veilray_classifier::fcnn_tfhe::{self, Fcnn, FcnnConfig, Manifest, NoiseBudget, Quantiser, Released, TfheParams};
 use veilray_classifier::metrics::{self, Bootstrap, Criterion, OperatingPoint, Scored, SplitReport};
+use veilray_classifier::release;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::eye::Eye;
 use veilray_encoder::pixels::Pixels;
@@ -100,12 +101,11 @@ pub(super) fn run(args: &Args) -> Result<Summary, Error> {
     };
     let figures = report("val", &validation, &of_validation)?;
     if let Some(folder) = &args.release {
-        let name = folder.file_name().and_then(|name| name.to_str());
-        let why = "the released model is called as its folder is; give a folder with a name";
+        let name = release::name_of(folder).map_err(|e| Error::File { path: folder.clone(), why: e.to_string() })?;
         let manifest = Manifest {
             format: fcnn_tfhe::FORMAT,
             kind: fcnn_tfhe::KIND.into(),
-            name: name.ok_or_else(|| Error::File { path: folder.clone(), why: why.into() })?.into(),
+            name: name.into(),
             encoder: eye.name().into(),
             encoder_sha256: eye.digest().into(),
             params: experiment.params.clone(),
