@@ -88,7 +88,7 @@ fn arguments(folder: &Path, set: &Path) -> Args {
         limit: None,
         test: true,
         release: Some(folder.join("tiny-16")),
-        params: "n13".into(),
+        params: "n14".into(),
         json: false,
     }
 }
