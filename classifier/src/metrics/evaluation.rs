@@ -279,7 +279,8 @@ mod tests {
     fn differences_of_like_tables_are_paired() {
         let labels: Vec<u8> = (0..300).map(|i| u8::from(i % 3 == 0)).collect();
         let table = |noise: usize| {
-            let score = |i: usize| ((i * 37) % 101) as f32 + if i % 3 == 0 { 30.0 } else { 0.0 } + ((i * 53) % 7 * noise) as f32;
+            let score =
+                |i: usize| ((i * 37) % 101) as f32 + if i.is_multiple_of(3) { 30.0 } else { 0.0 } + ((i * 53) % 7 * noise) as f32;
             Scored::new((0..300).map(score).collect(), labels.clone(), names(1)).unwrap()
         };
         let groups: Vec<String> = (0..300).map(|i| (i / 2).to_string()).collect();
