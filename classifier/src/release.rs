@@ -131,6 +131,11 @@ impl Model {
         let utf8 = std::str::from_utf8(&bytes).map_err(|e| SpecError::Toml { why: e.to_string() })?;
         let spec = NetworkSpec::from_toml(utf8)?;
         let weights = Weights::from_safetensors(&checked(path, WEIGHTS, &manifest.weights_sha256)?)?;
+        Self::of(path, manifest, digest, spec, weights)
+    }
+
+    /// Parts that are checked against each other.
+    fn of(path: &Path, manifest: Manifest, digest: String, spec: NetworkSpec, weights: Weights) -> Result<Self> {
         weights.check(&spec)?;
         if let Some(found) = Mask::contradiction(manifest.mask, &manifest.operating_point.thresholds, spec.labels) {
             return Err(refuse(path, format!("network and manifest contradict each other: {found}")).into());
@@ -142,7 +147,16 @@ impl Model {
         Ok(Self { digest, manifest, spec, weights, params })
     }
 
-    /// Writes a release to the folder `path`; the digests of network and weights are filled in.
+    /// Packs the circuit and only then writes the release to the folder `path`: a model that could not be evaluated is left nowhere.
+    ///
+    /// # Errors
+    /// As [`Model::packed`] and [`Model::write`].
+    pub fn release(path: &Path, manifest: Manifest, spec: &NetworkSpec, weights: &Weights) -> Result<()> {
+        Self::of(path, manifest.clone(), String::new(), spec.clone(), weights.clone())?.packed()?;
+        Self::write(path, manifest, spec, weights)
+    }
+
+    /// Writes a release to the folder `path`, whatever its circuit needs; the digests of network and weights are filled in.
     ///
     /// # Errors
     /// Weights that are not the network's, a folder that cannot be written to.
@@ -296,8 +310,11 @@ mod tests {
         let (alone, weights) = (manifest(1), Weights::random(&spec, 1).unwrap());
         for (reach, fits) in [(2.2, true), (2.3, false)] {
             let range = RangeContract { logits: reach, ..alone.range.clone() };
-            Model::write(&path, Manifest { range, ..alone.clone() }, &spec, &weights).unwrap();
+            Model::write(&path, Manifest { range: range.clone(), ..alone.clone() }, &spec, &weights).unwrap();
             let packed = Model::open(&path).unwrap().packed();
+            let other = folder.path().join(format!("{reach}"));
+            let released = Model::release(&other, Manifest { range, ..alone.clone() }, &spec, &weights);
+            assert_eq!((released.is_ok(), other.exists()), (fits, fits), "a model that cannot be evaluated is left nowhere");
             assert!(
                 packed.is_ok() == fits && (fits || matches!(packed, Err(Error::Room { .. }))),
                 "{reach}: four times that of 9.1"

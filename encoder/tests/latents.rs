@@ -23,6 +23,7 @@ fn info() -> Info {
         label_names: vec!["Effusion".into(), "Ödem".into()],
         extra_names: vec!["view".into(), "age".into()],
         flips: true,
+        variant: String::new(),
     }
 }
 

@@ -94,6 +94,10 @@ fn convolution() {
         (2, 9, 8, 3, 7, (3, 3), 1, 0, 1),
         (1, 8, 8, 2, 1, (3, 3), 1, 2, 1),
         (1, 8, 8, 18, 3, (3, 3), 1, 1, 1),
+        // Several images to a block, the last block with fewer.
+        (11, 8, 9, 3, 4, (3, 3), 1, 1, 1),
+        (18, 9, 8, 4, 3, (3, 3), 1, 0, 1),
+        (9, 8, 8, 1, 2, (3, 3), 1, 2, 1),
     ];
     for (b, c, o, h, w, (kh, kw), stride, padding, groups) in cases {
         let config = Conv2dConfig { stride, padding, groups };

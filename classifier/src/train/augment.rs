@@ -130,7 +130,7 @@ impl ImageChange {
             for y in 0..height {
                 let (rx, ry) = (ox + b * y as f32, oy + d * y as f32);
                 out.extend((0..width).map(|x| {
-                    let value = bilinear(plane, width, height, a.mul_add(x as f32, rx), c.mul_add(x as f32, ry));
+                    let value = bilinear(plane, width, height, a * x as f32 + rx, c * x as f32 + ry);
                     value * self.gain + self.lift
                 }));
             }

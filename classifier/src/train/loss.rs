@@ -17,11 +17,15 @@ pub struct LossConfig {
     pub smoothing: f64,
     /// Weight of the auxiliary labels (those that are trained on and not reported) against the others.
     pub auxiliary: f64,
+    /// Weight of a label against the others: v^-power, where v = p (1 - p) is the variance of its yes in the training split, scaled so that
+    /// the weights' mean is 1. With 0 all weigh the same, so that frequent labels move the network most; with 1/2 a label of which 1 in 500
+    /// is a yes weighs 11 times one of equally many yes and no. For figures that are means over labels, such as the macro ROC-AUC.
+    pub equalise: f64,
 }
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { distil: 0.5, balance: 0.0, smoothing: 0.0, auxiliary: 1.0 }
+        Self { distil: 0.5, balance: 0.0, smoothing: 0.0, auxiliary: 1.0, equalise: 0.0 }
     }
 }
 
@@ -40,18 +44,37 @@ impl LossConfig {
         if !(self.auxiliary.is_finite() && self.auxiliary >= 0.0) {
             return setting("loss auxiliary", "finite and not negative", self.auxiliary);
         }
+        if !(0.0..=1.0).contains(&self.equalise) {
+            return setting("loss equalise", "in [0, 1]", self.equalise);
+        }
         Ok(())
     }
 
     /// The weight of each label's yes, from the labels [sample, label] of the training split.
     pub(super) fn yes_weights(&self, labels: &[u8], count: usize) -> Vec<f32> {
-        let tally = |label: usize, value: u8| labels.iter().skip(label).step_by(count.max(1)).filter(|v| **v == value).count();
-        let weight = |label| {
-            let (yes, no) = (tally(label, 1), tally(label, 0));
-            if yes == 0 || no == 0 { 1.0 } else { (no as f64 / yes as f64).powf(self.balance) as f32 }
-        };
-        (0..count).map(weight).collect()
+        let weight = |(yes, no)| if yes == 0 || no == 0 { 1.0 } else { (no as f64 / yes as f64).powf(self.balance) as f32 };
+        tallies(labels, count).map(weight).collect()
     }
+
+    /// The weight of each label, the first `reported` of which are not auxiliary, from the labels [sample, label] of the training split. A
+    /// label without a yes or a no counts as if it had one of each more.
+    pub(super) fn label_weights(&self, labels: &[u8], count: usize, reported: usize) -> Vec<f32> {
+        let rarity = |(yes, no): (usize, usize)| {
+            let (yes, no) = if yes == 0 || no == 0 { (yes + 1, no + 1) } else { (yes, no) };
+            let part = yes as f64 / (yes + no) as f64;
+            (part * (1.0 - part)).powf(-self.equalise)
+        };
+        let weights: Vec<f64> = tallies(labels, count).map(rarity).collect();
+        let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        let of_kind = |label: usize| if label < reported { 1.0 } else { self.auxiliary };
+        weights.iter().enumerate().map(|(label, weight)| (weight / mean * of_kind(label)) as f32).collect()
+    }
+}
+
+/// Each label's yes and no among the labels [sample, label].
+fn tallies(labels: &[u8], count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tally = move |label: usize, value: u8| labels.iter().skip(label).step_by(count.max(1)).filter(|v| **v == value).count();
+    (0..count).map(move |label| (tally(label, 1), tally(label, 0)))
 }
 
 /// Probability to aim at and its weight, of one label of one sample: weight 0 where nothing is known.
@@ -157,6 +180,20 @@ mod tests {
         assert_eq!(loss(&[1000.0], &[no]), 1000.0);
         assert_eq!(loss(&[-1000.0], &[no]), 0.0);
         assert_eq!(loss(&[3.0], &[Target::new(UNKNOWN, 1.0, None, &config)]), 0.0);
+    }
+
+    #[test]
+    fn rare_labels_weigh_more_the_more_the_loss_equalises() {
+        // One yes in 5, one and no no, two in 4; the last is auxiliary.
+        let labels = [1, UNKNOWN, 0, 0, 1, 1, 0, UNKNOWN, 0, 0, UNKNOWN, 1, 0, UNKNOWN, UNKNOWN];
+        let weights = |equalise| LossConfig { equalise, auxiliary: 0.5, ..LossConfig::default() }.label_weights(&labels, 3, 2);
+        assert_eq!(weights(0.0), [1.0, 1.0, 0.5]);
+        let [rare, middle, auxiliary] = weights(0.5)[..] else { panic!("three labels") };
+        // Variances 4/25, 2/9 (two yes and one no) and 1/4.
+        assert!((rare / middle - (25f32 / 18.0).sqrt()).abs() < 1e-5 && (auxiliary / middle - (2f32 / 9.0).sqrt()).abs() < 1e-5);
+        assert!((rare + middle + 2.0 * auxiliary - 3.0).abs() < 1e-6, "the mean is 1 but for what is auxiliary");
+        assert!((weights(1.0)[0] / weights(1.0)[1] - 25.0 / 18.0).abs() < 1e-5);
+        assert!(LossConfig { equalise: 1.5, ..LossConfig::default() }.check().is_err());
     }
 
     #[test]

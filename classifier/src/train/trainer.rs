@@ -91,6 +91,7 @@ struct Trainer<'a> {
     lesson: Lesson<'a>,
     learner: Learner,
     yes_weights: Vec<f32>,
+    label_weights: Vec<f32>,
     settings: String,
 }
 
@@ -109,6 +110,7 @@ impl<'a> Trainer<'a> {
         let count = lesson.train.names().len();
         let mut yes_weights = config.loss.yes_weights(lesson.train.labels(), count);
         yes_weights.truncate(count);
+        let label_weights = config.loss.label_weights(lesson.train.labels(), count, lesson.reported);
         let settings = format!(
             "{} | {config:?} | {} training and {} validation samples of {:?}",
             architecture.describe(),
@@ -116,26 +118,25 @@ impl<'a> Trainer<'a> {
             lesson.validation.len(),
             lesson.train.names(),
         );
-        Ok(Self { config, lesson, learner, yes_weights, settings })
+        Ok(Self { config, lesson, learner, yes_weights, label_weights, settings })
     }
 
     /// What the samples of a batch are to be taken for [sample, label].
     fn targets(&self, indices: &[usize]) -> Vec<Target> {
         let count = self.yes_weights.len();
         let loss = &self.config.loss;
-        let reported = self.lesson.reported;
         let of_sample = |index: &usize| {
             let labels = self.lesson.train.labels_of(*index);
             let teacher = self.lesson.teacher.and_then(|all| all.get(index * count..(index + 1) * count));
-            labels.iter().zip(&self.yes_weights).enumerate().map(move |(label, (value, yes_weight))| {
+            let weights = self.yes_weights.iter().zip(&self.label_weights);
+            labels.iter().zip(weights).enumerate().map(move |(label, (value, (yes_weight, label_weight)))| {
                 let target = Target::new(
                     *value,
                     *yes_weight,
                     teacher.and_then(|row| row.get(label)).copied().filter(|p| !p.is_nan()),
                     loss,
                 );
-                let weight = if label < reported { target.weight } else { target.weight * loss.auxiliary as f32 };
-                Target { weight, ..target }
+                Target { weight: target.weight * label_weight, ..target }
             })
         };
         indices.iter().flat_map(of_sample).collect()

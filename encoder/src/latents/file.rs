@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// Value of the attribute `format`.
 pub(super) const FORMAT: &str = "veilray-latents";
 
+/// The attribute that names what images went through; files of unchanged images lack it.
+pub(super) const VARIANT: &str = "variant";
+
 /// Deflate level: of standard normal values level 1 leaves 90.8 %, level 9 at more than twice the time 89.8 %.
 const DEFLATE: u8 = 1;
 
@@ -71,6 +74,9 @@ fn describe(file: &File, info: &Info, rows: &[Row]) -> hdf5::Result<Dataset> {
     ];
     for (name, value) in texts {
         file.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&text(value)?)?;
+    }
+    if !info.variant.is_empty() {
+        file.new_attr::<VarLenUnicode>().create(VARIANT)?.write_scalar(&text(&info.variant)?)?;
     }
     file.new_attr::<u32>().create("format_version")?.write_scalar(&FORMAT_VERSION)?;
     file.new_attr::<u8>().create("flips")?.write_scalar(&u8::from(info.flips))?;

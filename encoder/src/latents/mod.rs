@@ -10,7 +10,8 @@
 //! | `extra` | `text [n, E]` | the further columns of the data set's table, such as the view |
 //! | `extra_names` | `text [E]` | |
 //!
-//! Attributes of the root: `format`, `format_version`, `encoder`, `encoder_digest`, `dataset`, `dataset_digest`, `flips`.
+//! Attributes of the root: `format`, `format_version`, `encoder`, `encoder_digest`, `dataset`, `dataset_digest`, `flips`;
+//! where images were changed before they were encoded, `variant`.
 //!
 //! HDF5 has no journal: a process that dies while it writes leaves a file that may not open. [`Writer`] therefore puts every batch of rows
 //! into a small file of its own in `<path>.parts/` and renames it into place; [`Writer::finish`] joins them, and the file appears under its
@@ -29,6 +30,7 @@
 //!     label_names: vec!["tuberculosis".into()],
 //!     extra_names: vec![],
 //!     flips: false,
+//!     variant: String::new(),
 //! };
 //! let mut writer = Writer::open(&path, &info)?;
 //! let row = Row { file: "images/tb_0001.jpg".into(), split: Split::Train, labels: vec![UNKNOWN], ..Row::default() };
@@ -79,6 +81,8 @@ pub struct Info {
     pub extra_names: Vec<String>,
     /// Whether latents of mirrored images are stored too.
     pub flips: bool,
+    /// The random change that every image went through before it was encoded; empty where none did.
+    pub variant: String,
 }
 
 /// What is known of one latent.
@@ -173,7 +177,7 @@ impl Info {
             }
         }
         let names = self.label_names.iter().chain(&self.extra_names);
-        match [&self.encoder, &self.dataset].into_iter().chain(names).find(|text| text.contains('\0')) {
+        match [&self.encoder, &self.dataset, &self.variant].into_iter().chain(names).find(|text| text.contains('\0')) {
             Some(text) => refuse("a name", "text without NUL", format!("{text:?}")),
             None => Ok(()),
         }
@@ -194,6 +198,7 @@ impl Info {
                 ("the labels", info.label_names.join(", ")),
                 ("the further columns", info.extra_names.join(", ")),
                 ("flips", info.flips.to_string()),
+                ("the images' variant", info.variant.clone()),
             ]
         };
         let differs = |((what, wanted), (_, found)): (_, (_, String))| {

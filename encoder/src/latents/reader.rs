@@ -1,6 +1,6 @@
 //! The reading side.
 
-use super::file::FORMAT;
+use super::file::{FORMAT, VARIANT};
 use super::{Error, FORMAT_VERSION, Info, MOST, Result, Row, Split};
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, File};
@@ -51,6 +51,7 @@ impl Reader {
             label_names: parts.texts("label_names", None)?,
             extra_names: parts.texts("extra_names", None)?,
             flips: parts.number::<u8>("flips")? != 0,
+            variant: parts.optional(VARIANT)?,
         };
         info.check().map_err(|e| Error::not_latents(path, e.to_string()))?;
         let rows = parts.rows(&info, count)?;
@@ -142,6 +143,12 @@ impl Parts<'_> {
     fn attribute(&self, name: &str) -> Result<String> {
         let read = self.file.attr(name).and_then(|attribute| attribute.read_scalar::<VarLenUnicode>());
         self.text(name, &read.map_err(|e| self.refused(name, e))?)
+    }
+
+    /// A text attribute, empty where there is none.
+    fn optional(&self, name: &str) -> Result<String> {
+        let names = self.file.attr_names().map_err(|e| self.refused(name, e))?;
+        if names.iter().any(|known| known == name) { self.attribute(name) } else { Ok(String::new()) }
     }
 
     fn text(&self, name: &str, value: &VarLenUnicode) -> Result<String> {

@@ -18,10 +18,12 @@ mod masks;
 mod npz;
 mod spec;
 mod table;
+mod variant;
 
 pub use error::{Error, Result};
 pub use masks::Masked;
 pub use spec::{Label, Spec};
+pub use variant::Variant;
 pub use veilray_encoder::latents::{Split, UNKNOWN};
 
 use serde::Serialize;

@@ -6,12 +6,10 @@ mod summary;
 pub use pass::{Error, LatentEncoder, Options, Result, encode};
 pub use summary::{Refused, Summary};
 
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, Variant};
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use veilray_classifier::train::ImageAugmentation;
 use veilray_pipeline::models;
 
 /// Encodes a data set to a file of latents (HDF5) that classifiers train on.
@@ -41,7 +39,7 @@ pub struct Args {
     #[arg(long, env = "VEILRAY_FLIPS")]
     pub flips: bool,
     /// Changes every image at random before it is encoded, by amounts as in an experiment's `images = { … }`; for `--splits train` alone.
-    /// Several files of other seeds beside the one of unchanged images make a larger training split.
+    /// Several files of other seeds beside the one of unchanged images make a larger training split; `teach` shows a teacher the same images.
     #[arg(long, env = "VEILRAY_AUGMENT", value_name = "TOML")]
     pub augment: Option<String>,
     /// Seed of the random changes.
@@ -68,7 +66,7 @@ pub fn run(args: &Args) -> Result<Summary> {
     let options = Options {
         splits: args.splits.clone(),
         flips: args.flips,
-        augment: args.augment.as_deref().map(|amounts| augmentation(amounts, args)).transpose()?,
+        variant: args.augment.as_deref().map(|amounts| variant(amounts, args)).transpose()?,
         batch: args.batch.into(),
         flush: usize::try_from(args.flush).unwrap_or(usize::MAX),
     };
@@ -81,14 +79,10 @@ pub fn run(args: &Args) -> Result<Summary> {
     summary
 }
 
-/// The amounts in `text`, an inline table.
-fn augmentation(text: &str, args: &Args) -> Result<(ImageAugmentation, u64)> {
+/// The variant that the amounts in `text` and the seed make.
+fn variant(text: &str, args: &Args) -> Result<Variant> {
     if args.splits != [Split::Train] {
         return Err(Error::Augment { why: "only training images may be changed; add --splits train".into() });
     }
-    let table: BTreeMap<String, ImageAugmentation> =
-        toml::from_str(&format!("images = {text}")).map_err(|e| Error::Augment { why: e.to_string() })?;
-    let amounts = table.into_values().next().unwrap_or_default();
-    amounts.check().map_err(|e| Error::Augment { why: e.to_string() })?;
-    Ok((amounts, args.seed))
+    Variant::read(text, args.seed).map_err(|why| Error::Augment { why })
 }

@@ -183,6 +183,15 @@ mod tests {
     }
 
     #[test]
+    fn figures_come_back_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let figures: Vec<f64> = (1..2000).map(|i| f64::from(i).sqrt() / 46.0).collect();
+        let row = Row { auc_resampled: figures.clone(), ..row("a") };
+        Ledger::open(folder.path()).unwrap().append(row).unwrap();
+        assert_eq!(Ledger::read(folder.path()).unwrap()[0].auc_resampled, figures);
+    }
+
+    #[test]
     fn rows_are_there_after_opening_again_and_a_line_cut_off_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);

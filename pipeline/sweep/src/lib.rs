@@ -5,6 +5,7 @@
 //! - [`train_encoder`] trains and releases an autoencoder, [`evaluate_encoder`] measures one;
 //! - [`train_classifier`] trains a classifier on latents or pixels, or its teacher on images; [`train_fcnn`] a quantised network to
 //!   be evaluated under TFHE (feature `tfhe`);
+//! - [`teach`] asks a trained teacher about images, as they are and changed;
 //! - [`train_segmenter`] trains and releases a network that gives masks;
 //! - [`evaluate`] scores a released classifier on a data set, in clear and encrypted;
 //! - [`run`] goes through the [`grid`] of a sweep, [`measure`]s every experiment on its [`machine`] and writes the [`ledger`];
@@ -26,6 +27,7 @@ pub mod output;
 pub mod plots;
 pub mod report;
 pub mod run;
+pub mod teach;
 pub mod train_classifier;
 pub mod train_encoder;
 pub mod train_fcnn;

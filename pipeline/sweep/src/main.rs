@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use veilray_sweep::{
-    encode, evaluate, evaluate_encoder, output, report, run, train_classifier, train_encoder, train_fcnn, train_segmenter,
+    encode, evaluate, evaluate_encoder, output, report, run, teach, train_classifier, train_encoder, train_fcnn, train_segmenter,
 };
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
@@ -22,6 +22,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Encode(encode::Args),
     TrainClassifier(train_classifier::Args),
+    Teach(teach::Args),
     TrainFcnn(train_fcnn::Args),
     TrainSegmenter(train_segmenter::Args),
     Run(run::Args),
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => output::end(evaluate::command(&args), args.json),
         Command::Encode(args) => output::end(encode::run(&args), args.json),
         Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
+        Command::Teach(args) => output::end(teach::run(&args), args.json),
         Command::TrainFcnn(args) => output::end(train_fcnn::run(&args), args.json),
         Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.json),
         Command::Run(args) => output::end(run::run(&args), args.choices.json),

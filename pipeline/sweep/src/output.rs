@@ -3,7 +3,9 @@
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use veilray_nn::write_atomically;
 
 /// Exit codes, as `--help` states them.
 pub const EXIT_CODES: &str =
@@ -22,6 +24,15 @@ pub fn end<T: Serialize + Display, E: Display>(result: Result<T, E>, json: bool)
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Writes `value` as JSON to `path`, the whole of it or nothing.
+///
+/// # Errors
+/// A folder that cannot be written to.
+pub fn write_json(path: &Path, value: &impl Serialize) -> veilray_nn::Result<()> {
+    let failed = |e: serde_json::Error| veilray_nn::Error::Io { doing: "write", path: path.into(), source: e.into() };
+    write_atomically(path, serde_json::to_string_pretty(value).map_err(failed)?.as_bytes())
 }
 
 fn failed(error: &impl Display) -> ExitCode {

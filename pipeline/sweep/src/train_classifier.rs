@@ -18,13 +18,15 @@ pub(crate) mod labels;
 mod probabilities;
 mod summary;
 mod table;
+mod teacher;
 mod trained;
 
 pub use config::{Derived, Experiment, Network, Source, Stage};
 pub use error::{Error, Result};
 pub use probabilities::Probabilities;
 pub use summary::Summary;
-pub use table::{Named, Roots, load};
+pub use table::{Named, Roots, load, training_images};
+pub use teacher::Teacher;
 pub use trained::{Report, Trained};
 
 use crate::output;
@@ -93,7 +95,7 @@ pub fn run(args: &Args) -> Result<Summary> {
     }
     let test = args.test.then(|| trained.test(&roots)).transpose()?;
     if let Some(test) = &test {
-        trained::write_json(&results.join("test.json"), test)?;
+        output::write_json(&results.join("test.json"), test)?;
     }
     Ok(Summary { report: trained.into_report(), test })
 }

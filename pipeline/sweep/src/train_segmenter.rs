@@ -207,7 +207,7 @@ pub fn run(args: &Args) -> Result<Report> {
     bundle.put_tensors("", &trained.tensors);
     bundle.save(&args.out.join(WEIGHTS))?;
     write_atomically(&args.out.join("network.toml"), student.spec().to_toml()?.as_bytes())?;
-    write_json(&args.out.join("report.json"), &report)?;
+    output::write_json(&args.out.join("report.json"), &report)?;
     if let Some(folder) = &args.release {
         release(&report, &student, &pixels, &set.name, args, folder)?;
     }
@@ -215,13 +215,13 @@ pub fn run(args: &Args) -> Result<Report> {
         let test = read(Split::Test)?.samples;
         let logits = predict(network.as_ref(), test.images(), batch, false)?;
         let figures = Figures::of("test", &test.overlaps(&logits, threshold));
-        write_json(&args.out.join("test.json"), &figures)?;
+        output::write_json(&args.out.join("test.json"), &figures)?;
         report.test = Some(figures);
     }
     Ok(report)
 }
 
-/// Releases what the run saved; opens it again and packs its circuit, so that what does not fit is found here.
+/// Releases what the run saved; what does not fit is found here and leaves nothing.
 fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args: &Args, folder: &Path) -> Result<()> {
     let name = release::name_of(folder)?;
     let thresholds = Thresholds { labels: vec![report.config.mask.clone()], values: vec![report.threshold] };
@@ -239,12 +239,5 @@ fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args:
         operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
         range: report.range.clone(),
     };
-    Model::write(folder, manifest, student.spec(), &Weights::read(&args.out.join(WEIGHTS))?)?;
-    Model::open(folder)?.packed()?;
-    Ok(())
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Error::Config { path: path.into(), why: e.to_string() })?;
-    Ok(write_atomically(path, text.as_bytes())?)
+    Ok(Model::release(folder, manifest, student.spec(), &Weights::read(&args.out.join(WEIGHTS))?)?)
 }

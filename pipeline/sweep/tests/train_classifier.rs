@@ -14,7 +14,8 @@ use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_encoder::latents::{Info, Row, Writer};
 use veilray_sweep::data::Split;
-use veilray_sweep::train_classifier::{Args, Error, run};
+use veilray_sweep::train_classifier::{Args, Error, Experiment, Probabilities, Roots, Teacher, load, run};
+use veilray_sweep::{encode, teach};
 
 const IMAGES: usize = 48;
 
@@ -45,6 +46,7 @@ fn latents(path: &Path) {
         label_names: vec!["tb".into()],
         extra_names: vec!["view".into(), "age".into()],
         flips: true,
+        variant: String::new(),
     };
     let mut writer = Writer::open(path, &info).unwrap();
     for i in 0..IMAGES {
@@ -174,4 +176,110 @@ fn a_student_whose_samples_no_teacher_saw_is_refused() {
     fs::write(&other.config, format!("teachers = [{probabilities:?}]\n{text}")).unwrap();
     other.out = folder.join("second");
     assert!(matches!(run(&other).unwrap_err(), Error::Untaught { .. }));
+}
+
+/// Amounts of a change, as both commands take them.
+const CHANGE: &str = "{ flip = true, shift = 0.2, rotate = 20.0, contrast = 0.3 }";
+
+fn encoded(folder: &Path, set: &Path, augment: Option<&str>, out: &str) {
+    let splits = if augment.is_some() { vec![Split::Train] } else { Split::ALL.to_vec() };
+    let args = encode::Args {
+        data: set.to_str().unwrap().into(),
+        data_root: None,
+        model: "pixels-8".into(),
+        out: folder.join(out),
+        splits,
+        flips: false,
+        augment: augment.map(Into::into),
+        seed: 7,
+        batch: 8,
+        flush: 100,
+        json: false,
+    };
+    encode::run(&args).unwrap();
+}
+
+#[test]
+fn a_teacher_is_shown_the_changed_images_that_its_student_sees() {
+    let (set, folder) = (images(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let (args, _) = teacher(folder, set.path());
+    run(&args).unwrap();
+    let taught = folder.join("taught.safetensors");
+    let ask = teach::Args {
+        model: args.out.clone(),
+        data: vec![],
+        data_root: None,
+        augment: Some(CHANGE.into()),
+        seeds: vec![7],
+        out: taught.clone(),
+        json: false,
+    };
+    let summary = teach::run(&ask).unwrap();
+    assert_eq!(
+        (summary.samples, summary.labels, summary.variants.len()),
+        (IMAGES, 3, 1),
+        "half of the images are for training, twice"
+    );
+    encoded(folder, set.path(), None, "plain.h5");
+    encoded(folder, set.path(), Some(CHANGE), "changed.h5");
+    let text = |files: &str| {
+        format!(
+            "data = [{files}]\nteachers = [{taught:?}]\nnetwork.specification = 'tiny.toml'\n\
+         stages = [{{ name = 'hermite', train = {TRAIN} }}]"
+        )
+    };
+    let args = arguments(folder, "student", &text("{ latents = 'plain.h5' }, { latents = 'changed.h5' }"));
+    // Latents of `pixels-8` are what the teacher sees: it gives them the same probabilities by the same names.
+    let experiment = Experiment::read(&args.config).unwrap();
+    let named = load(&experiment, &Roots { data: None, latents: folder.into() }, Split::Train, 0).unwrap();
+    assert_eq!((named.names.len(), named.sets["small"]), (IMAGES, IMAGES / 2), "an image counts once");
+    let again = folder.join("again.safetensors");
+    Teacher::open(&ask.model).unwrap().teach(&named).unwrap().save(&again).unwrap();
+    let values = |path: &Path| Probabilities::average(&[path.into()], &named).unwrap().unwrap();
+    let (found, wanted) = (values(&taught), values(&again));
+    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5));
+    let (plain, changed) = wanted.split_at(wanted.len() / 2);
+    assert!(plain.iter().zip(changed).any(|(a, b)| (a - b).abs() > 1e-4), "the change is seen");
+    fs::write(folder.join("tiny.toml"), STUDENT.replace("height = 2, width = 2", "height = 8, width = 8")).unwrap();
+    let summary = run(&args).unwrap();
+    assert_eq!(summary.report.images["small"], IMAGES / 2);
+    assert_eq!(summary.report.steps["hermite"], 12 * IMAGES as u64 / 8);
+    // Changed otherwise, they are other images.
+    fs::remove_file(folder.join("changed.h5")).unwrap();
+    encoded(folder, set.path(), Some("{ shift = 0.1 }"), "changed.h5");
+    let other = Args { out: folder.join("other"), ..args };
+    let refused = run(&other).unwrap_err().to_string();
+    assert!(refused.contains("@7-") && refused.contains("veilray-sweep teach"), "{refused}");
+    // A student's run teaches nobody; amounts and labels are checked.
+    assert!(
+        teach::run(&teach::Args { model: folder.join("student"), ..ask.clone() })
+            .unwrap_err()
+            .to_string()
+            .contains("network.teacher")
+    );
+    let wrong = teach::run(&teach::Args { augment: Some("{ shift = 3.0 }".into()), ..ask.clone() }).unwrap_err().to_string();
+    assert!(wrong.contains("shift"), "{wrong}");
+}
+
+#[test]
+fn a_set_without_the_teachers_labels_is_taught_all_the_same() {
+    let (set, other, folder) = (images(), images(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let (args, _) = teacher(folder, set.path());
+    run(&args).unwrap();
+    for file in ["labels.csv", "dataset.toml"] {
+        let path = other.path().join(file);
+        let text =
+            fs::read_to_string(&path).unwrap().replace("'small'", "'other'").replace("tb", "cough").replace(",age", ",years");
+        fs::write(path, text).unwrap();
+    }
+    let taught = folder.join("other.safetensors");
+    let set = other.path().to_str().unwrap().to_string();
+    let ask =
+        teach::Args { model: args.out, data: vec![set], data_root: None, augment: None, seeds: vec![], out: taught, json: false };
+    let summary = teach::run(&ask).unwrap();
+    assert_eq!((summary.samples, summary.labels), (IMAGES / 2, 3));
+    fs::remove_dir_all(other.path().join("images")).unwrap();
+    assert!(matches!(teach::run(&ask), Err(Error::EmptySplit { .. })), "nothing could be read");
 }

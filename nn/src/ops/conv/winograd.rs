@@ -4,11 +4,11 @@
 //! A tile is 4x4 inputs and 2x2 outputs; neighbouring tiles overlap by two. The tiles of some rows are held as [`Phases`] of stride
 //! 2, so that each transform is a loop over unbroken runs; a run passes one column per row that is no tile. Weights become U = G w G^T
 //! [outputs, 16, inputs], inputs V = B^T d B [16, inputs, tiles], and for each of the 16 the product U V [outputs, tiles] is one
-//! matrix product; the outputs are A^T (U V) A. The input gradient is the same with the kernel turned around, the weight gradient
+//! matrix product, over some rows of one image or over several small images, whose runs lie one behind the other; the outputs are A^T (U V) A. The input gradient is the same with the kernel turned around, the weight gradient
 //! G^T (A g A^T x V) G summed over tiles.
 
 use super::geometry::Geometry;
-use super::kernels::{Tiles, sum_of_parts};
+use super::kernels::{PARTS, Tiles, sum_of_parts};
 use super::phases::Phases;
 use crate::gemm::{Matrix, multiply};
 use crate::ops::cpu::vectorised;
@@ -82,13 +82,18 @@ fn contract([a, b, c, d]: [f32; 4]) -> [f32; 3] {
     [a + (b + c) / 2.0, (b - c) / 2.0, (b + c) / 2.0 + d]
 }
 
-/// How many rows of tiles are handled at a time.
+/// How many rows of tiles are handled at a time: some of one image, or all of several small images, as products of few columns spend their
+/// time on reading weights.
 fn tiles(g: &Geometry) -> Tiles {
-    let per_row = g.out_width.div_ceil(2) + 1;
-    let rows = BLOCK_FLOATS / (POINTS * (g.inputs + g.outputs) * per_row);
-    // At least four blocks an image, so that one image keeps several cores busy.
-    let rows = rows.clamp(1, g.out_height.div_ceil(2).div_ceil(4));
-    Tiles::of_rows(g, 2 * rows, 1)
+    let (per_row, all) = (g.out_width.div_ceil(2) + 1, g.out_height.div_ceil(2));
+    let fitting = BLOCK_FLOATS / (POINTS * (g.inputs + g.outputs) * per_row);
+    // At least four blocks an image where there are few, so that one image keeps several cores busy.
+    let most = if g.batch < PARTS { all.div_ceil(4) } else { all };
+    let rows = fitting.clamp(1, most);
+    // Blocks of about the same size.
+    let rows = all.div_ceil(all.div_ceil(rows));
+    let images = if rows == all { (fitting / all).clamp(1, g.batch.div_ceil(PARTS)) } else { 1 };
+    Tiles::of_rows(g, 2 * rows, images)
 }
 
 /// Tiles that the transforms handle at a time: one AVX-512 register.
@@ -99,8 +104,10 @@ type Lanes = [f32; LANES];
 struct Block {
     inputs: Phases,
     outputs: Phases,
-    /// Length of a run: tiles, one more per row, and zeros up to a multiple of [`LANES`].
+    /// Length of a run: tiles, and one more per row.
     run: usize,
+    /// The run and what the transforms write behind it, up to a multiple of [`LANES`]: the next image's run overwrites it.
+    padded: usize,
 }
 
 impl Block {
@@ -108,13 +115,19 @@ impl Block {
         let size = [rows.len().div_ceil(2), g.out_width.div_ceil(2)];
         let first = rows.start / 2;
         let inputs = Phases::new([g.height, g.width], [4, 4], 2, g.padding, first, size);
-        let run = (size[0] * inputs.columns()).next_multiple_of(LANES);
+        let run = size[0] * inputs.columns();
+        let padded = run.next_multiple_of(LANES);
         // As long rows as the inputs have, the column between them zero or skipped.
         let outputs = Phases::new([g.out_height, g.out_width], [1, 1], 2, 0, first, [size[0], size[1] + 1]);
-        Self { inputs: inputs.at_least(run + inputs.columns() + 1), outputs: outputs.at_least(run), run }
+        Self { inputs: inputs.at_least(padded + inputs.columns() + 1), outputs: outputs.at_least(padded), run, padded }
     }
 
-    /// V of one channel: point p goes to `v[p * stride..][..run]`.
+    /// Length of the runs of `images` images, one behind the other.
+    fn runs(&self, images: usize) -> usize {
+        self.run * images.saturating_sub(1) + self.padded
+    }
+
+    /// V of one channel: point p goes to `v[p * stride..][..padded]`.
     fn transform_input(&self, image: &[f32], v: &mut [f32], stride: usize) {
         let phases = &self.inputs;
         let memory = phases.channel();
@@ -123,7 +136,7 @@ impl Block {
                 #[inline(always)]
                 || {
                     phases.split(image, planes);
-                    for start in (0..self.run).step_by(LANES) {
+                    for start in (0..self.padded).step_by(LANES) {
                         let rows = four(
                             #[inline(always)]
                             |y| {
@@ -147,14 +160,14 @@ impl Block {
         });
     }
 
-    /// A^T m A of one channel, whose point p lies at `m[p * stride..][..run]`, into output rows from `top` on.
+    /// A^T m A of one channel, whose point p lies at `m[p * stride..][..padded]`, into output rows from `top` on.
     fn transform_output(&self, m: &[f32], stride: usize, top: usize, rows: &mut [f32], shift: f32) {
         let phases = &self.outputs;
         scratch::with(phases.channel(), |planes| {
             vectorised(
                 #[inline(always)]
                 || {
-                    for start in (0..self.run).step_by(LANES) {
+                    for start in (0..self.padded).step_by(LANES) {
                         let columns = four(
                             #[inline(always)]
                             |x| {
@@ -179,7 +192,7 @@ impl Block {
         });
     }
 
-    /// A g A^T of one channel of the output gradient: point p goes to `v[p * stride..][..run]`; zero where no tile is.
+    /// A g A^T of one channel of the output gradient: point p goes to `v[p * stride..][..padded]`; zero where no tile is.
     fn transform_gradient(&self, image: &[f32], v: &mut [f32], stride: usize) {
         let phases = &self.outputs;
         scratch::with(phases.channel(), |planes| {
@@ -187,7 +200,7 @@ impl Block {
                 #[inline(always)]
                 || {
                     phases.split(image, planes);
-                    for start in (0..self.run).step_by(LANES) {
+                    for start in (0..self.padded).step_by(LANES) {
                         let tap = |y, x| load(planes, phases.tap(y, x) + start);
                         let rows = [gradient_side([tap(0, 0), tap(0, 1)]), gradient_side([tap(1, 0), tap(1, 1)])];
                         for x in 0..4 {
@@ -285,6 +298,18 @@ fn gradient_side([a, b]: [Lanes; 2]) -> [Lanes; 4] {
     [a, add(a, b), sub(a, b), sub([0.0; LANES], b)]
 }
 
+/// The channels of some images of `values` [image, channel, plane], each with its image's place among them and its own; images ascending.
+#[allow(clippy::indexing_slicing, reason = "images lie within the batch, whose length was checked")]
+fn channels<'a>(
+    values: &'a [f32],
+    images: &Range<usize>,
+    count: usize,
+    plane: usize,
+) -> impl Iterator<Item = (usize, usize, &'a [f32])> {
+    let of_images = &values[images.start * count * plane..images.end * count * plane];
+    of_images.chunks(plane).enumerate().map(move |(index, channel)| (index / count, index % count, channel))
+}
+
 /// The convolution with the transformed weight `u` [outputs, 16, inputs].
 #[allow(clippy::indexing_slicing, reason = "lengths follow from the geometry, which was checked against the tensors' shapes")]
 fn convolve(g: &Geometry, input: &[f32], u: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
@@ -293,20 +318,20 @@ fn convolve(g: &Geometry, input: &[f32], u: &[f32], bias: Option<&[f32]>) -> Vec
     tiles.split(g, &mut output).into_par_iter().enumerate().for_each(|(index, part)| {
         let tile = tiles.tile(g, index);
         let block = Block::new(g, &tile.rows);
-        let run = block.run;
-        let image = &input[tile.images.start * g.inputs * g.in_plane()..][..g.inputs * g.in_plane()];
+        let run = block.runs(tile.images.len());
         scratch::with(POINTS * (g.inputs + g.outputs) * run, |memory| {
             let (v, m) = memory.split_at_mut(POINTS * g.inputs * run);
-            for (c, channel) in image.chunks(g.in_plane()).enumerate() {
-                block.transform_input(channel, &mut v[c * run..], g.inputs * run);
+            for (i, c, channel) in channels(input, &tile.images, g.inputs, g.in_plane()) {
+                block.transform_input(channel, &mut v[c * run + i * block.run..], g.inputs * run);
             }
             for (point, m) in m.chunks_mut(g.outputs * run).enumerate() {
                 let u = Matrix::rows(&u[point * g.inputs..], g.outputs, g.inputs, POINTS * g.inputs);
                 multiply(m, run, u, Matrix::rows(&v[point * g.inputs * run..], g.inputs, run, run), false);
             }
-            for (o, rows) in part.into_iter().enumerate() {
+            for (index, rows) in part.into_iter().enumerate() {
+                let (i, o) = (index / g.outputs, index % g.outputs);
                 let shift = bias.map_or(0.0, |bias| bias[o]);
-                block.transform_output(&m[o * run..], g.outputs * run, tile.rows.start, rows, shift);
+                block.transform_output(&m[o * run + i * block.run..], g.outputs * run, tile.rows.start, rows, shift);
             }
         });
     });
@@ -321,16 +346,14 @@ pub(super) fn weight_gradient(g: &Geometry, input: &[f32], gradient: &[f32]) -> 
     let sums = sum_of_parts(tiles.count(g), POINTS * pairs, |index, sum| {
         let tile = tiles.tile(g, index);
         let block = Block::new(g, &tile.rows);
-        let run = block.run;
-        let image = &input[tile.images.start * g.inputs * g.in_plane()..][..g.inputs * g.in_plane()];
-        let gradients = &gradient[tile.images.start * g.outputs * g.out_plane()..][..g.outputs * g.out_plane()];
+        let run = block.runs(tile.images.len());
         scratch::with(POINTS * (g.inputs + g.outputs) * run, |memory| {
             let (v, m) = memory.split_at_mut(POINTS * g.inputs * run);
-            for (c, channel) in image.chunks(g.in_plane()).enumerate() {
-                block.transform_input(channel, &mut v[c * run..], g.inputs * run);
+            for (i, c, channel) in channels(input, &tile.images, g.inputs, g.in_plane()) {
+                block.transform_input(channel, &mut v[c * run + i * block.run..], g.inputs * run);
             }
-            for (o, channel) in gradients.chunks(g.out_plane()).enumerate() {
-                block.transform_gradient(channel, &mut m[o * run..], g.outputs * run);
+            for (i, o, channel) in channels(gradient, &tile.images, g.outputs, g.out_plane()) {
+                block.transform_gradient(channel, &mut m[o * run + i * block.run..], g.outputs * run);
             }
             for (point, sum) in sum.chunks_mut(pairs).enumerate() {
                 let m = Matrix::rows(&m[point * g.outputs * run..], g.outputs, run, run);

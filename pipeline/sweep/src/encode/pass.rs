@@ -1,18 +1,15 @@
 //! One pass over a data set: images are decoded on all cores while the encoder works on the batch before.
 
 use super::summary::{Refused, Summary};
-use crate::data::{self, Dataset, Item, Loaded, Split};
+use crate::data::{self, Dataset, Item, Loaded, Split, Variant};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
-use veilray_classifier::train::ImageAugmentation;
 use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{self, Info, Row, Writer};
-use veilray_encoder::release::hex_digest;
-use veilray_nn::Rng;
 
 /// This module's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -98,8 +95,8 @@ pub struct Options {
     pub splits: Vec<Split>,
     /// Whether each training image is encoded mirrored too.
     pub flips: bool,
-    /// Random changes of every image before it is encoded, and their seed; for training splits.
-    pub augment: Option<(ImageAugmentation, u64)>,
+    /// A random change of every image before it is encoded; for training splits.
+    pub variant: Option<Variant>,
     /// Images encoded at a time, at least 1.
     pub batch: usize,
     /// Rows after which they are brought to the disk, at least 1.
@@ -108,7 +105,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { splits: Split::ALL.to_vec(), flips: false, augment: None, batch: 8, flush: 256 }
+        Self { splits: Split::ALL.to_vec(), flips: false, variant: None, batch: 8, flush: 256 }
     }
 }
 
@@ -129,11 +126,12 @@ pub fn encode(
         encoder: encoder.name().into(),
         encoder_digest: encoder.digest().into(),
         dataset: dataset.name.clone(),
-        dataset_digest: digest(dataset, options),
+        dataset_digest: dataset.digest(),
         shape: encoder.shape(),
         label_names: dataset.label_names.clone(),
         extra_names: dataset.extra_names.clone(),
         flips: options.flips,
+        variant: options.variant.map(|variant| variant.to_string()).unwrap_or_default(),
     };
     let mut writer = Writer::open(output, &info)?;
     let rows_before = writer.len();
@@ -192,14 +190,6 @@ pub fn encode(
     })
 }
 
-/// Of the table, and of the changes where images are changed: a file of others is not continued.
-fn digest(dataset: &Dataset, options: &Options) -> String {
-    match &options.augment {
-        None => dataset.digest(),
-        Some(changes) => hex_digest(format!("{} {changes:?}", dataset.digest()).as_bytes()),
-    }
-}
-
 /// An image to encode.
 #[derive(Debug, Clone, Copy)]
 struct Job<'a> {
@@ -242,8 +232,8 @@ fn one_batch(
             }
         };
         warned += usize::from(!warnings.is_empty());
-        let image = match &options.augment {
-            Some((amounts, seed)) => changed(&image, amounts, &mut Rng::new(*seed, &item.file))?,
+        let image = match &options.variant {
+            Some(variant) => variant.of(&image, &item.file)?,
             None => image,
         };
         let row = |flipped| Row {
@@ -268,12 +258,6 @@ fn one_batch(
         writer.append(&rows, &latents)?;
     }
     Ok(warned)
-}
-
-/// The image after one random change.
-fn changed(image: &Canonical, amounts: &ImageAugmentation, rng: &mut Rng) -> Result<Canonical> {
-    let values = amounts.apply(&image.to_levels(), SIDE, rng);
-    Ok(Canonical::from_values(values).map_err(data::Error::from)?)
 }
 
 /// The image mirrored left to right.

@@ -176,6 +176,15 @@ impl Experiment {
         }
     }
 
+    /// The sources that are images, by name or folder.
+    pub fn images(&self) -> Vec<String> {
+        let name = |source: &Source| match source {
+            Source::Images(name) => Some(name.clone()),
+            Source::Latents(_) => None,
+        };
+        self.data.iter().filter_map(name).collect()
+    }
+
     /// Reported labels, then auxiliary ones.
     pub fn all_labels(&self) -> Vec<&String> {
         self.labels.iter().chain(&self.auxiliary).collect()

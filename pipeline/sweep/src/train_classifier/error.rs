@@ -62,6 +62,12 @@ pub enum Error {
     /// The release.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
+    /// Changes to images that cannot be made.
+    #[error("augment: {why}")]
+    Augment {
+        /// What is wrong with them.
+        why: String,
+    },
     /// A label that no source has.
     #[error("the data have no label {label:?}, nor the column that it is derived from; labels there are: {known}")]
     UnknownLabel {
@@ -77,7 +83,11 @@ pub enum Error {
         split: &'static str,
     },
     /// A sample that a teacher has not seen.
-    #[error("{} holds no probabilities for {name}; write it anew with --teach from the same data", path.display())]
+    #[error(
+        "{} holds no probabilities for {name}; write it anew with --teach from the same data, or with `veilray-sweep teach` for \
+         images changed by the same amounts and seeds",
+        path.display()
+    )]
     Untaught {
         /// The file.
         path: PathBuf,
@@ -104,6 +114,10 @@ impl Error {
 
     pub(crate) fn unknown_label(label: &str, known: &BTreeSet<String>) -> Self {
         Self::UnknownLabel { label: label.into(), known: known.iter().map(String::as_str).collect::<Vec<_>>().join(", ") }
+    }
+
+    pub(crate) fn augment(why: String) -> Self {
+        Self::Augment { why }
     }
 
     pub(super) fn config(path: &Path, why: String) -> Self {

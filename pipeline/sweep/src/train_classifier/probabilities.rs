@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use veilray_nn::Bundle;
 
 /// Probabilities [sample, label] by the names of both.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Probabilities {
     samples: Vec<String>,
     labels: Vec<String>,
@@ -26,6 +26,29 @@ impl Probabilities {
         }
         let why = format!("{} probabilities for {} samples of {} labels", values.len(), samples.len(), labels.len());
         Err(Error::config(Path::new("the teacher"), why))
+    }
+
+    /// Number of samples and of labels.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.samples.len(), self.labels.len()]
+    }
+
+    /// Appends those of further samples.
+    ///
+    /// # Errors
+    /// Other labels.
+    pub fn extend(&mut self, more: Self) -> Result<()> {
+        if self.samples.is_empty() {
+            *self = more;
+            return Ok(());
+        }
+        if self.labels != more.labels {
+            let why = format!("probabilities for the labels {:?}, then for {:?}", self.labels, more.labels);
+            return Err(Error::config(Path::new("the teacher"), why));
+        }
+        self.samples.extend(more.samples);
+        self.values.extend(more.values);
+        Ok(())
     }
 
     /// Writes a safetensors file.

@@ -2,7 +2,7 @@
 
 use super::config::{Derived, Experiment, Source};
 use super::{Error, Result, labels};
-use crate::data::{self, Dataset, Split, UNKNOWN};
+use crate::data::{self, Dataset, Split, UNKNOWN, Variant};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,11 +27,11 @@ pub struct Roots {
 pub struct Named {
     /// The samples.
     pub samples: Samples,
-    /// `set/file` of each; the latents of an image and of its mirror image share it.
+    /// `set/file` of each, of a changed image with `@` and its variant behind; the latents of an image and of its mirror image share it.
     pub names: Vec<String>,
     /// Images that ingest refused, by their place in the table, each with the reason.
     pub refused: Vec<String>,
-    /// Samples by data set.
+    /// Images by data set, each counted once however often it was mirrored or changed.
     pub sets: BTreeMap<String, usize>,
     /// What the samples were seen through, an encoder or pixels, and its SHA-256.
     pub encoder: (String, String),
@@ -43,16 +43,18 @@ pub struct Named {
 /// A source that cannot be read, or that holds other shapes; a split without samples.
 pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -> Result<Named> {
     let mut all: Option<Named> = None;
+    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut known_labels = BTreeSet::new();
     for source in &experiment.data {
         let table = match source {
-            Source::Images(name) => images(&Dataset::find(name, roots.data.as_deref())?, split, side)?,
+            Source::Images(name) => images(&Dataset::find(name, roots.data.as_deref())?, split, side, None)?,
             Source::Latents(file) => latents(&Reader::open(&roots.latents.join(file))?, split)?,
         };
         known_labels.extend(labels::known(&table.label_names, &table.extra_names, &experiment.derived));
         if table.rows.is_empty() {
             continue;
         }
+        files.entry(table.set.clone()).or_default().extend(table.rows.iter().map(|row| row.file.clone()));
         let more = table.into_named(experiment)?;
         all = Some(match all {
             None => more,
@@ -63,7 +65,6 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
                 }
                 known.names.extend(more.names);
                 known.refused.extend(more.refused);
-                more.sets.into_iter().for_each(|(set, count)| *known.sets.entry(set).or_default() += count);
                 Named { samples: known.samples.concat(more.samples)?, ..known }
             }
         });
@@ -72,12 +73,24 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
     if let Some(label) = experiment.all_labels().into_iter().find(|label| !known_labels.contains(*label)) {
         return Err(Error::unknown_label(label, &known_labels));
     }
-    all.ok_or(Error::EmptySplit { split: split.name() })
+    let sets = files.into_iter().map(|(set, files)| (set, files.len())).collect();
+    all.map(|all| Named { sets, ..all }).ok_or(Error::EmptySplit { split: split.name() })
+}
+
+/// The images of a data set's training split at `side` x `side`, all of them changed by `variant` where there is one. Labels that the set
+/// does not have are unknown.
+///
+/// # Errors
+/// An image that cannot be read for another reason than its content, a side outside 1 to 256.
+pub fn training_images(experiment: &Experiment, set: &Dataset, side: usize, variant: Option<&Variant>) -> Result<Named> {
+    images(set, Split::Train, side, variant)?.into_named(experiment)
 }
 
 /// Rows of one source, with what both kinds know of them.
 struct Table {
     set: String,
+    /// What images went through; empty for nothing.
+    variant: String,
     label_names: Vec<String>,
     extra_names: Vec<String>,
     rows: Vec<Row>,
@@ -118,7 +131,8 @@ impl Table {
         let view = extra("view");
         let views = self.rows.iter().map(|row| view.map_or_else(String::new, |place| cell(row, place))).collect();
         let patients = self.rows.iter().map(|row| row.patient.clone()).collect();
-        let names: Vec<String> = self.rows.iter().map(|row| format!("{}/{}", self.set, row.file)).collect();
+        let ending = if self.variant.is_empty() { String::new() } else { format!("@{}", self.variant) };
+        let names: Vec<String> = self.rows.iter().map(|row| format!("{}/{}{ending}", self.set, row.file)).collect();
         let wanted = wanted.into_iter().cloned().collect();
         let samples = Samples::new(self.inputs, self.shape, labels, wanted, patients, views)?;
         let sets = [(self.set, names.len())].into();
@@ -135,13 +149,16 @@ fn derive(rule: &Derived, cell: &str) -> u8 {
 }
 
 /// The images of a split as 8-bit levels.
-fn images(set: &Dataset, split: Split, side: usize) -> Result<Table> {
+fn images(set: &Dataset, split: Split, side: usize, variant: Option<&Variant>) -> Result<Table> {
     let eye = Pixels::new(side).ok_or(Error::Side { found: side })?;
     let (mut rows, mut levels, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let chosen: Vec<_> = set.split(split).collect();
     for batch in chosen.chunks(BATCH) {
-        let read: Vec<_> =
-            batch.par_iter().map(|(index, item)| (*item, set.image(*index).map(|read| eye.levels(&read.image)))).collect();
+        let read = |index, item: &data::Item| {
+            let image = set.image(index)?.image;
+            Ok(eye.levels(&variant.map(|variant| variant.of(&image, &item.file)).unwrap_or(Ok(image))?))
+        };
+        let read: Vec<_> = batch.par_iter().map(|(index, item)| (*item, read(*index, item))).collect();
         for (item, image) in read {
             match image {
                 Err(data::Error::Ingest(reason)) => {
@@ -156,6 +173,7 @@ fn images(set: &Dataset, split: Split, side: usize) -> Result<Table> {
     }
     Ok(Table {
         set: set.name.clone(),
+        variant: variant.map(ToString::to_string).unwrap_or_default(),
         label_names: set.label_names.clone(),
         extra_names: set.extra_names.clone(),
         rows,
@@ -179,6 +197,7 @@ fn latents(reader: &Reader, split: Split) -> Result<Table> {
     }
     Ok(Table {
         set: info.dataset.clone(),
+        variant: info.variant.clone(),
         label_names: info.label_names.clone(),
         extra_names: info.extra_names.clone(),
         rows,

@@ -2,6 +2,7 @@
 
 use super::{Error, Experiment, Named, Network, Probabilities, Result, Roots, table};
 use crate::data::Split;
+use crate::output;
 use candle_core::Tensor;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use veilray_classifier::weights::Weights;
 use veilray_nn::{Bundle, write_atomically};
 
 /// The weights' file of a run.
-const WEIGHTS: &str = "model.safetensors";
+pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// What a run says of its network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -136,7 +137,7 @@ impl Trained {
         if let Some(spec) = &self.spec {
             write_atomically(&folder.join("network.toml"), spec.to_toml()?.as_bytes())?;
         }
-        write_json(&folder.join("report.json"), &self.report)
+        Ok(output::write_json(&folder.join("report.json"), &self.report)?)
     }
 
     /// What the network thinks of the training split, auxiliary labels included.
@@ -161,8 +162,8 @@ impl Trained {
         Ok(SplitReport::of("test", &scored, test.patients(), test.views(), point, &Bootstrap::default())?)
     }
 
-    /// Releases the student that was saved in `run` to `folder`, to be evaluated under the parameter set `params` with at most `key_budget` MB of keys: opens the release again and packs its circuit, so
-    /// that what does not fit is found here.
+    /// Releases the student that was saved in `run` to `folder`, to be evaluated under the parameter set `params` with at most
+    /// `key_budget` MB of keys; what does not fit is found here and leaves nothing.
     ///
     /// # Errors
     /// A teacher, a folder that cannot be written to, a network that does not fit the parameters.
@@ -187,9 +188,7 @@ impl Trained {
             operating_point: self.report.operating_point.clone(),
             range: self.report.range.clone(),
         };
-        Model::write(folder, manifest, spec, &weights)?;
-        Model::open(folder)?.packed()?;
-        Ok(())
+        Ok(Model::release(folder, manifest, spec, &weights)?)
     }
 
     /// The report.
@@ -235,10 +234,4 @@ fn scored(
     let row = logits.len() / samples.len().max(1);
     let first = logits.chunks(row.max(1)).flat_map(|row| row.iter().take(experiment.labels.len())).copied().collect::<Vec<_>>();
     Ok(train::reported(&samples, &first, experiment.labels.len())?)
-}
-
-/// Writes JSON, atomically.
-pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Error::config(path, e.to_string()))?;
-    Ok(write_atomically(path, text.as_bytes())?)
 }

@@ -1,0 +1,75 @@
+//! Images changed at random, the same way wherever they are asked for.
+
+use super::Result;
+use std::collections::BTreeMap;
+use std::fmt;
+use veilray_classifier::train::ImageAugmentation;
+use veilray_encoder::ingest::{Canonical, SIDE};
+use veilray_encoder::release::hex_digest;
+use veilray_nn::Rng;
+
+/// One random change of every image of a data set, by its file's name and a seed alone: a teacher that is shown the variant of an image sees
+/// what the encoder saw whose latent its student learns from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variant {
+    amounts: ImageAugmentation,
+    seed: u64,
+}
+
+impl Variant {
+    /// Changes by the amounts in `text`, a TOML inline table as in an experiment's `images = { … }`.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or the amount that is outside its range.
+    pub fn read(text: &str, seed: u64) -> Result<Self, String> {
+        let table: BTreeMap<String, ImageAugmentation> =
+            toml::from_str(&format!("images = {text}")).map_err(|e| e.to_string())?;
+        let amounts = table.into_values().next().unwrap_or_default();
+        amounts.check().map_err(|e| e.to_string())?;
+        Ok(Self { amounts, seed })
+    }
+
+    /// The changed image. `file` is the one that the data set names.
+    ///
+    /// # Errors
+    /// As [`Canonical::from_values`].
+    pub fn of(&self, image: &Canonical, file: &str) -> Result<Canonical> {
+        let values = self.amounts.apply(&image.to_levels(), SIDE, &mut Rng::new(self.seed, file));
+        Ok(Canonical::from_values(values)?)
+    }
+}
+
+/// The seed, and of the amounts eight digits of their SHA-256: `3-1f2e3d4c`.
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = hex_digest(format!("{:?}", self.amounts).as_bytes());
+        write!(f, "{}-{}", self.seed, digest.get(..8).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_depends_on_file_seed_and_amounts_alone() {
+        let image = Canonical::from_values((0..SIDE * SIDE).map(|i| (i % 251) as f32 / 251.0).collect()).unwrap();
+        let variant = |amounts, seed| Variant::read(amounts, seed).unwrap();
+        let shifted = variant("{ shift = 0.1 }", 1);
+        let of = |variant: &Variant, file| variant.of(&image, file).unwrap().values().to_vec();
+        assert_eq!(of(&shifted, "a"), of(&variant("{ shift = 0.10 }", 1), "a"));
+        assert_ne!(of(&shifted, "a"), of(&shifted, "b"));
+        assert_ne!(of(&shifted, "a"), of(&variant("{ shift = 0.1 }", 2), "a"));
+        let names =
+            [("{ shift = 0.1 }", 1), ("{ shift = 0.1 }", 2), ("{ shift = 0.2 }", 1)].map(|(a, s)| variant(a, s).to_string());
+        assert!(names[0] != names[1] && names[0] != names[2] && names[1].starts_with("2-"), "{names:?}");
+    }
+
+    #[test]
+    fn amounts_that_are_none_are_refused() {
+        for (text, word) in [("{ shift = 0.9 }", "shift"), ("{ shfit = 0.1 }", "shfit"), ("{ shift = ", "TOML")] {
+            let why = Variant::read(text, 1).unwrap_err();
+            assert!(why.contains(word), "{why}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A teacher of an earlier run, to be asked again.
+
+use super::trained::WEIGHTS;
+use super::{Error, Experiment, Named, Network, Probabilities, Result};
+use candle_core::Device;
+use serde::Deserialize;
+use std::path::Path;
+use veilray_classifier::train::{self, ResNetConfig};
+use veilray_nn::Bundle;
+
+/// A trained network on pixels, with the experiment that it is of.
+pub struct Teacher {
+    experiment: Experiment,
+    network: Box<dyn train::Network>,
+}
+
+/// What is read of a run's report.
+#[derive(Deserialize)]
+struct Known {
+    experiment: Experiment,
+}
+
+impl Teacher {
+    /// Opens the folder of a finished run.
+    ///
+    /// # Errors
+    /// A folder without a report or weights, a run of a network that is not a teacher, weights of another network.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let report = folder.join("report.json");
+        let text = std::fs::read_to_string(&report).map_err(Error::io("read", &report))?;
+        let Known { experiment } = serde_json::from_str(&text).map_err(|e| Error::config(&report, e.to_string()))?;
+        let Network::Teacher(config) = &experiment.network else {
+            let why =
+                "its network is one to be encrypted, which does not teach by this command; wanted is a run with network.teacher";
+            return Err(Error::config(&report, why.into()));
+        };
+        let config = ResNetConfig { labels: experiment.all_labels().len(), ..config.clone() };
+        let tensors = Bundle::open(&folder.join(WEIGHTS), &Device::Cpu)?.into_tensors();
+        let network = train::frozen(&config, &tensors)?;
+        Ok(Self { experiment, network })
+    }
+
+    /// The experiment.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The probabilities of images at the teacher's side; averaged over mirror images where the experiment says so.
+    ///
+    /// # Errors
+    /// Images of another shape.
+    pub fn teach(&self, named: &Named) -> Result<Probabilities> {
+        let batch = self.experiment.stages.iter().map(|stage| stage.train.batch).max().unwrap_or(1);
+        let values = train::teach(self.network.as_ref(), &named.samples, batch, self.experiment.mirror)?;
+        Probabilities::new(named, values)
+    }
+}
