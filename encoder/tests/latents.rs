@@ -181,6 +181,7 @@ fn a_run_with_other_settings_is_refused_and_says_what_differs() {
         (Info { label_names: vec!["Effusion".into()], ..info() }, "the labels"),
         (Info { extra_names: vec![], ..info() }, "the further columns"),
         (Info { flips: false, ..info() }, "flips"),
+        (Info { variant: "1:flip".into(), ..info() }, "the images' variant"),
     ];
     for (other, difference) in cases {
         let error = Writer::open(&path, &other).unwrap_err();
@@ -188,6 +189,22 @@ fn a_run_with_other_settings_is_refused_and_says_what_differs() {
         assert!(!path.with_file_name("latents.h5.parts").exists());
     }
     assert_holds(&path, 3);
+}
+
+#[test]
+fn what_images_went_through_is_kept_and_older_readers_refuse_it() {
+    let (_folder, path) = folder();
+    written(&path, 2);
+    let version = |path: &Path| hdf5::File::open(path).unwrap().attr("format_version").unwrap().read_scalar::<u32>().unwrap();
+    assert_eq!((version(&path), Reader::open(&path).unwrap().info().variant.as_str()), (1, ""));
+    let changed = path.with_file_name("changed.h5");
+    let info = Info { variant: "3:flip,shift=0.06".into(), ..info() };
+    let mut writer = Writer::open(&changed, &info).unwrap();
+    writer.append(&rows(0..2), &latents(0..2)).unwrap();
+    writer.finish().unwrap();
+    assert_eq!((version(&changed), Reader::open(&changed).unwrap().info()), (2, &info));
+    let refused = Writer::open(&changed, &Info { variant: String::new(), ..info }).unwrap_err().to_string();
+    assert!(refused.contains("variant was 3:flip,shift=0.06, is now none"), "{refused}");
 }
 
 #[test]
@@ -278,7 +295,7 @@ fn other_files_are_refused() {
     }
     fs::write(&other, &whole).unwrap();
     let file = hdf5::File::open_rw(&other).unwrap();
-    file.attr("format_version").unwrap().write_scalar(&2u32).unwrap();
+    file.attr("format_version").unwrap().write_scalar(&3u32).unwrap();
     file.close().unwrap();
     assert!(matches!(Reader::open(&other), Err(Error::Version { found: 2, wanted: 1, .. })));
 }

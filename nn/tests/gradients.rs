@@ -94,9 +94,10 @@ fn convolution() {
         (2, 9, 8, 3, 7, (3, 3), 1, 0, 1),
         (1, 8, 8, 2, 1, (3, 3), 1, 2, 1),
         (1, 8, 8, 18, 3, (3, 3), 1, 1, 1),
-        // Several images to a block, the last block with fewer.
+        // Several images to a block, the last block with fewer; runs of more than one register.
         (11, 8, 9, 3, 4, (3, 3), 1, 1, 1),
-        (18, 9, 8, 4, 3, (3, 3), 1, 0, 1),
+        (17, 9, 8, 4, 3, (3, 3), 1, 0, 1),
+        (9, 8, 8, 7, 9, (3, 3), 1, 1, 1),
         (9, 8, 8, 1, 2, (3, 3), 1, 2, 1),
     ];
     for (b, c, o, h, w, (kh, kw), stride, padding, groups) in cases {
@@ -118,6 +119,7 @@ fn transposed_convolution() {
         (2, 2, 2, 3, 3, (1, 1), 1, 0, 0, 1),
         (1, 2, 2, 3, 2, (3, 2), 3, 0, 2, 1),
         (1, 8, 9, 3, 4, (3, 3), 1, 1, 0, 1),
+        (11, 8, 8, 3, 2, (3, 3), 1, 1, 0, 1),
     ];
     for (b, c, o, h, w, (kh, kw), stride, padding, extra, groups) in cases {
         let config = Conv2dConfig { stride, padding, groups };
@@ -246,23 +248,26 @@ fn inputs_that_are_not_contiguous() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let mut rng = Rng::new(4, "threads");
-    let x = Var::from_tensor(&rng.normal_tensor((3, 16, 33, 31), &Device::Cpu).unwrap()).unwrap();
-    let w = Var::from_tensor(&rng.normal_tensor((24, 16, 3, 3), &Device::Cpu).unwrap()).unwrap();
-    let v = Var::from_tensor(&rng.normal_tensor(24, &Device::Cpu).unwrap()).unwrap();
-    let run = || {
-        let y = ops::conv2d(&x, &w, Some(&v), Conv2dConfig::new(1, 1)).unwrap();
-        let y = ops::group_norm(&y, &v, &v, 8, 1e-5, true).unwrap();
-        let y = ops::batch_norm(&y, &v, &v, 1e-5).unwrap().0;
-        let gradients = y.powf(3.0).unwrap().sum_all().unwrap().backward().unwrap();
-        let bits =
-            |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|f| f.to_bits()).collect::<Vec<_>>();
-        [&x, &w, &v].map(|var| bits(gradients.get(var).unwrap()))
-    };
-    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
-    let one = on(1);
-    assert_eq!(one, on(2));
-    assert_eq!(one, on(5));
+    // One image to a block, and several.
+    for shape in [(3, 16, 33, 31), (20, 16, 6, 5)] {
+        let mut rng = Rng::new(4, "threads");
+        let x = Var::from_tensor(&rng.normal_tensor(shape, &Device::Cpu).unwrap()).unwrap();
+        let w = Var::from_tensor(&rng.normal_tensor((24, 16, 3, 3), &Device::Cpu).unwrap()).unwrap();
+        let v = Var::from_tensor(&rng.normal_tensor(24, &Device::Cpu).unwrap()).unwrap();
+        let run = || {
+            let y = ops::conv2d(&x, &w, Some(&v), Conv2dConfig::new(1, 1)).unwrap();
+            let y = ops::group_norm(&y, &v, &v, 8, 1e-5, true).unwrap();
+            let y = ops::batch_norm(&y, &v, &v, 1e-5).unwrap().0;
+            let gradients = y.powf(3.0).unwrap().sum_all().unwrap().backward().unwrap();
+            let bits =
+                |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|f| f.to_bits()).collect::<Vec<_>>();
+            [&x, &w, &v].map(|var| bits(gradients.get(var).unwrap()))
+        };
+        let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
+        let one = on(1);
+        assert_eq!(one, on(2));
+        assert_eq!(one, on(5));
+    }
 }
 
 #[test]

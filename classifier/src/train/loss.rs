@@ -20,7 +20,13 @@ pub struct LossConfig {
     /// Weight of a label against the others: v^-power, where v = p (1 - p) is the variance of its yes in the training split, scaled so that
     /// the weights' mean is 1. With 0 all weigh the same, so that frequent labels move the network most; with 1/2 a label of which 1 in 500
     /// is a yes weighs 11 times one of equally many yes and no. For figures that are means over labels, such as the macro ROC-AUC.
+    #[serde(skip_serializing_if = "is_zero")]
     pub equalise: f64,
+}
+
+/// Whether a setting is what it was before there was one: it is then left out, so that known experiments keep their identity.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Default for LossConfig {
@@ -57,17 +63,17 @@ impl LossConfig {
     }
 
     /// The weight of each label, the first `reported` of which are not auxiliary, from the labels [sample, label] of the training split. A
-    /// label without a yes or a no counts as if it had one of each more.
+    /// label without a yes or a no has no variance to go by: it weighs 1 and counts in no mean.
     pub(super) fn label_weights(&self, labels: &[u8], count: usize, reported: usize) -> Vec<f32> {
         let rarity = |(yes, no): (usize, usize)| {
-            let (yes, no) = if yes == 0 || no == 0 { (yes + 1, no + 1) } else { (yes, no) };
-            let part = yes as f64 / (yes + no) as f64;
-            (part * (1.0 - part)).powf(-self.equalise)
+            let part = yes as f64 / (yes + no).max(1) as f64;
+            (yes > 0 && no > 0).then(|| (part * (1.0 - part)).powf(-self.equalise))
         };
-        let weights: Vec<f64> = tallies(labels, count).map(rarity).collect();
-        let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        let weights: Vec<Option<f64>> = tallies(labels, count).map(rarity).collect();
+        let (sum, known) = weights.iter().flatten().fold((0.0, 0), |(sum, known), weight| (sum + weight, known + 1));
+        let scaled = |weight: &Option<f64>| weight.map_or(1.0, |weight| weight * f64::from(known) / sum);
         let of_kind = |label: usize| if label < reported { 1.0 } else { self.auxiliary };
-        weights.iter().enumerate().map(|(label, weight)| (weight / mean * of_kind(label)) as f32).collect()
+        weights.iter().enumerate().map(|(label, weight)| (scaled(weight) * of_kind(label)) as f32).collect()
     }
 }
 
@@ -184,16 +190,18 @@ mod tests {
 
     #[test]
     fn rare_labels_weigh_more_the_more_the_loss_equalises() {
-        // One yes in 5, one and no no, two in 4; the last is auxiliary.
+        // One yes in 5; one and no no; two in 4, auxiliary.
         let labels = [1, UNKNOWN, 0, 0, 1, 1, 0, UNKNOWN, 0, 0, UNKNOWN, 1, 0, UNKNOWN, UNKNOWN];
         let weights = |equalise| LossConfig { equalise, auxiliary: 0.5, ..LossConfig::default() }.label_weights(&labels, 3, 2);
         assert_eq!(weights(0.0), [1.0, 1.0, 0.5]);
-        let [rare, middle, auxiliary] = weights(0.5)[..] else { panic!("three labels") };
-        // Variances 4/25, 2/9 (two yes and one no) and 1/4.
-        assert!((rare / middle - (25f32 / 18.0).sqrt()).abs() < 1e-5 && (auxiliary / middle - (2f32 / 9.0).sqrt()).abs() < 1e-5);
-        assert!((rare + middle + 2.0 * auxiliary - 3.0).abs() < 1e-6, "the mean is 1 but for what is auxiliary");
-        assert!((weights(1.0)[0] / weights(1.0)[1] - 25.0 / 18.0).abs() < 1e-5);
+        let [rare, unknown, auxiliary] = weights(0.5)[..] else { panic!("three labels") };
+        // Variances 4/25 and 1/4.
+        assert!((rare / auxiliary - 2.0 * 1.25).abs() < 1e-5 && unknown == 1.0, "{rare} {auxiliary}");
+        assert!((rare + 2.0 * auxiliary - 2.0).abs() < 1e-5, "the mean is 1 but for what is auxiliary");
+        assert!((weights(1.0)[0] / weights(1.0)[2] - 2.0 * 1.5625).abs() < 1e-5);
         assert!(LossConfig { equalise: 1.5, ..LossConfig::default() }.check().is_err());
+        let text = |equalise| toml::to_string(&LossConfig { equalise, ..LossConfig::default() }).unwrap();
+        assert!(text(0.5).contains("equalise") && !text(0.0).contains("equalise"), "older experiments keep their identity");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Error, Result};
 use crate::metrics::UNKNOWN;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// What a network is given: images as the 8-bit grey values they are stored in, or latents.
@@ -26,6 +27,23 @@ impl Inputs {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// SHA-256, hexadecimal, of some numbers.
+pub(super) fn digest_of(values: &[f32]) -> String {
+    let mut hash = Sha256::new();
+    floats(&mut hash, values);
+    hex(&hash.finalize())
+}
+
+fn floats(hash: &mut Sha256, values: &[f32]) {
+    for block in values.chunks(4096) {
+        hash.update(block.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A split: inputs [sample, channel, height, width], labels [sample, label] of 0, 1 or [`UNKNOWN`], and of each sample its patient and
@@ -80,6 +98,18 @@ impl Samples {
             return refuse("latents", "finite values".into(), value.to_string());
         }
         Ok(Self { inputs, shape, labels, names, patients, views })
+    }
+
+    /// SHA-256, hexadecimal, of what is learned from: inputs, their shape and the labels.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{:?} {:?} ", self.shape, self.names));
+        match &self.inputs {
+            Inputs::Images(values) => hash.update(values),
+            Inputs::Latents(values) => floats(&mut hash, values),
+        }
+        hash.update(&self.labels);
+        hex(&hash.finalize())
     }
 
     /// Number of samples.

@@ -78,6 +78,12 @@ fn a_run_learns_is_resumed_to_the_same_bits_and_keeps_its_best_weights() {
     let other = TrainConfig { mixup: 0.3, ..config() };
     let refused = train(&architecture(), &other, lesson(&training, &validation), parts.path(), None).unwrap_err();
     assert!(matches!(refused, Error::Network(veilray_nn::Error::OtherRun { .. })), "{refused}");
+    // As many samples of the same shape, and a teacher, are another run too.
+    let (others, taught) = (samples(training.len(), 9), vec![0.5; training.labels().len()]);
+    for other in [lesson(&others, &validation), Lesson { teacher: Some(&taught), ..lesson(&training, &validation) }] {
+        let refused = train(&architecture(), &config(), other, parts.path(), None).unwrap_err();
+        assert!(matches!(refused, Error::Network(veilray_nn::Error::OtherRun { .. })), "{refused}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::learner::{self, Learner};
 use super::loss::{Target, cross_entropy};
 use super::network::{Architecture, Network};
 use super::predict::{Change, gather, predict, probabilities, tensor};
-use super::{Result, Samples, error::setting};
+use super::{Result, Samples, error::setting, samples::digest_of};
 use crate::metrics::{Evaluation, Scored};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
@@ -112,11 +112,14 @@ impl<'a> Trainer<'a> {
         yes_weights.truncate(count);
         let label_weights = config.loss.label_weights(lesson.train.labels(), count, lesson.reported);
         let settings = format!(
-            "{} | {config:?} | {} training and {} validation samples of {:?}",
+            "{} | {config:?} | {} training and {} validation samples of {:?}, SHA-256 {} and {}, teacher {}",
             architecture.describe(),
             lesson.train.len(),
             lesson.validation.len(),
             lesson.train.names(),
+            lesson.train.digest(),
+            lesson.validation.digest(),
+            lesson.teacher.map_or("none".into(), digest_of),
         );
         Ok(Self { config, lesson, learner, yes_weights, label_weights, settings })
     }

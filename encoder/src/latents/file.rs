@@ -75,10 +75,11 @@ fn describe(file: &File, info: &Info, rows: &[Row]) -> hdf5::Result<Dataset> {
     for (name, value) in texts {
         file.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&text(value)?)?;
     }
+    let version = if info.variant.is_empty() { 1 } else { FORMAT_VERSION };
     if !info.variant.is_empty() {
         file.new_attr::<VarLenUnicode>().create(VARIANT)?.write_scalar(&text(&info.variant)?)?;
     }
-    file.new_attr::<u32>().create("format_version")?.write_scalar(&FORMAT_VERSION)?;
+    file.new_attr::<u32>().create("format_version")?.write_scalar(&version)?;
     file.new_attr::<u8>().create("flips")?.write_scalar(&u8::from(info.flips))?;
     column(file, "label_names", &all(info.label_names.iter())?)?;
     column(file, "extra_names", &all(info.extra_names.iter())?)?;

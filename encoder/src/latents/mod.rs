@@ -11,7 +11,8 @@
 //! | `extra_names` | `text [E]` | |
 //!
 //! Attributes of the root: `format`, `format_version`, `encoder`, `encoder_digest`, `dataset`, `dataset_digest`, `flips`;
-//! where images were changed before they were encoded, `variant`.
+//! where images were changed before they were encoded, also `variant`, and `format_version` is then 2, so that readers who know nothing of
+//! it do not take them for unchanged.
 //!
 //! HDF5 has no journal: a process that dies while it writes leaves a file that may not open. [`Writer`] therefore puts every batch of rows
 //! into a small file of its own in `<path>.parts/` and renames it into place; [`Writer::finish`] joins them, and the file appears under its
@@ -56,8 +57,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Version of the file's layout, the attribute `format_version`.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the file's layout, the attribute `format_version`; files of unchanged images are still written as version 1.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A label that nobody gave.
 pub const UNKNOWN: u8 = u8::MAX;
@@ -198,7 +199,7 @@ impl Info {
                 ("the labels", info.label_names.join(", ")),
                 ("the further columns", info.extra_names.join(", ")),
                 ("flips", info.flips.to_string()),
-                ("the images' variant", info.variant.clone()),
+                ("the images' variant", if info.variant.is_empty() { "none".into() } else { info.variant.clone() }),
             ]
         };
         let differs = |((what, wanted), (_, found)): (_, (_, String))| {

@@ -29,7 +29,7 @@ impl Reader {
             return Err(Error::not_latents(path, format!("the attribute format is not {FORMAT}")));
         }
         let found: u32 = parts.number("format_version")?;
-        if found != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&found) {
             return Err(Error::Version { path: path.into(), wanted: FORMAT_VERSION, found });
         }
         let latents = parts.dataset("latents")?;

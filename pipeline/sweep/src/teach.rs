@@ -5,6 +5,7 @@ use crate::output;
 use crate::train_classifier::{Error, Probabilities, Result, Teacher, training_images};
 use indicatif::ProgressBar;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -69,7 +70,17 @@ pub fn run(args: &Args) -> Result<Summary> {
     let teacher = Teacher::open(&args.model)?;
     let sets = if args.data.is_empty() { teacher.experiment().images() } else { args.data.clone() };
     let variant = |seed: &u64| Variant::read(args.augment.as_deref().unwrap_or_default(), *seed);
-    let variants: Vec<Variant> = args.seeds.iter().map(variant).collect::<Result<_, _>>().map_err(Error::augment)?;
+    let variants: Vec<Variant> = args.seeds.iter().map(variant).collect::<Result<_, _>>().map_err(Error::question)?;
+    if let Some(twice) = doubled(&args.seeds) {
+        return Err(Error::question(format!("the seed {twice} is there twice; name each once")));
+    }
+    if let Some(twice) = doubled(&sets) {
+        return Err(Error::question(format!("the data set {twice} is there twice; name each once")));
+    }
+    // Found now and not after all images were looked at.
+    if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
     let bar = ProgressBar::new((sets.len() * (variants.len() + 1)) as u64);
     let (mut all, mut refused) = (Probabilities::default(), Vec::new());
     for set in &sets {
@@ -91,4 +102,10 @@ pub fn run(args: &Args) -> Result<Summary> {
     all.save(&args.out)?;
     let variants = variants.iter().map(ToString::to_string).collect();
     Ok(Summary { output: args.out.clone(), samples, labels, variants, refused })
+}
+
+/// The first of `values` that was there before.
+fn doubled<T: Eq + std::hash::Hash>(values: &[T]) -> Option<&T> {
+    let mut known = HashSet::new();
+    values.iter().find(|value| !known.insert(*value))
 }

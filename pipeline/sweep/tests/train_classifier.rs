@@ -250,7 +250,7 @@ fn a_teacher_is_shown_the_changed_images_that_its_student_sees() {
     encoded(folder, set.path(), Some("{ shift = 0.1 }"), "changed.h5");
     let other = Args { out: folder.join("other"), ..args };
     let refused = run(&other).unwrap_err().to_string();
-    assert!(refused.contains("@7-") && refused.contains("veilray-sweep teach"), "{refused}");
+    assert!(refused.contains("@7:shift=0.1") && refused.contains("veilray-sweep teach"), "{refused}");
     // A student's run teaches nobody; amounts and labels are checked.
     assert!(
         teach::run(&teach::Args { model: folder.join("student"), ..ask.clone() })
@@ -260,6 +260,8 @@ fn a_teacher_is_shown_the_changed_images_that_its_student_sees() {
     );
     let wrong = teach::run(&teach::Args { augment: Some("{ shift = 3.0 }".into()), ..ask.clone() }).unwrap_err().to_string();
     assert!(wrong.contains("shift"), "{wrong}");
+    let twice = teach::run(&teach::Args { seeds: vec![7, 8, 7], ..ask }).unwrap_err().to_string();
+    assert!(twice.contains("seed 7 is there twice"), "{twice}");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use veilray_classifier::train::ImageAugmentation;
 use veilray_encoder::ingest::{Canonical, SIDE};
-use veilray_encoder::release::hex_digest;
 use veilray_nn::Rng;
 
 /// One random change of every image of a data set, by its file's name and a seed alone: a teacher that is shown the variant of an image sees
@@ -39,11 +38,21 @@ impl Variant {
     }
 }
 
-/// The seed, and of the amounts eight digits of their SHA-256: `3-1f2e3d4c`.
+/// The seed and the amounts that are not zero: `3:flip,shift=0.06`.
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest = hex_digest(format!("{:?}", self.amounts).as_bytes());
-        write!(f, "{}-{}", self.seed, digest.get(..8).unwrap_or_default())
+        let ImageAugmentation { flip, shift, rotate, scale, contrast, brightness, erase } = self.amounts;
+        let amounts = [
+            ("shift", shift),
+            ("rotate", rotate),
+            ("scale", scale),
+            ("contrast", contrast),
+            ("brightness", brightness),
+            ("erase", erase),
+        ];
+        let named = amounts.into_iter().filter(|(_, amount)| *amount != 0.0).map(|(name, amount)| format!("{name}={amount}"));
+        let all: Vec<String> = flip.then(|| "flip".to_string()).into_iter().chain(named).collect();
+        write!(f, "{}:{}", self.seed, all.join(","))
     }
 }
 
@@ -62,7 +71,8 @@ mod tests {
         assert_ne!(of(&shifted, "a"), of(&variant("{ shift = 0.1 }", 2), "a"));
         let names =
             [("{ shift = 0.1 }", 1), ("{ shift = 0.1 }", 2), ("{ shift = 0.2 }", 1)].map(|(a, s)| variant(a, s).to_string());
-        assert!(names[0] != names[1] && names[0] != names[2] && names[1].starts_with("2-"), "{names:?}");
+        assert_eq!(names, ["1:shift=0.1", "2:shift=0.1", "1:shift=0.2"]);
+        assert_eq!(variant("{ flip = true, rotate = 8.0, scale = 0.25 }", 3).to_string(), "3:flip,rotate=8,scale=0.25");
     }
 
     #[test]

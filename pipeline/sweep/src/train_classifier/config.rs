@@ -27,7 +27,7 @@ pub struct Experiment {
     pub pixels: Option<usize>,
     /// The network.
     pub network: Network,
-    /// Files of teacher probabilities (written by `--teach`), averaged; relative to the current folder.
+    /// Files of teacher probabilities (written by `--teach` or `veilray-sweep teach`), averaged; relative to the current folder.
     #[serde(default)]
     pub teachers: Vec<PathBuf>,
     /// Whether predictions are averaged over an image and its mirror image: for teachers only, as it doubles the cost.

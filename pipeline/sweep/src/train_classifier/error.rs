@@ -53,6 +53,19 @@ pub enum Error {
         /// Of another.
         second: String,
     },
+    /// Latents of different tables of one data set, or of images changed by a version that did not say how.
+    #[error(
+        "two sources of {set} were made from tables of digests {first} and {second}; encode both from the same table with this version \
+         of veilray-sweep"
+    )]
+    Tables {
+        /// The data set.
+        set: String,
+        /// Of the first source.
+        first: String,
+        /// Of another.
+        second: String,
+    },
     /// A network that cannot be released.
     #[error("{why}")]
     Unreleasable {
@@ -62,10 +75,10 @@ pub enum Error {
     /// The release.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
-    /// Changes to images that cannot be made.
-    #[error("augment: {why}")]
-    Augment {
-        /// What is wrong with them.
+    /// What a teacher is to be asked that it cannot be.
+    #[error("teach: {why}")]
+    Question {
+        /// What is wrong and what to do.
         why: String,
     },
     /// A label that no source has.
@@ -107,7 +120,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
@@ -116,8 +129,8 @@ impl Error {
         Self::UnknownLabel { label: label.into(), known: known.iter().map(String::as_str).collect::<Vec<_>>().join(", ") }
     }
 
-    pub(crate) fn augment(why: String) -> Self {
-        Self::Augment { why }
+    pub(crate) fn question(why: impl Into<String>) -> Self {
+        Self::Question { why: why.into() }
     }
 
     pub(super) fn config(path: &Path, why: String) -> Self {

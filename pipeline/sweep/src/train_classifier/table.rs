@@ -37,13 +37,15 @@ pub struct Named {
     pub encoder: (String, String),
 }
 
-/// All samples of `split`; images are brought to `side` x `side`. Latents of mirrored images belong to the training split alone.
+/// All samples of `split`; images are brought to `side` x `side`. Latents of mirrored or changed images
+/// belong to the training split alone.
 ///
 /// # Errors
 /// A source that cannot be read, or that holds other shapes; a split without samples.
 pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -> Result<Named> {
     let mut all: Option<Named> = None;
     let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let mut known_labels = BTreeSet::new();
     for source in &experiment.data {
         let table = match source {
@@ -53,6 +55,10 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
         known_labels.extend(labels::known(&table.label_names, &table.extra_names, &experiment.derived));
         if table.rows.is_empty() {
             continue;
+        }
+        let known = digests.entry(table.set.clone()).or_insert_with(|| table.digest.clone());
+        if *known != table.digest {
+            return Err(Error::Tables { set: table.set, first: known.clone(), second: table.digest });
         }
         files.entry(table.set.clone()).or_default().extend(table.rows.iter().map(|row| row.file.clone()));
         let more = table.into_named(experiment)?;
@@ -89,6 +95,8 @@ pub fn training_images(experiment: &Experiment, set: &Dataset, side: usize, vari
 /// Rows of one source, with what both kinds know of them.
 struct Table {
     set: String,
+    /// Of the set's own table.
+    digest: String,
     /// What images went through; empty for nothing.
     variant: String,
     label_names: Vec<String>,
@@ -135,7 +143,8 @@ impl Table {
         let names: Vec<String> = self.rows.iter().map(|row| format!("{}/{}{ending}", self.set, row.file)).collect();
         let wanted = wanted.into_iter().cloned().collect();
         let samples = Samples::new(self.inputs, self.shape, labels, wanted, patients, views)?;
-        let sets = [(self.set, names.len())].into();
+        let files: BTreeSet<&String> = self.rows.iter().map(|row| &row.file).collect();
+        let sets = [(self.set, files.len())].into();
         Ok(Named { samples, names, refused: self.refused, sets, encoder: self.encoder })
     }
 }
@@ -173,6 +182,7 @@ fn images(set: &Dataset, split: Split, side: usize, variant: Option<&Variant>) -
     }
     Ok(Table {
         set: set.name.clone(),
+        digest: set.digest(),
         variant: variant.map(ToString::to_string).unwrap_or_default(),
         label_names: set.label_names.clone(),
         extra_names: set.extra_names.clone(),
@@ -189,7 +199,8 @@ fn latents(reader: &Reader, split: Split) -> Result<Table> {
     let info = reader.info();
     let (mut rows, mut places) = (Vec::new(), Vec::new());
     for (place, row) in reader.rows().iter().enumerate() {
-        if row.split == split && (!row.flipped || split == Split::Train) {
+        let changed = row.flipped || !info.variant.is_empty();
+        if row.split == split && (!changed || split == Split::Train) {
             let (file, patient) = (row.file.clone(), row.patient_id.clone());
             rows.push(Row { file, patient, labels: row.labels.clone(), extra: row.extra.clone() });
             places.push(place);
@@ -197,6 +208,7 @@ fn latents(reader: &Reader, split: Split) -> Result<Table> {
     }
     Ok(Table {
         set: info.dataset.clone(),
+        digest: info.dataset_digest.clone(),
         variant: info.variant.clone(),
         label_names: info.label_names.clone(),
         extra_names: info.extra_names.clone(),

@@ -24,16 +24,19 @@ impl Teacher {
     /// Opens the folder of a finished run.
     ///
     /// # Errors
-    /// A folder without a report or weights, a run of a network that is not a teacher, weights of another network.
+    /// A folder without a report or weights, a run of a network that is not a teacher on images, weights of another network.
     pub fn open(folder: &Path) -> Result<Self> {
         let report = folder.join("report.json");
         let text = std::fs::read_to_string(&report).map_err(Error::io("read", &report))?;
         let Known { experiment } = serde_json::from_str(&text).map_err(|e| Error::config(&report, e.to_string()))?;
         let Network::Teacher(config) = &experiment.network else {
-            let why =
-                "its network is one to be encrypted, which does not teach by this command; wanted is a run with network.teacher";
+            let why = "its network is a student's or a specification, which is not asked again; wanted is a run on images with network.teacher";
             return Err(Error::config(&report, why.into()));
         };
+        if experiment.images().is_empty() || config.input.first() != Some(&1) {
+            let why = format!("its network reads {:?} of {:?}; wanted is one of grey images", config.input, experiment.data);
+            return Err(Error::config(&report, why));
+        }
         let config = ResNetConfig { labels: experiment.all_labels().len(), ..config.clone() };
         let tensors = Bundle::open(&folder.join(WEIGHTS), &Device::Cpu)?.into_tensors();
         let network = train::frozen(&config, &tensors)?;
