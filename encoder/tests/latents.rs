@@ -297,7 +297,7 @@ fn other_files_are_refused() {
     let file = hdf5::File::open_rw(&other).unwrap();
     file.attr("format_version").unwrap().write_scalar(&3u32).unwrap();
     file.close().unwrap();
-    assert!(matches!(Reader::open(&other), Err(Error::Version { found: 2, wanted: 1, .. })));
+    assert!(matches!(Reader::open(&other), Err(Error::Version { found: 3, wanted: 2, .. })));
 }
 
 #[test]

@@ -285,3 +285,20 @@ fn a_set_without_the_teachers_labels_is_taught_all_the_same() {
     fs::remove_dir_all(other.path().join("images")).unwrap();
     assert!(matches!(teach::run(&ask), Err(Error::EmptySplit { .. })), "nothing could be read");
 }
+
+#[test]
+fn the_teacher_that_is_kept_can_be_asked() {
+    let (set, folder) = (images(), tempfile::tempdir().unwrap());
+    let ask = teach::Args {
+        model: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/teacher-nih14"),
+        data: vec![set.path().to_str().unwrap().into()],
+        data_root: None,
+        augment: None,
+        seeds: vec![],
+        out: folder.path().join("new/taught.safetensors"),
+        json: false,
+    };
+    let summary = teach::run(&ask).unwrap();
+    assert_eq!((summary.samples, summary.labels), (IMAGES / 2, 20));
+    assert!(ask.out.is_file());
+}
