@@ -54,8 +54,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let plan = if args.fewer_keys {
         let usual = Plan::new(&model.packed()?, params, &PlanOptions { precision: false, ..options.clone() })?;
         fitted(Limits { keys: Some(usual.bytes.evaluation_keys / 2), memory: args.max_memory_bytes })?
+    } else if args.max_key_bytes.is_none() && args.max_memory_bytes.is_none() {
+        // As it is served, within the budget of keys that it was released with.
+        Plan::new(&model.packed()?, params, &options)?
     } else {
-        fitted(Limits { keys: args.max_key_bytes, memory: args.max_memory_bytes })?
+        let released = model.manifest().key_budget.map(|megabytes| (megabytes * 1e6) as usize);
+        fitted(Limits { keys: args.max_key_bytes.or(released), memory: args.max_memory_bytes })?
     };
     report(args.json, &plan, || plan.to_string())?;
     Ok(Exit::Done)

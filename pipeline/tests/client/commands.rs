@@ -118,7 +118,23 @@ fn a_self_test_checks_engine_vault_encoder_and_models_and_notices_damage() {
 fn a_plan_states_sizes_before_any_key_exists() {
     let plan = User::new().run(&["plan", "--model", MODEL, "--json"]).ends(0).json().remove(0);
     assert_eq!((plan["params"].as_str(), plan["security_bits"].as_u64()), (Some("n13"), Some(128)));
-    assert!(plan["bytes"]["evaluation_keys"].as_u64().unwrap() > plan["bytes"]["upload"].as_u64().unwrap());
+    let keys = |plan: &serde_json::Value| plan["bytes"]["evaluation_keys"].as_u64().unwrap();
+    assert!(keys(&plan) > plan["bytes"]["upload"].as_u64().unwrap());
+    // A model that was released with a budget of keys is planned as it is served.
+    let user = User::new();
+    let copy = user.path("weights").join(MODEL);
+    fs::create_dir_all(&copy).unwrap();
+    for file in fs::read_dir(WEIGHTS.path().join(MODEL)).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let manifest = copy.join("manifest.toml");
+    let budget = 0.85 * keys(&plan) as f64 / 1e6;
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("key_budget = {budget:.2}\n{text}")).unwrap();
+    let mut command = user.command(&["plan", "--model", MODEL, "--reference", "--json"]);
+    let held = Ran::of(command.env("VEILRAY_WEIGHTS", user.path("weights")).output().unwrap()).ends(0).json().remove(0);
+    assert!(keys(&held) as f64 <= budget * 1e6, "{} of {budget} MB", keys(&held));
 }
 
 #[test]

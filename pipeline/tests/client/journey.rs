@@ -66,7 +66,10 @@ fn images_become_the_findings_of_the_clear_network_and_nothing_of_them_leaves() 
         }
     }
     assert_eq!((found[4]["status"].as_str(), found[4]["labels"].as_array().unwrap().len()), (Some("failed"), 0));
-    assert!(!anywhere(&data.path().join("data"), "doe_"), "a file name reached the server");
+    // Eight letters: four turn up in megabytes of keys by chance, once in some hundred runs.
+    for name in ["doe_jane", "doe_john"] {
+        assert!(!anywhere(&data.path().join("data"), name), "a file name reached the server");
+    }
 
     // Answered ones are skipped, by path, content and model; the failed one is tried again.
     let again = run(&["classify", "scans", "--json", "--out", "r.jsonl"]).ends(3).says(&["4 answered before"]);
