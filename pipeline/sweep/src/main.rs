@@ -34,6 +34,8 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     let trains = match &command {
         Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_) | Command::TrainSegmenter(_) => true,
+        // Forward passes alone, but as many.
+        Command::Teach(_) => true,
         // What measures as well needs the freed memory.
         Command::Run(args) => args.choices.train_only,
         Command::Resume(args) => args.choices.train_only,

@@ -81,12 +81,14 @@ pub fn run(args: &Args) -> Result<Summary> {
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
+    // All of them found before the first is looked at.
+    let sets: Vec<Dataset> =
+        sets.iter().map(|set| Dataset::find(set, args.data_root.as_deref())).collect::<Result<_, crate::data::Error>>()?;
     let bar = ProgressBar::new((sets.len() * (variants.len() + 1)) as u64);
     let (mut all, mut refused) = (Probabilities::default(), Vec::new());
     for set in &sets {
-        let set = Dataset::find(set, args.data_root.as_deref())?;
         for variant in std::iter::once(None).chain(variants.iter().map(Some)) {
-            let named = training_images(teacher.experiment(), &set, teacher.experiment().side(), variant)?;
+            let named = training_images(teacher.experiment(), set, teacher.experiment().side(), variant)?;
             all.extend(teacher.teach(&named)?)?;
             if variant.is_none() {
                 refused.extend(named.refused);
