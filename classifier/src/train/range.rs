@@ -8,6 +8,7 @@ use super::predict::{Change, gather, tensor};
 use super::{Result, Samples, error::setting};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
+use veilray_nn::ops::{Unit, excess};
 
 /// Two terms of the loss. Both are zero where nothing is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -57,14 +58,8 @@ impl RangePenalty {
         let mut terms = Vec::new();
         for layer in watched {
             if self.weight > 0.0 {
-                let values = match self.relative {
-                    true => {
-                        let root = f64::from(layer.values.detach().sqr()?.mean_all()?.to_scalar::<f32>()?).sqrt();
-                        (&layer.values / root.max(1e-12))?
-                    }
-                    false => layer.values.clone(),
-                };
-                terms.push(((values.abs()? - self.target)?.relu()?.sqr()?.mean_all()? * self.weight)?);
+                let unit = if self.relative { Unit::RootMeanSquare } else { Unit::Absolute };
+                terms.push((excess(&layer.values, self.target, unit)? * self.weight)?);
             }
             if let Some(coefficients) = layer.coefficients.as_ref().filter(|_| self.shift_weight > 0.0) {
                 let (a, b) = (coefficients.get(0)?.abs()?, coefficients.get(1)?.abs()?);

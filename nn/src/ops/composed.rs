@@ -2,9 +2,9 @@
 //!
 //! Shapes are checked by the callers in [`crate::ops`]; candle's errors pass through.
 
-use super::{Activation, Conv2dConfig, Statistics};
+use super::{Activation, Conv2dConfig, Statistics, Unit};
 use crate::Result;
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 /// [`super::conv2d`] by candle's convolution.
 ///
@@ -127,6 +127,21 @@ pub fn polynomial2(input: &Tensor, coefficients: &Tensor) -> Result<Tensor> {
     let row = |i: usize| per_channel(&coefficients.get(i)?, input);
     let sloped = input.broadcast_mul(&row(0)?)?.broadcast_add(&row(1)?)?;
     Ok(sloped.mul(input)?.broadcast_add(&row(2)?)?)
+}
+
+/// [`super::excess`], value by value.
+///
+/// # Errors
+/// candle's.
+pub fn excess(input: &Tensor, bound: f64, unit: Unit) -> Result<Tensor> {
+    let values = match unit {
+        Unit::Absolute => input.abs()?,
+        Unit::RootMeanSquare => {
+            let squares = input.detach().to_dtype(DType::F64)?.sqr()?.mean_all()?.to_scalar::<f64>()?;
+            (input.abs()? / squares.sqrt().max(1e-12))?
+        }
+    };
+    Ok((values - bound)?.relu()?.sqr()?.mean_all()?)
 }
 
 /// [`super::upsample_nearest_x2`] by broadcasting, whose gradient adds to that of other consumers.
