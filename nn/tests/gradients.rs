@@ -168,23 +168,22 @@ fn polynomial_activation() {
 #[test]
 fn excess_over_a_bound() {
     check("excess", &[&[3, 5, 41]], &|x| ops::excess(&x[0], 0.8, Unit::Absolute));
-    check("excess", &[&[70_000]], &|x| ops::excess(&x[0], 1.5, Unit::Absolute));
 }
 
 /// The unit is a constant to the gradient, so finite differences do not apply: value and gradient are those at the unit measured.
 #[test]
 fn excess_in_root_mean_squares() {
-    let x = Var::from_tensor(&Rng::new(3, "excess").normal_tensor((4, 300), &Device::Cpu).unwrap()).unwrap();
+    let x = Var::from_tensor(&Rng::new(3, "excess").normal_tensor((4, 10_000), &Device::Cpu).unwrap()).unwrap();
     let values: Vec<f64> = x.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|x| f64::from(*x)).collect();
-    let unit = (values.iter().map(|x| x * x).sum::<f64>() / 1200.0).sqrt();
+    let unit = (values.iter().map(|x| x * x).sum::<f64>() / 4e4).sqrt();
     let over: Vec<f64> = values.iter().map(|x| (x.abs() / unit - 1.2).max(0.0)).collect();
     for factor in [1.0, -3.0] {
         let cost = (ops::excess(&x, 1.2, Unit::RootMeanSquare).unwrap() * factor).unwrap();
-        let expected = factor * over.iter().map(|x| x * x).sum::<f64>() / 1200.0;
+        let expected = factor * over.iter().map(|x| x * x).sum::<f64>() / 4e4;
         assert!((f64::from(cost.to_scalar::<f32>().unwrap()) - expected).abs() < 1e-6);
         let slopes = cost.backward().unwrap().get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for ((slope, over), x) in slopes.iter().zip(&over).zip(&values) {
-            assert!((f64::from(*slope) - factor * 2.0 * over / unit * x.signum() / 1200.0).abs() < 1e-7);
+            assert!((f64::from(*slope) - factor * 2.0 * over / unit * x.signum() / 4e4).abs() < 1e-8);
         }
     }
     let within = ops::excess(&x, 9.0, Unit::RootMeanSquare).unwrap();
