@@ -245,11 +245,13 @@ pub fn pack(circuit: &Circuit, options: &PackOptions) -> Result<PackedCircuit, P
     for (input, circuit) in input::arrangements(circuit, options.slots) {
         let found = search::search(&circuit, log_slots, &options.costs, options.level, options.passes)?;
         let mut packed = assemble(&circuit, (input, values), found, options)?;
+        let choices = packed.choices(options.key_budget.is_some());
+        packed.choose_steps(&options.costs, &choices, false);
         let mut weighed = packed.total_ms(&options.costs);
         match options.key_budget {
             None => weighed += options.costs.ms_per_key_megabyte * packed.key_megabytes(&options.costs),
             Some(budget) => {
-                let fewest = packed.fewer_keys(&options.costs, budget);
+                let fewest = packed.fewer_keys(&options.costs, budget, &choices);
                 least = least.min(fewest);
                 if fewest > budget {
                     continue;
@@ -311,7 +313,7 @@ fn assemble(
         nodes.push(PackedNode { name: node.name.clone(), op, layout: Arc::clone(layout), depth: node.depth });
     }
     let input_layout = found.layouts.first().cloned().ok_or(PackError::Slots { found: options.slots, least: 2 })?;
-    let mut out = PackedCircuit {
+    Ok(PackedCircuit {
         name: circuit.name().into(),
         ends: Ends {
             input: PackedInput::new(windows, input_layout, values),
@@ -320,9 +322,7 @@ fn assemble(
             period: nodes.last().map_or(options.slots, |n| n.layout.period()),
         },
         nodes,
-    };
-    out.choose_steps(&options.costs, false);
-    Ok(out)
+    })
 }
 
 /// Sources and steps of [`PackedOp::WindowSum`].
@@ -418,12 +418,12 @@ impl PackedCircuit {
     }
 
     /// Chooses steps of fewer keys until these take no more than the budget; returns what they take, MB.
-    fn fewer_keys(&mut self, costs: &CostModel, budget: f64) -> f64 {
+    fn fewer_keys(&mut self, costs: &CostModel, budget: f64, choices: &steps::Choices) -> f64 {
         let mut dearer = costs.clone();
         let mut least = self.evaluation_key_megabytes(costs);
         let mut kept = self.clone();
         while least > budget && dearer.ms_per_key_megabyte < MOST_WEIGHT {
-            self.choose_steps(&dearer, true);
+            self.choose_steps(&dearer, choices, true);
             dearer.ms_per_key_megabyte = (2.0 * dearer.ms_per_key_megabyte).max(0.125);
             let found = self.evaluation_key_megabytes(costs);
             if found < least {
