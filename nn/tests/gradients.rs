@@ -191,6 +191,12 @@ fn excess_in_root_mean_squares() {
     assert!(within.backward().unwrap().get(&x).is_none(), "where nothing is beyond the bound there is nothing to add");
     let zeros = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
     assert_eq!(ops::excess(&zeros, 1.0, Unit::RootMeanSquare).unwrap().to_scalar::<f32>().unwrap(), 0.0);
+    for unit in [Unit::Absolute, Unit::RootMeanSquare] {
+        let broken = Var::new(&[[1f32, f32::NAN, 3.0]], &Device::Cpu).unwrap();
+        let cost = ops::excess(&broken, 2.0, unit).unwrap();
+        assert!(cost.to_scalar::<f32>().unwrap().is_nan(), "a broken activation is no small one");
+        assert!(cost.backward().unwrap().get(&broken).unwrap().to_vec2::<f32>().unwrap()[0][1].is_nan());
+    }
     assert!(ops::excess(&x, f64::NAN, Unit::Absolute).is_err());
     assert!(ops::excess(&zeros.narrow(0, 0, 0).unwrap(), 1.0, Unit::Absolute).is_err());
 }

@@ -35,7 +35,8 @@ impl Steps {
 struct Choice {
     steps: Steps,
     counts: StepCounts,
-    rotations: BTreeSet<usize>,
+    /// Without repetition.
+    rotations: Vec<usize>,
 }
 
 /// The ways to split each linear map of a circuit, by node: counted once, priced as often as prices change.

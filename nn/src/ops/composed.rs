@@ -138,7 +138,7 @@ pub fn excess(input: &Tensor, bound: f64, unit: Unit) -> Result<Tensor> {
         Unit::Absolute => input.abs()?,
         Unit::RootMeanSquare => {
             let squares = input.detach().to_dtype(DType::F64)?.sqr()?.mean_all()?.to_scalar::<f64>()?;
-            (input.abs()? / squares.sqrt().max(1e-12))?
+            (input.abs()? / super::excess::at_least(squares.sqrt()))?
         }
     };
     Ok((values - bound)?.relu()?.sqr()?.mean_all()?)

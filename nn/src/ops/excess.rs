@@ -14,7 +14,7 @@ pub enum Unit {
     RootMeanSquare,
 }
 
-/// Mean over all values x of `input` of max(|x| / u - `bound`, 0)², a scalar, where u is 1 or the input's root mean square, but not less than 1e-12.
+/// Mean over all values x of `input` of max(|x| / u - `bound`, 0)², a scalar, where u is 1 or the input's root mean square, but not less than 1e-12. NaN for an input that holds one.
 ///
 /// # Errors
 /// An input without a value, a bound that is not finite.
@@ -37,15 +37,21 @@ pub fn excess(input: &Tensor, bound: f64, unit: Unit) -> Result<Tensor> {
     let input = input.contiguous()?;
     let unit = match unit {
         Unit::Absolute => 1.0,
-        Unit::RootMeanSquare => mean(
-            &cpu::read(&input)?,
-            #[inline(always)]
-            |x| x * x,
-        )
-        .sqrt()
-        .max(1e-12),
+        Unit::RootMeanSquare => at_least(
+            mean(
+                &cpu::read(&input)?,
+                #[inline(always)]
+                |x| x * x,
+            )
+            .sqrt(),
+        ),
     };
     Ok(input.apply_op1(Excess { scale: (1.0 / unit) as f32, bound: bound as f32 })?)
+}
+
+/// A root mean square to divide by: not less than 1e-12; NaN stays NaN.
+pub(super) fn at_least(unit: f64) -> f64 {
+    if unit < 1e-12 { 1e-12 } else { unit }
 }
 
 /// The mean of `f`, in chunks of a fixed length that are added in order.
@@ -75,7 +81,9 @@ struct Excess {
 impl Excess {
     #[inline(always)]
     fn of(&self, x: f32) -> f32 {
-        (x.abs() * self.scale - self.bound).max(0.0)
+        // Unlike max, this lets a NaN through, for the training loop to stop at.
+        let over = x.abs() * self.scale - self.bound;
+        if over <= 0.0 { 0.0 } else { over }
     }
 }
 
