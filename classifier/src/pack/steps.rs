@@ -91,8 +91,10 @@ impl PackedLinear {
             .flat_map(|(width, stride)| kinds.iter().map(move |chained| Steps { width, stride, chained: *chained }))
             .filter(|steps| steps.stride > steps.width || !steps.chained)
             .collect();
-        let choice =
-            |steps: &Steps| Choice { steps: *steps, counts: self.step_counts(*steps), rotations: self.rotations_at(*steps) };
+        let choice = |steps: &Steps| {
+            let rotations = self.rotations_at(*steps).into_iter().collect();
+            Choice { steps: *steps, counts: self.step_counts(*steps), rotations }
+        };
         all.par_iter().map(choice).collect()
     }
 
