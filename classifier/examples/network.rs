@@ -13,6 +13,7 @@
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
+use veilray_base::Rng;
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, client, trace};
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
@@ -22,7 +23,6 @@ use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_he::wire::evaluation_keys_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
-use veilray_nn::Rng;
 use veilray_nn::memory::peak_resident_bytes;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

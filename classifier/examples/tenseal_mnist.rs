@@ -11,6 +11,7 @@
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use veilray_base::Rng;
 use veilray_classifier::execute::{EncryptedCircuit, client};
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
@@ -18,7 +19,6 @@ use veilray_classifier::pack::{PackOptions, pack};
 use veilray_classifier::reference;
 use veilray_classifier::weights::{Tensor, Weights};
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, ParamsLiteral, SecretKey};
-use veilray_nn::Rng;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

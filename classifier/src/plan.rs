@@ -16,9 +16,9 @@ use crate::execute::{ExecuteError, Simulation, needs, simulate};
 use crate::pack::{CostModel, PackedCircuit, PackedNode, PackedOp};
 use crate::schedule::schedule;
 use serde::Serialize;
+use veilray_base::Rng;
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
 use veilray_he::{KeySpec, Params, ParamsLiteral};
-use veilray_nn::Rng;
 
 /// Images of a plan that is given none.
 const IMAGES: usize = 4;

@@ -1,8 +1,6 @@
 //! A released classifier: a folder with a manifest, a network and its weights, checked against each other when opened.
 
-pub(crate) mod folder;
-
-pub use folder::{FolderError, MANIFEST, WEIGHTS};
+pub use veilray_base::release::{FolderError, MANIFEST, name_of};
 
 use crate::execute::client::too_large;
 use crate::execute::{EncryptedCircuit, ExecuteError};
@@ -14,13 +12,16 @@ use crate::spec::{NetworkSpec, SpecError};
 use crate::train::{self, Network, RangeContract, Student};
 use crate::weights::{Weights, WeightsError};
 use candle_core::Device;
-use folder::{checked, digest, refuse, write};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
+use veilray_base::digest::sha256_hex;
+use veilray_base::release::{self as folder, checked, refuse, write};
 use veilray_he::{Params, ParamsLiteral};
 use veilray_nn::Bundle;
 
+/// The weights' file.
+pub const WEIGHTS: &str = "model.safetensors";
 /// The network's file.
 pub const NETWORK: &str = "network.toml";
 /// The format of the manifests this crate writes and reads.
@@ -163,7 +164,7 @@ impl Model {
     pub fn write(path: &Path, mut manifest: Manifest, spec: &NetworkSpec, weights: &Weights) -> Result<()> {
         weights.check(spec)?;
         let (network, bytes) = (spec.to_toml()?, weights.to_safetensors()?);
-        (manifest.network_sha256, manifest.weights_sha256) = (digest(network.as_bytes()), digest(&bytes));
+        (manifest.network_sha256, manifest.weights_sha256) = (sha256_hex(network.as_bytes()), sha256_hex(&bytes));
         Ok(write(path, &[(NETWORK, network.as_bytes()), (WEIGHTS, &bytes)], &manifest)?)
     }
 
@@ -233,20 +234,12 @@ impl Model {
     }
 }
 
-/// The name of the model that a folder holds: the folder's.
-///
-/// # Errors
-/// A folder without a name, such as `/`.
-pub fn name_of(folder: &Path) -> Result<&str> {
-    let why = "the released model is called as its folder is; give a folder with a name";
-    folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| refuse(folder, why).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metrics::{Temperature, Thresholds};
     use crate::spec::Shape;
+    use veilray_base::file::FileError;
 
     fn manifest(labels: usize) -> Manifest {
         let thresholds = Thresholds { labels: (0..labels).map(|i| format!("label {i}")).collect(), values: vec![0.5; labels] };
@@ -254,7 +247,7 @@ mod tests {
             format: FORMAT,
             name: "test".into(),
             encoder: "encoder-f8".into(),
-            encoder_sha256: digest(b"encoder"),
+            encoder_sha256: sha256_hex(b"encoder"),
             params: "n13".into(),
             network_sha256: String::new(),
             weights_sha256: String::new(),
@@ -286,7 +279,7 @@ mod tests {
             let refused = Model::open(&path).unwrap_err().to_string();
             assert!(refused.contains(wanted), "{refused}");
             std::fs::remove_file(&file).unwrap();
-            assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::File { doing: "read", .. }))));
+            assert!(matches!(Model::open(&path), Err(Error::Folder(FolderError::File(FileError { doing: "read", .. })))));
             std::fs::write(&file, good).unwrap();
         }
         Model::write(&path, manifest(2), &spec, &weights).unwrap();

@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// Extents and values, the last axis fastest.
 #[derive(Debug, Clone, PartialEq)]

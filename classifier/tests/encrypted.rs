@@ -1,6 +1,7 @@
 //! Circuits on ciphertexts against the same circuits in clear, and replies that must not be believed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use veilray_base::Rng;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, ExecuteError};
 use veilray_classifier::fold::{FoldOptions, fold};
@@ -11,7 +12,6 @@ use veilray_classifier::unet::UNet;
 use veilray_classifier::weights::{Tensor, Weights};
 use veilray_classifier::{networks, reference};
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
-use veilray_nn::Rng;
 
 struct Session {
     spec: NetworkSpec,

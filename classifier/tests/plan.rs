@@ -1,6 +1,7 @@
 //! What a plan says before any key exists, against what the encrypted network then takes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use veilray_base::Rng;
 use veilray_classifier::circuit::Circuit;
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, client, simulate, trace};
 use veilray_classifier::fold::{FoldOptions, fold};
@@ -10,7 +11,6 @@ use veilray_classifier::plan::{Limits, Plan, PlanError, PlanOptions, fit};
 use veilray_classifier::spec::{NetworkSpec, Shape};
 use veilray_classifier::weights::Weights;
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
-use veilray_nn::Rng;
 
 fn params(name: &str) -> Params {
     ParamsLiteral::named(name).unwrap().check().unwrap()

@@ -1,7 +1,8 @@
 //! The canonical image at a smaller side: what networks read that see pixels instead of latents.
 
 use crate::ingest::{Canonical, SIDE};
-use crate::release::{PREPROCESSING, hex_digest};
+use crate::release::PREPROCESSING;
+use veilray_base::digest::sha256_hex;
 
 /// Images of one side, known by the name `pixels-SIDE`.
 ///
@@ -18,7 +19,7 @@ impl Pixels {
     /// Images of `side` × `side`, 1 to 256; none otherwise.
     #[must_use]
     pub fn new(side: usize) -> Option<Self> {
-        let digest = || hex_digest(format!("{PREPROCESSING} area mean {side} x {side}, 8 bits").as_bytes());
+        let digest = || sha256_hex(format!("{PREPROCESSING} area mean {side} x {side}, 8 bits").as_bytes());
         (1..=SIDE).contains(&side).then(|| Self { side, name: format!("pixels-{side}"), digest: digest() })
     }
 

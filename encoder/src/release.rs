@@ -17,11 +17,12 @@ use crate::ingest::{Canonical, SIDE, Warning};
 use crate::vqgan::{Config, Error, Result, Vqgan};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use veilray_nn::{Bundle, Params, write_atomically};
+use veilray_base::digest::sha256_hex;
+use veilray_base::file::write_atomically;
+use veilray_nn::{Bundle, Params};
 
 /// The manifest's file.
 pub const MANIFEST: &str = "manifest.toml";
@@ -126,7 +127,7 @@ impl Released {
         }
         let weights = path.join(WEIGHTS);
         let bytes = std::fs::read(&weights).map_err(Error::io("read", &weights))?;
-        let found = hex_digest(&bytes);
+        let found = sha256_hex(&bytes);
         if found != manifest.weights_sha256 {
             return Err(Error::Release {
                 path: weights,
@@ -136,7 +137,7 @@ impl Released {
         let params = Params::frozen(Bundle::from_bytes(&weights, &bytes, &Device::Cpu)?.into_tensors(), &Device::Cpu);
         let net = Vqgan::new(&params, &manifest.shapes)?;
         params.expect_all_taken()?;
-        Ok(Self { manifest, digest: hex_digest(text.as_bytes()), net })
+        Ok(Self { manifest, digest: sha256_hex(text.as_bytes()), net })
     }
 
     /// Writes a release to the folder `path`; the manifest's digest of the weights is filled in.
@@ -149,7 +150,7 @@ impl Released {
         bundle.put_tensors("", weights);
         let file = path.join(WEIGHTS);
         bundle.save(&file)?;
-        manifest.weights_sha256 = hex_digest(&std::fs::read(&file).map_err(Error::io("read", &file))?);
+        manifest.weights_sha256 = sha256_hex(&std::fs::read(&file).map_err(Error::io("read", &file))?);
         let manifest_file = path.join(MANIFEST);
         let text =
             toml::to_string_pretty(&manifest).map_err(|e| Error::Release { path: manifest_file.clone(), why: e.to_string() })?;
@@ -231,9 +232,4 @@ impl Released {
         let warnings = gate::far_from_training(&found, &self.manifest.limits);
         Ok(Compressed { latent, found, warnings })
     }
-}
-
-/// SHA-256 in hexadecimal.
-pub fn hex_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

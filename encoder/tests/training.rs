@@ -108,7 +108,7 @@ fn a_killed_run_resumes_to_the_same_weights_and_the_release_opens() {
     // An image like those of training passes; noise does not.
     let compressed = encoder.compress(&phantoms()[5]).unwrap();
     assert_eq!((compressed.latent.len(), compressed.warnings.len()), (3 * plane, 0));
-    let mut rng = veilray_nn::Rng::new(9, "noise");
+    let mut rng = veilray_base::Rng::new(9, "noise");
     let noise = Canonical::from_values((0..256 * 256).map(|_| if rng.below(2) == 0 { -1.0 } else { 1.0 }).collect()).unwrap();
     let warnings = encoder.compress(&noise).unwrap().warnings;
     assert!(warnings.iter().any(|w| matches!(w, Warning::FarFromTraining { .. })), "{warnings:?}");
@@ -162,7 +162,7 @@ fn settings_and_images_out_of_range_are_refused() {
     let mut images = Images::new();
     assert!(matches!(images.add("x", 1.0, vec![]), Err(Error::Data { .. })));
     assert!(matches!(images.add("x", 1.0, vec![0; 100]), Err(Error::Data { .. })));
-    assert!(matches!(images.crops(1, 32, 1, &mut veilray_nn::Rng::new(0, "")), Err(Error::Data { .. })));
+    assert!(matches!(images.crops(1, 32, 1, &mut veilray_base::Rng::new(0, "")), Err(Error::Data { .. })));
     images.add("x", 1.0, levels(&phantoms()[..1])).unwrap();
-    assert!(matches!(images.crops(1, 257, 1, &mut veilray_nn::Rng::new(0, "")), Err(Error::Data { .. })));
+    assert!(matches!(images.crops(1, 257, 1, &mut veilray_base::Rng::new(0, "")), Err(Error::Data { .. })));
 }

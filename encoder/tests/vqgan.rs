@@ -4,10 +4,11 @@
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use veilray_base::Rng;
 use veilray_encoder::vqgan::{
     Codebook, Config, Discriminator, DiscriminatorConfig, Error, Judgement, Levels, Norm, Quantizer, Tracker, Vqgan, loss,
 };
-use veilray_nn::{Params, Rng};
+use veilray_nn::Params;
 
 fn config(name: &str) -> Config {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../configs/encoder/{name}.toml"));
@@ -22,7 +23,7 @@ fn small(norm: Norm, attention: bool, projection: Option<usize>) -> Config {
 }
 
 fn noise(shape: (usize, usize, usize, usize)) -> Tensor {
-    Rng::new(1, "test").normal_tensor(shape, &Device::Cpu).unwrap()
+    veilray_nn::normal_tensor(&mut Rng::new(1, "test"), shape, &Device::Cpu).unwrap()
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {

@@ -14,7 +14,8 @@ use candle_core::{Device, Tensor};
 use candle_nn::optim::Optimizer;
 use nets::{Autoencoder, Backend, LatentNet, Ours, Stock};
 use std::time::Instant;
-use veilray_nn::{Optimiser, OptimiserConfig, Params, Rng};
+use veilray_base::Rng;
+use veilray_nn::{Optimiser, OptimiserConfig, Params};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -27,7 +28,7 @@ fn main() -> Result<()> {
     if only("autoencoder") {
         let rounds = Rounds { name: "autoencoder-256-f8", batch: 1, rounds: 3, ours_per_round: 3 };
         let mut rng = Rng::new(1, "images");
-        let images = rng.normal_tensor((rounds.batch, 1, 256, 256), &Device::Cpu)?;
+        let images = veilray_nn::normal_tensor(&mut rng, (rounds.batch, 1, 256, 256), &Device::Cpu)?;
         rounds.run(json, side, |backend, scope| {
             let net = Autoencoder::new(scope, backend)?;
             let images = images.clone();
@@ -37,7 +38,7 @@ fn main() -> Result<()> {
     if only("latent") {
         let rounds = Rounds { name: "latent-cnn-32x32x4", batch: 64, rounds: 9, ours_per_round: 5 };
         let mut rng = Rng::new(2, "latents");
-        let latents = rng.normal_tensor((rounds.batch, 4, 32, 32), &Device::Cpu)?;
+        let latents = veilray_nn::normal_tensor(&mut rng, (rounds.batch, 4, 32, 32), &Device::Cpu)?;
         let labels: Vec<f32> = (0..rounds.batch * 14).map(|_| f32::from(u8::from(rng.uniform() < 0.2))).collect();
         let labels = Tensor::from_vec(labels, (rounds.batch, 14), &Device::Cpu)?;
         rounds.run(json, side, |backend, scope| {

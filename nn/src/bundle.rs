@@ -7,9 +7,9 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
+use veilray_base::file::write_atomically;
 
 /// The key of the file's metadata under which the values stand, as one JSON object.
 const VALUES: &str = "veilray";
@@ -80,7 +80,7 @@ impl Bundle {
             .map(|(name, tensor)| Ok((name, tensor.to_device(&Device::Cpu)?.contiguous()?)))
             .collect::<Result<_>>()?;
         let bytes = safetensors::serialize(tensors.iter(), Some(metadata)).map_err(|e| refuse(&e))?;
-        write_atomically(path, &bytes)
+        Ok(write_atomically(path, &bytes)?)
     }
 
     /// Reads a safetensors file; one of other origin has tensors and no values.
@@ -106,29 +106,6 @@ impl Bundle {
     }
 }
 
-/// Writes `bytes` to `path` so that whoever opens it, also after a crash, finds the old content or the new one.
-///
-/// # Errors
-/// A folder that cannot be written to.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = temporary(path);
-    let mut file = File::create(&beside).map_err(Error::io("create", &beside))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &beside))?;
-    fs::rename(&beside, path).map_err(Error::io("rename to", path))?;
-    // The rename itself must reach the disk; a folder that cannot be opened for that (not on Unix) leaves it to the system.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    path.with_file_name(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +119,7 @@ mod tests {
         bundle.put_tensors("a.b", &BTreeMap::from([("w".to_string(), tensor.t().unwrap())]));
         bundle.put("step", &7u64).unwrap();
         bundle.save(&path).unwrap();
-        fs::write(temporary(&path), b"torn").unwrap();
+        fs::write(veilray_base::file::partial(&path), b"torn").unwrap();
         let back = Bundle::open(&path, &Device::Cpu).unwrap();
         assert_eq!(back.get::<u64>("step").unwrap(), 7);
         let bits =

@@ -1,6 +1,8 @@
 //! Everything that can go wrong here, with the fields that say what to change.
 
 use std::path::PathBuf;
+use veilray_base::file::FileError;
+use veilray_base::rng::RngStateError;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -108,6 +110,18 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl From<FileError> for Error {
+    fn from(FileError { doing, path, source }: FileError) -> Self {
+        Self::Io { doing, path, source }
+    }
+}
+
+impl From<RngStateError> for Error {
+    fn from(error: RngStateError) -> Self {
+        Self::CheckpointEntry { name: "random generator".into(), why: error.to_string() }
+    }
 }
 
 impl Error {

@@ -1,6 +1,18 @@
 //! How a parameter starts.
 
-use crate::Rng;
+use crate::Result;
+use candle_core::{Device, Shape, Tensor};
+use veilray_base::Rng;
+
+/// A tensor of independent normal values, mean 0 and variance 1.
+///
+/// # Errors
+/// candle's, where memory or device fail.
+pub fn normal_tensor(rng: &mut Rng, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
+    let shape = shape.into();
+    let values: Vec<f32> = (0..shape.elem_count()).map(|_| rng.normal() as f32).collect();
+    Ok(Tensor::from_vec(values, shape, device)?)
+}
 
 /// The distribution that a new parameter is drawn from.
 ///

@@ -11,7 +11,6 @@
 //! | [`Optimiser`], [`Schedule`], [`Ema`] | Adam, AdamW, AMSGrad with savable state; learning rates; averaged weights |
 //! | [`Bundle`], [`State`] | what a checkpoint is made of, written atomically |
 //! | [`training`] | the loop: logs, evaluations, checkpoints; a killed run resumes to the same bits |
-//! | [`Rng`] | random numbers with a savable state |
 //! | [`memory`] | an allocator setting that spares page faults |
 //!
 //! Everything computed on a CPU in `f32` is the same, bit for bit, for any number of threads: work is cut by shape alone and partial
@@ -23,7 +22,8 @@
 //! use candle_core::{Device, Tensor};
 //! use veilray_nn::layers::{Conv2d, GroupNorm};
 //! use veilray_nn::ops::{self, Conv2dConfig};
-//! use veilray_nn::{Optimiser, OptimiserConfig, Params, Rng};
+//! use veilray_base::Rng;
+//! use veilray_nn::{Optimiser, OptimiserConfig, Params};
 //!
 //! # fn main() -> veilray_nn::Result<()> {
 //! let params = Params::seeded(1, &Device::Cpu);
@@ -32,7 +32,7 @@
 //! let norm = GroupNorm::new(&scope.enter("norm"), 4, 8, 1e-5)?;
 //! let mut optimiser = Optimiser::new(OptimiserConfig::default(), &params)?;
 //!
-//! let image = Rng::new(1, "image").normal_tensor((2, 1, 16, 16), &Device::Cpu)?;
+//! let image = veilray_nn::normal_tensor(&mut Rng::new(1, "image"), (2, 1, 16, 16), &Device::Cpu)?;
 //! let loss = ops::global_avg_pool2d(&norm.forward_silu(&conv.forward(&image)?)?)?.sqr()?.mean_all()?;
 //! let norm_of_gradients = optimiser.step(&loss.backward()?, 1.0)?;
 //! assert!(norm_of_gradients > 0.0);
@@ -52,18 +52,16 @@ pub mod memory;
 pub mod ops;
 mod optimiser;
 mod params;
-mod rng;
 mod schedule;
 mod scratch;
 mod state;
 pub mod training;
 
-pub use bundle::{Bundle, write_atomically};
+pub use bundle::Bundle;
 pub use ema::Ema;
 pub use error::{Error, Result};
-pub use init::Init;
+pub use init::{Init, normal_tensor};
 pub use optimiser::{Optimiser, OptimiserConfig, Rule};
 pub use params::{Buffer, Params, Scope};
-pub use rng::{Rng, RngState};
 pub use schedule::Schedule;
 pub use state::State;

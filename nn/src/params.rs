@@ -1,11 +1,12 @@
 //! Named parameters: created once under a seed, loaded and saved as safetensors, trained or frozen.
 
 use crate::init::Init;
-use crate::{Bundle, Error, Result, Rng};
+use crate::{Bundle, Error, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use veilray_base::Rng;
 
 /// The parameters (trained) and buffers (kept beside them, such as running means) of one network, by name.
 ///

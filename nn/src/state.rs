@@ -1,6 +1,8 @@
 //! What a checkpoint is made of.
 
-use crate::{Bundle, Params, Result, Rng, RngState};
+use crate::{Bundle, Params, Result};
+use veilray_base::Rng;
+use veilray_base::RngState;
 
 /// Something whose whole state goes into a checkpoint and comes back bit for bit.
 pub trait State {

@@ -10,8 +10,9 @@
 )]
 
 use candle_core::{DType, Device, Tensor, Var};
+use veilray_base::Rng;
+use veilray_nn::Result;
 use veilray_nn::ops::{self, Activation, Conv2dConfig, Unit};
-use veilray_nn::{Result, Rng};
 
 type Op<'a> = &'a dyn Fn(&[Tensor]) -> Result<Tensor>;
 
@@ -33,13 +34,14 @@ fn scalar(op: Op, inputs: &[Tensor], weights: &Tensor) -> Tensor {
 /// Checks value and gradients of `op` at random inputs of the given shapes.
 fn check(name: &str, shapes: &[&[usize]], op: Op) {
     let mut rng = Rng::new(11, name);
-    let inputs: Vec<Tensor> = shapes.iter().map(|shape| rng.normal_tensor(*shape, &Device::Cpu).unwrap()).collect();
+    let inputs: Vec<Tensor> =
+        shapes.iter().map(|shape| veilray_nn::normal_tensor(&mut rng, *shape, &Device::Cpu).unwrap()).collect();
     let exact: Vec<Tensor> = inputs.iter().map(|x| x.to_dtype(DType::F64).unwrap()).collect();
     let expected = op(&exact).unwrap();
     let found = op(&inputs).unwrap();
     assert!(distance(&found, &expected) < 1e-5, "{name}: value off by {:e}", distance(&found, &expected));
 
-    let weights = rng.normal_tensor(found.shape(), &Device::Cpu).unwrap();
+    let weights = veilray_nn::normal_tensor(&mut rng, found.shape(), &Device::Cpu).unwrap();
     let weights64 = weights.to_dtype(DType::F64).unwrap();
     let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
     let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
@@ -150,7 +152,8 @@ fn batch_norm() {
 
 #[test]
 fn batch_statistics() {
-    let x = Rng::new(5, "statistics").normal_tensor((4, 3, 5, 5), &Device::Cpu).unwrap().affine(2.0, 7.0).unwrap();
+    let x =
+        veilray_nn::normal_tensor(&mut Rng::new(5, "statistics"), (4, 3, 5, 5), &Device::Cpu).unwrap().affine(2.0, 7.0).unwrap();
     let (w, b) = (Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap(), Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap());
     let (_, ours) = ops::hermite_norm(&x, &w, &b, 1e-5).unwrap();
     let to64 = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
@@ -173,7 +176,7 @@ fn excess_over_a_bound() {
 /// The unit is a constant to the gradient, so finite differences do not apply: value and gradient are those at the unit measured.
 #[test]
 fn excess_in_root_mean_squares() {
-    let x = Var::from_tensor(&Rng::new(3, "excess").normal_tensor((4, 10_000), &Device::Cpu).unwrap()).unwrap();
+    let x = Var::from_tensor(&veilray_nn::normal_tensor(&mut Rng::new(3, "excess"), (4, 10_000), &Device::Cpu).unwrap()).unwrap();
     let values: Vec<f64> = x.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|x| f64::from(*x)).collect();
     let unit = (values.iter().map(|x| x * x).sum::<f64>() / 4e4).sqrt();
     let over: Vec<f64> = values.iter().map(|x| (x.abs() / unit - 1.2).max(0.0)).collect();
@@ -239,7 +242,7 @@ fn unary_operations() -> Vec<(&'static str, Unary)> {
     let mut rng = Rng::new(2, "constants");
     // A constant follows the type of the image, so that the same closure runs on both paths.
     let mut constant = |shape: &[usize]| {
-        let t = rng.normal_tensor(shape, &Device::Cpu).unwrap();
+        let t = veilray_nn::normal_tensor(&mut rng, shape, &Device::Cpu).unwrap();
         move |x: &Tensor| t.to_dtype(x.dtype()).unwrap()
     };
     let (w, wt, v, v2, p) =
@@ -287,9 +290,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
     // One image to a block, and several.
     for shape in [(3, 16, 33, 31), (20, 16, 6, 5)] {
         let mut rng = Rng::new(4, "threads");
-        let x = Var::from_tensor(&rng.normal_tensor(shape, &Device::Cpu).unwrap()).unwrap();
-        let w = Var::from_tensor(&rng.normal_tensor((24, 16, 3, 3), &Device::Cpu).unwrap()).unwrap();
-        let v = Var::from_tensor(&rng.normal_tensor(24, &Device::Cpu).unwrap()).unwrap();
+        let x = Var::from_tensor(&veilray_nn::normal_tensor(&mut rng, shape, &Device::Cpu).unwrap()).unwrap();
+        let w = Var::from_tensor(&veilray_nn::normal_tensor(&mut rng, (24, 16, 3, 3), &Device::Cpu).unwrap()).unwrap();
+        let v = Var::from_tensor(&veilray_nn::normal_tensor(&mut rng, 24, &Device::Cpu).unwrap()).unwrap();
         let run = || {
             let y = ops::conv2d(&x, &w, Some(&v), Conv2dConfig::new(1, 1)).unwrap();
             let y = ops::group_norm(&y, &v, &v, 8, 1e-5, true).unwrap();

@@ -9,9 +9,10 @@
 
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
+use veilray_base::Rng;
 use veilray_nn::layers::{BatchNorm, Conv2d, ConvTranspose2d, HermiteActivation, Linear, Mode, Polynomial2};
 use veilray_nn::ops::Conv2dConfig;
-use veilray_nn::{Ema, Error, Init, Params, Result, Rng, Scope};
+use veilray_nn::{Ema, Error, Init, Params, Result, Scope};
 
 struct Net {
     conv: Conv2d,
@@ -43,7 +44,7 @@ fn values(t: &Tensor) -> Vec<f32> {
 }
 
 fn image() -> Tensor {
-    Rng::new(8, "image").normal_tensor((3, 2, 5, 5), &Device::Cpu).unwrap()
+    veilray_nn::normal_tensor(&mut Rng::new(8, "image"), (3, 2, 5, 5), &Device::Cpu).unwrap()
 }
 
 #[test]

@@ -12,10 +12,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use veilray_base::Rng;
 use veilray_nn::layers::{Conv2d, GroupNorm, HermiteActivation, Linear, Mode};
 use veilray_nn::ops::{self, Conv2dConfig};
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Task};
-use veilray_nn::{Bundle, Ema, Error, Optimiser, OptimiserConfig, Params, Result, Rng, Rule, Schedule, Scope, State};
+use veilray_nn::{Bundle, Ema, Error, Optimiser, OptimiserConfig, Params, Result, Rule, Schedule, Scope, State};
 
 /// A network of every kind of state: trained parameters, running means, two moments, a moving average, random draws.
 struct Net {
@@ -60,7 +61,7 @@ impl Tiny {
         Self {
             optimiser: Optimiser::new(config, &params).unwrap(),
             ema: Ema::new(0.9, &params).unwrap(),
-            images: Rng::new(1, "images").normal_tensor((24, 2, 9, 9), &Device::Cpu).unwrap(),
+            images: veilray_nn::normal_tensor(&mut Rng::new(1, "images"), (24, 2, 9, 9), &Device::Cpu).unwrap(),
             batches: Batches::new(24, 4, 9).unwrap(),
             schedule: Schedule::OneCycle { steps: 40, rise: 0.3, start: 25.0, end: 1e4 },
             pause: Duration::ZERO,

@@ -3,7 +3,7 @@
 
 pub mod cli;
 pub mod client;
-pub mod clock;
+pub use veilray_base::clock;
 pub mod demo;
 pub mod models;
 pub mod protocol;

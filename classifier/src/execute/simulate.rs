@@ -11,9 +11,9 @@ use crate::pack::{PackedCircuit, PackedNode, PackedOp};
 use crate::schedule::{Place, same_scale, schedule};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use veilray_base::Rng;
 use veilray_he::Params;
 use veilray_he::noise::{LinearShape, Message, Noise, NoiseModel};
-use veilray_nn::Rng;
 
 /// One image, with and without errors.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,10 +2,12 @@
 
 use super::{EncryptedFcnn, Error, Fcnn, Quantiser, Result, TfheParams};
 use crate::metrics::OperatingPoint;
-use crate::release::folder::{self, WEIGHTS, digest};
+use crate::release::WEIGHTS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
+use veilray_base::digest::sha256_hex;
+use veilray_base::release as folder;
 
 /// What a manifest of such a network has for its `kind`.
 pub const KIND: &str = "fcnn-tfhe";
@@ -99,7 +101,7 @@ impl Released {
         manifest.check_scale()?;
         EncryptedFcnn::new(network.clone(), &TfheParams::named(&manifest.params)?)?;
         let bytes = network.to_safetensors()?;
-        let manifest = Manifest { format: FORMAT, kind: KIND.into(), weights_sha256: digest(&bytes), ..manifest };
+        let manifest = Manifest { format: FORMAT, kind: KIND.into(), weights_sha256: sha256_hex(&bytes), ..manifest };
         Ok(folder::write(path, &[(WEIGHTS, &bytes)], &manifest)?)
     }
 
@@ -153,7 +155,7 @@ mod tests {
             kind: KIND.into(),
             name: "test".into(),
             encoder: "pixels-4".into(),
-            encoder_sha256: digest(b"pixels"),
+            encoder_sha256: sha256_hex(b"pixels"),
             params: P2048.name.into(),
             weights_sha256: String::new(),
             logit_scale: 0.1,

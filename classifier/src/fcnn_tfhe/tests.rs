@@ -2,7 +2,7 @@
 
 use super::*;
 use tfhe::core_crypto::prelude::*;
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// Fast and not secure.
 const TINY: TfheParams = TfheParams {

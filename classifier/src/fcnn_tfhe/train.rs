@@ -8,8 +8,9 @@ use candle_core::{D, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::path::Path;
+use veilray_base::Rng;
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Outcome, Task};
-use veilray_nn::{Bundle, Init, Optimiser, OptimiserConfig, Params, Rng, Schedule, State};
+use veilray_nn::{Bundle, Init, Optimiser, OptimiserConfig, Params, Schedule, State};
 
 /// The evaluation's metric by which the best checkpoint is chosen.
 const SELECTED_BY: &str = "auc";

@@ -2,7 +2,7 @@ use super::*;
 use crate::weights::Tensor;
 use crate::{networks, reference};
 use std::collections::BTreeMap;
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 fn image(shape: Shape, seed: u64) -> Vec<f64> {
     let mut rng = Rng::new(seed, "image");

@@ -3,7 +3,7 @@
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// A percentile interval (Efron 1979).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

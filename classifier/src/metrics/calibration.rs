@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::metrics::UNKNOWN;
     use proptest::prelude::*;
-    use veilray_nn::Rng;
+    use veilray_base::Rng;
 
     fn one_label(logits: Vec<f32>, labels: Vec<u8>) -> Scored {
         Scored::new(logits, labels, vec!["a".into()]).unwrap()

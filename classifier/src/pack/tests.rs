@@ -4,8 +4,8 @@ use crate::fold::{FoldOptions, fold};
 use crate::networks;
 use crate::spec::NetworkSpec;
 use crate::weights::Weights;
+use veilray_base::Rng;
 use veilray_he::{Params, ParamsLiteral};
-use veilray_nn::Rng;
 
 fn params(name: &str) -> Params {
     ParamsLiteral::named(name).unwrap().check().unwrap()

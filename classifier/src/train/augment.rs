@@ -2,7 +2,7 @@
 
 use super::{Result, error::setting};
 use serde::{Deserialize, Serialize};
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// How images are changed: one affine map sampled bilinearly, then contrast and brightness.
 ///
@@ -220,7 +220,7 @@ impl LatentChange {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use veilray_nn::Rng;
+    use veilray_base::Rng;
 
     const SIZE: usize = 9;
 

@@ -264,7 +264,8 @@ mod tests {
     use crate::spec::NetworkSpec;
     use crate::train::{Architecture, Network, Student};
     use candle_core::Device;
-    use veilray_nn::{Params, Rng};
+    use veilray_base::Rng;
+    use veilray_nn::Params;
 
     fn network(layer: &str, channels: usize) -> (Params, Box<dyn Network>) {
         let text = format!(
@@ -290,7 +291,7 @@ mod tests {
 
     #[test]
     fn gates_are_what_their_formulas_say() {
-        let x = Rng::new(9, "x").normal_tensor((1, 4, 2, 2), &Device::Cpu).unwrap();
+        let x = veilray_nn::normal_tensor(&mut Rng::new(9, "x"), (1, 4, 2, 2), &Device::Cpu).unwrap();
         let planes: Vec<Vec<f64>> = x
             .flatten_all()
             .unwrap()

@@ -8,8 +8,9 @@ use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use veilray_base::Rng;
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Task};
-use veilray_nn::{Bundle, Ema, Optimiser, OptimiserConfig, Params, Rng, Schedule, State};
+use veilray_nn::{Bundle, Ema, Optimiser, OptimiserConfig, Params, Schedule, State};
 
 /// The settings that runs of every kind have.
 #[derive(Debug, Clone, Copy)]

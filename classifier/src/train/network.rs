@@ -2,8 +2,9 @@
 
 use super::Result;
 use candle_core::Tensor;
+use veilray_base::Rng;
+use veilray_nn::Scope;
 use veilray_nn::layers::Mode;
-use veilray_nn::{Rng, Scope};
 
 /// A network's shape, from which it is built over any store of parameters: seeded to train, frozen to evaluate.
 pub trait Architecture {

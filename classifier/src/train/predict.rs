@@ -4,7 +4,7 @@ use super::augment::{ImageAugmentation, ImageChange, LatentAugmentation, LatentC
 use super::network::{Network, Pass};
 use super::{Inputs, Samples};
 use candle_core::{Device, Tensor};
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// What is done to each input on its way into a batch.
 pub(super) enum Change<'a> {

@@ -4,6 +4,7 @@ use super::{Error, Result};
 use crate::metrics::UNKNOWN;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use veilray_base::digest::hex;
 
 /// What a network is given: images as the 8-bit grey values they are stored in, or latents.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,10 +41,6 @@ fn floats(hash: &mut Sha256, values: &[f32]) {
     for block in values.chunks(4096) {
         hash.update(block.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A split: inputs [sample, channel, height, width], labels [sample, label] of 0, 1 or [`UNKNOWN`], and of each sample its patient and

@@ -22,8 +22,9 @@ use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use veilray_base::Rng;
 use veilray_nn::training::{Metrics, Task};
-use veilray_nn::{Bundle, OptimiserConfig, Rng};
+use veilray_nn::{Bundle, OptimiserConfig};
 
 /// The evaluation's metric by which the best checkpoint is chosen.
 const SELECTED_BY: &str = "dice";

@@ -131,7 +131,8 @@ mod tests {
     use super::*;
     use crate::weights::Weights;
     use candle_core::Device;
-    use veilray_nn::{Params, Rng};
+    use veilray_base::Rng;
+    use veilray_nn::Params;
 
     /// One of every kind of layer.
     const EVERYTHING: &str = r#"
@@ -189,7 +190,7 @@ mod tests {
     }
 
     fn input(batch: usize) -> Tensor {
-        Rng::new(3, "input").normal_tensor((batch, 2, 9, 8), &Device::Cpu).unwrap()
+        veilray_nn::normal_tensor(&mut Rng::new(3, "input"), (batch, 2, 9, 8), &Device::Cpu).unwrap()
     }
 
     #[test]
@@ -243,7 +244,9 @@ mod tests {
         let student = Student::new(spec.clone()).unwrap();
         let network = crate::train::frozen(&student, &tensors).unwrap();
         let shape = spec.input;
-        let x = Rng::new(3, "input").normal_tensor((2, shape.channels, shape.height, shape.width), &Device::Cpu).unwrap();
+        let x =
+            veilray_nn::normal_tensor(&mut Rng::new(3, "input"), (2, shape.channels, shape.height, shape.width), &Device::Cpu)
+                .unwrap();
         let found = network.forward(&x, &mut Pass::evaluate()).unwrap().to_vec2::<f32>().unwrap();
         let images = x.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
         for (found, image) in found.iter().zip(images) {

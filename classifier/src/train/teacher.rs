@@ -208,12 +208,12 @@ mod tests {
     fn one_logit_per_label_and_evaluation_draws_nothing() {
         let params = Params::seeded(1, &Device::Cpu);
         let network = config().build(&params.root()).unwrap();
-        let x = veilray_nn::Rng::new(1, "x").normal_tensor((3, 1, 16, 16), &Device::Cpu).unwrap();
+        let x = veilray_nn::normal_tensor(&mut veilray_base::Rng::new(1, "x"), (3, 1, 16, 16), &Device::Cpu).unwrap();
         let forward = |pass: &mut Pass<'_>| network.forward(&x, pass).unwrap().to_vec2::<f32>().unwrap();
         let first = forward(&mut Pass::evaluate());
         assert_eq!((first.len(), first[0].len()), (3, 5));
         assert_eq!(first, forward(&mut Pass::evaluate()));
-        let mut rng = veilray_nn::Rng::new(1, "dropout");
+        let mut rng = veilray_base::Rng::new(1, "dropout");
         assert_ne!(forward(&mut Pass::train(&mut rng)), forward(&mut Pass::train(&mut rng)));
     }
 

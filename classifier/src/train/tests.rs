@@ -6,7 +6,7 @@ use crate::metrics::{Evaluation, UNKNOWN};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// Images of 8 x 8 noise: label "bright" has a brighter right half; "noise" is a coin; every third "bright" is unknown.
 fn samples(count: usize, seed: u64) -> Samples {

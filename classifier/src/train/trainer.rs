@@ -11,8 +11,9 @@ use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use veilray_base::Rng;
 use veilray_nn::training::{Metrics, Outcome, Task};
-use veilray_nn::{Bundle, Params, Rng};
+use veilray_nn::{Bundle, Params};
 
 /// The evaluation's metric by which the best checkpoint is chosen.
 const SELECTED_BY: &str = "auc_macro";

@@ -91,7 +91,7 @@ mod tests {
     use crate::reference::evaluate_watched;
     use crate::spec::Shape;
     use std::collections::BTreeMap;
-    use veilray_nn::Rng;
+    use veilray_base::Rng;
 
     fn images(spec: &NetworkSpec, seeds: std::ops::Range<u64>) -> Vec<Vec<f64>> {
         let image = |seed| {

@@ -9,7 +9,8 @@ use crate::vqgan::{Config, Error, Result, Vqgan, nearest};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
-use veilray_nn::{Params, Rng};
+use veilray_base::Rng;
+use veilray_nn::Params;
 
 /// Whole training images that the codebook is fitted to and the latent's mean and deviation come from.
 const SAMPLE: usize = 512;

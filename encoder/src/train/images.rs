@@ -4,7 +4,7 @@ use crate::ingest::SIDE;
 use crate::vqgan::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::fmt;
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 const PIXELS: usize = SIDE * SIDE;
 

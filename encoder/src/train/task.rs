@@ -6,8 +6,9 @@ use crate::metrics::{CodebookUse, Pair, Range};
 use crate::vqgan::loss::Reconstruction;
 use crate::vqgan::{Config, Discriminator, Error, Judgement, Quantized, Result, Tracker, Vqgan, loss};
 use candle_core::{Device, Tensor, Var};
+use veilray_base::Rng;
 use veilray_nn::training::{Metrics, Task};
-use veilray_nn::{Bundle, Ema, Optimiser, Params, Rng, State};
+use veilray_nn::{Bundle, Ema, Optimiser, Params, State};
 
 /// An autoencoder in training.
 #[derive(Debug)]

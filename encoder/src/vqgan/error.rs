@@ -1,6 +1,7 @@
 //! Why an autoencoder was refused.
 
 use std::path::{Path, PathBuf};
+use veilray_base::file::FileError;
 
 /// This module's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -74,5 +75,11 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(FileError { doing, path, source }: FileError) -> Self {
+        Self::Io { doing, path, source }
     }
 }

@@ -3,8 +3,9 @@
 use super::config::Config;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
+use veilray_base::Rng;
 use veilray_nn::layers::Conv2d;
-use veilray_nn::{Buffer, Bundle, Init, Result, Rng, Scope, State};
+use veilray_nn::{Buffer, Bundle, Init, Result, Scope, State};
 
 /// The codebook and, where the configuration has them, the 1×1 convolutions into and out of it.
 ///

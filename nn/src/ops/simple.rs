@@ -1,9 +1,9 @@
 //! Operations that are compositions of candle's on every device.
 
 use super::composed;
-use crate::rng::Rng;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
+use veilray_base::Rng;
 
 /// Sets each value to zero with probability `p` and scales the others by 1 / (1 - p); the mask comes from `rng`.
 ///

@@ -1,10 +1,11 @@
 //! Rows of metrics, as CSV and JSON lines.
 
-use crate::{Error, Result, write_atomically};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use veilray_base::file::write_atomically;
 
 /// Named numbers in a fixed order: the columns of a row.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -156,7 +157,7 @@ fn keep(path: &Path, wanted: impl Fn(usize, &str) -> bool) -> Result<()> {
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     let kept: String =
         whole.enumerate().filter(|(number, line)| wanted(*number, line.trim_end())).map(|(_, line)| line).collect();
-    if kept == text { Ok(()) } else { write_atomically(path, kept.as_bytes()) }
+    if kept == text { Ok(()) } else { Ok(write_atomically(path, kept.as_bytes())?) }
 }
 
 fn json_step(line: &str) -> Option<u64> {

@@ -19,7 +19,7 @@ mod progress;
 pub use batches::Batches;
 pub use log::Metrics;
 
-use crate::{Bundle, Error, Result, Rng, State};
+use crate::{Bundle, Error, Result, State};
 use candle_core::Device;
 use log::Log;
 use progress::Progress;
@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use veilray_base::Rng;
 
 /// What a run trains: one step, how to evaluate, and the whole state.
 pub trait Task {

@@ -5,9 +5,10 @@ use crate::client::{Error, Exit, Result, vault};
 use crate::models;
 use serde::Serialize;
 use std::path::Path;
+use veilray_base::digest::sha256_hex;
 use veilray_classifier::release::{MANIFEST, Model};
 use veilray_encoder::phantom::Phantom;
-use veilray_encoder::release::{Released, WEIGHTS, hex_digest};
+use veilray_encoder::release::{Released, WEIGHTS};
 use veilray_he::simd::Backend;
 use veilray_he::{
     Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, Params, ParamsLiteral, SecretKey,
@@ -91,7 +92,7 @@ fn engine() -> Result<String> {
 /// The result's bytes and its largest error against clear.
 fn product(params: &Params) -> Result<(Vec<u8>, f64)> {
     let secret = SecretKey::from_seed(params, [1; 32])?;
-    let digest = hex_digest(&secret.to_bytes()?);
+    let digest = sha256_hex(&secret.to_bytes()?);
     if digest != SECRET_OF_ONES {
         return Err(Error::Disagreement(format!("a fixed seed gives another key than it did: {digest}")));
     }

@@ -14,8 +14,8 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
+use veilray_base::digest::sha256_hex;
 use veilray_encoder::ingest;
-use veilray_encoder::release::hex_digest;
 
 /// Largest bare reply that is read, bytes.
 const MOST_BARE: u64 = 64 << 20;
@@ -148,7 +148,7 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
 /// An image's ciphertexts and what the user should consider before they leave.
 fn one(session: &Session, path: &Path, line: &mut Numbered<'_>) -> Result<(Vec<Vec<u8>>, Vec<String>)> {
     let file = images::read(path, session.settings().limits.file_bytes)?;
-    line.sha256 = hex_digest(&file);
+    line.sha256 = sha256_hex(&file);
     let compressed = session.compress(&file)?;
     line.warnings = compressed.warnings;
     Ok((session.encrypt(&compressed.latent)?, compressed.cautions))

@@ -10,7 +10,7 @@ use crate::client::session::Session;
 use crate::client::{Exit, Result, images};
 use serde::Serialize;
 use std::path::PathBuf;
-use veilray_encoder::release::hex_digest;
+use veilray_base::digest::sha256_hex;
 
 /// Arguments of `segment`.
 #[derive(clap::Args)]
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
     drop(passphrase);
     let file = images::read(&args.file, session.settings().limits.file_bytes)?;
-    let sha256 = hex_digest(&file);
+    let sha256 = sha256_hex(&file);
     let (read, seen) = session.look(&file)?;
     let film = |_: &PathBuf| segmentation::film(&file, &read.report, session.keys().interface());
     let film = args.seg.as_ref().map(film).transpose()?;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use veilray_encoder::release::hex_digest;
+use veilray_base::digest::sha256_hex;
 
 /// How much at once.
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +152,7 @@ impl Batch<'_> {
         let without =
             |sha256: &str, error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
         let file = images::read(path, session.settings().limits.file_bytes).map_err(|error| without("", &error))?;
-        let sha256 = hex_digest(&file);
+        let sha256 = sha256_hex(&file);
         if known(&name, &sha256) {
             return Err(Event::Known);
         }

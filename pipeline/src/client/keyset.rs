@@ -17,8 +17,8 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use veilray_base::digest::sha256_hex;
 use veilray_classifier::interface::Interface;
-use veilray_encoder::release::hex_digest;
 use veilray_he::{EvaluationKeys, Params, SecretKey};
 
 /// The format of `key.toml` this program writes and reads.
@@ -113,7 +113,7 @@ impl KeySet {
             created_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             evaluation_keys_sha256: sha256.clone(),
             evaluation_keys_bytes: bytes,
-            interface_sha256: hex_digest(&json),
+            interface_sha256: sha256_hex(&json),
             state: State::Active,
         };
         write_record(new.path(), &record)?;
@@ -145,7 +145,7 @@ impl KeySet {
             )));
         }
         let json = read(INTERFACE, MOST_INTERFACE)?;
-        if hex_digest(&json) != record.interface_sha256 {
+        if sha256_hex(&json) != record.interface_sha256 {
             return Err(refuse(format!("{INTERFACE} is not the one of {RECORD}: it was altered; make new keys")));
         }
         let interface: Interface = serde_json::from_slice(&json).map_err(|e| refuse(format!("{INTERFACE}: {e}")))?;

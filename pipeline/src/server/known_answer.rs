@@ -2,13 +2,13 @@
 
 use crate::models::Served;
 use std::time::Instant;
+use veilray_base::Rng;
 use veilray_classifier::execute::client;
 use veilray_classifier::reference;
 use veilray_encoder::ingest::SIDE;
 use veilray_encoder::phantom::Phantom;
 use veilray_encoder::pixels::Pixels;
 use veilray_he::{Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, ParamsLiteral, SecretKey};
-use veilray_nn::Rng;
 
 /// Largest difference of a logit that is still right, for logits up to 1; larger ones may differ in proportion.
 pub const TOLERANCE: f64 = 0.02;

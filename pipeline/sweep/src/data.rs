@@ -30,9 +30,9 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use veilray_base::digest::sha256_hex;
 use veilray_encoder::ingest::gate;
 use veilray_encoder::ingest::{Canonical, Picture, Settings, Warning, read_file};
-use veilray_encoder::release::hex_digest;
 
 /// A data set: what its images are called and labelled, in memory; the images of a folder stay on the disk.
 #[derive(Debug, Clone)]
@@ -295,11 +295,11 @@ impl Dataset {
             Kind::Files => &[][..],
             Kind::Pixels(pixels) => &pixels.levels,
         };
-        let mut text = format!("{:?}\n", (&self.name, &self.label_names, &self.extra_names, hex_digest(levels)));
+        let mut text = format!("{:?}\n", (&self.name, &self.label_names, &self.extra_names, sha256_hex(levels)));
         for item in &self.items {
             let line = (&item.file, item.split, &item.patient_id, &item.labels, &item.extra);
             text.push_str(&format!("{line:?}\n"));
         }
-        hex_digest(text.as_bytes())
+        sha256_hex(text.as_bytes())
     }
 }

@@ -16,13 +16,13 @@ use crate::train_classifier;
 use answers::Answers;
 use std::num::NonZeroUsize;
 use std::time::Instant;
+use veilray_base::digest::sha256_hex;
 use veilray_classifier::execute::EncryptedCircuit;
 use veilray_classifier::execute::client::Bounds;
 use veilray_classifier::metrics::{Bootstrap, Evaluation, Scored, SplitReport};
 use veilray_classifier::release::Model;
 use veilray_classifier::train::{Samples, predict, reported};
 use veilray_encoder::evaluate::Times;
-use veilray_encoder::release::hex_digest;
 use veilray_he::Ciphertext;
 
 /// Images of a batch in clear.
@@ -191,7 +191,7 @@ fn resampled(row: &mut Row, clear: &Scored, samples: &Samples) -> Result<()> {
     // Splits in which no label has both classes are so few in number that a row with any cannot be compared.
     let whole: Option<Vec<f64>> = drawn.into_iter().map(|value| Some((value? * 1e5).round() / 1e5)).collect();
     row.auc_resampled = whole.unwrap_or_default();
-    row.test_sha256 = Some(hex_digest(format!("{:?}", (samples.patients(), samples.names(), samples.labels())).as_bytes()));
+    row.test_sha256 = Some(sha256_hex(format!("{:?}", (samples.patients(), samples.names(), samples.labels())).as_bytes()));
     Ok(())
 }
 

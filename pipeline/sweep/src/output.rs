@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use veilray_nn::write_atomically;
+use veilray_base::file::write_atomically;
 
 /// Exit codes, as `--help` states them.
 pub const EXIT_CODES: &str =

@@ -15,7 +15,7 @@ use crate::run::{STATE, State};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use veilray_nn::write_atomically;
+use veilray_base::file::write_atomically;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]

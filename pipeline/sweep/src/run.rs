@@ -18,7 +18,7 @@ use crate::{data, encode, evaluate, machine, output, report, train_classifier, t
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use veilray_nn::write_atomically;
+use veilray_base::file::write_atomically;
 
 /// What a sweep's folder knows of its sweep.
 pub const STATE: &str = "sweep.json";

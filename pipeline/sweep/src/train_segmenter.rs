@@ -20,6 +20,7 @@ use crate::output;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use veilray_base::file::write_atomically;
 use veilray_classifier::mask::Mask;
 use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
 use veilray_classifier::networks;
@@ -28,7 +29,7 @@ use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::train::{self, RangeContract, SegmentConfig, Student, predict, train_segmenter, trained_values};
 use veilray_classifier::weights::Weights;
 use veilray_encoder::pixels::Pixels;
-use veilray_nn::{Bundle, write_atomically};
+use veilray_nn::Bundle;
 
 /// The weights' file of a run.
 const WEIGHTS: &str = "model.safetensors";

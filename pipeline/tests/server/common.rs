@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
+use veilray_base::Rng;
 use veilray_classifier::execute::{ClearExecutor, client};
 use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
 use veilray_classifier::networks;
@@ -13,7 +14,6 @@ use veilray_classifier::spec::Shape;
 use veilray_classifier::train::RangeContract;
 use veilray_classifier::weights::Weights;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, SecretKey};
-use veilray_nn::Rng;
 use veilray_pipeline::models::Served;
 use veilray_pipeline::protocol::{
     ErrorBody, INFERENCE_HEADER_LENGTH, INPUT, InferParameters, InferRequest, InferResponse, OUTPUT, body, ciphertexts, elements,

@@ -4,7 +4,7 @@ use super::super::augment::ImageAugmentation;
 use super::super::{Error, Inputs, Result, Samples};
 use crate::metrics::{Overlap, UNKNOWN};
 use candle_core::{Device, Tensor};
-use veilray_nn::Rng;
+use veilray_base::Rng;
 
 /// A split of images, each with a mask of its extents.
 #[derive(Debug, Clone, PartialEq)]

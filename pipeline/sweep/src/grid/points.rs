@@ -5,7 +5,7 @@ use super::{
 };
 use serde::Serialize;
 use std::path::Path;
-use veilray_encoder::release::hex_digest;
+use veilray_base::digest::sha256_hex;
 use veilray_encoder::train::TrainConfig;
 use veilray_encoder::vqgan::Config;
 
@@ -101,7 +101,7 @@ impl Experiment {
 /// The first 16 digits of the SHA-256 of a value's JSON.
 pub(crate) fn short_digest(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).unwrap_or_default();
-    hex_digest(text.as_bytes()).chars().take(16).collect()
+    sha256_hex(text.as_bytes()).chars().take(16).collect()
 }
 
 /// Every experiment of a sweep, once.

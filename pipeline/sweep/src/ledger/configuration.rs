@@ -3,8 +3,8 @@
 use super::{Auc, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use veilray_base::Rng;
 use veilray_classifier::metrics::Bootstrap;
-use veilray_nn::Rng;
 
 /// A network at a factor, over its seeds.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use hdf5::types::VarLenUnicode;
 use serde_json::Value;
 use std::path::Path;
 use std::str::FromStr;
-use veilray_nn::write_atomically;
+use veilray_base::file::write_atomically;
 
 /// The columns that stand in front; the others follow by name.
 const FIRST: [&str; 12] =

@@ -6,7 +6,8 @@ use crate::grid::{Encoder, Experiment, Inputs};
 use crate::train_classifier::{self, labels};
 use std::collections::BTreeMap;
 use std::path::Path;
-use veilray_encoder::release::{Released, hex_digest};
+use veilray_base::digest::sha256_hex;
+use veilray_encoder::release::Released;
 use veilray_pipeline::models;
 
 impl Workplace {
@@ -34,7 +35,7 @@ impl Workplace {
             }
             sets.insert(set.name.clone(), digest);
             for file in &set.teachers {
-                teachers.insert(file, hex_digest(&std::fs::read(file).map_err(Error::file("read", file))?));
+                teachers.insert(file, sha256_hex(&std::fs::read(file).map_err(Error::file("read", file))?));
             }
         }
         for experiment in experiments {

@@ -8,14 +8,16 @@ use crate::train_encoder;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use veilray_base::Rng;
+use veilray_base::digest::sha256_hex;
+use veilray_base::file::write_atomically;
 use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{Info, Reader};
 use veilray_encoder::phantom::{Finding, Phantom, Side};
-use veilray_encoder::release::{MANIFEST, Released, hex_digest};
+use veilray_encoder::release::{MANIFEST, Released};
 use veilray_encoder::train::TrainConfig;
 use veilray_encoder::vqgan::Config;
-use veilray_nn::{Rng, write_atomically};
 use veilray_pipeline::models;
 
 /// Side of a synthetic film, pixels.
@@ -57,7 +59,7 @@ impl Maker {
             Latent::Continuous => Self::Continuous(Eye::Encoder(Box::new(released))),
             Latent::Quantised => Self::Quantised {
                 name: format!("{}-quantised", released.manifest().name),
-                digest: hex_digest(format!("quantised {}", released.digest()).as_bytes()),
+                digest: sha256_hex(format!("quantised {}", released.digest()).as_bytes()),
                 encoder: Box::new(released),
             },
         }

@@ -8,6 +8,7 @@ use crate::train_classifier::{self, Network, Roots, Source, Stage, Trained};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use veilray_base::file::write_atomically;
 use veilray_classifier::circuit::Circuit;
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::metrics::{Criterion, SplitReport};
@@ -19,7 +20,6 @@ use veilray_classifier::spec::{Form, NetworkSpec, Shape};
 use veilray_classifier::train::{Student, TrainConfig};
 use veilray_classifier::weights::Weights;
 use veilray_he::ParamsLiteral;
-use veilray_nn::write_atomically;
 
 /// The figures in clear: a stage's file.
 const CLEAR: &str = "clear.json";

@@ -7,12 +7,13 @@ use candle_core::Tensor;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+use veilray_base::file::write_atomically;
 use veilray_classifier::metrics::{Bootstrap, OperatingPoint, SplitReport};
 use veilray_classifier::release::{self, Manifest, Model};
 use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::train::{self, Architecture, Lesson, RangeContract, ResNetConfig, Student};
 use veilray_classifier::weights::Weights;
-use veilray_nn::{Bundle, write_atomically};
+use veilray_nn::Bundle;
 
 /// The weights' file of a run.
 pub(super) const WEIGHTS: &str = "model.safetensors";

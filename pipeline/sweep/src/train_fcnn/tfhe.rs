@@ -5,13 +5,13 @@ use crate::data::{self, Dataset, Split};
 use crate::evaluate::{self, Evaluated};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use veilray_base::file::write_atomically;
 use veilray_classifier::fcnn_tfhe::{self, Fcnn, FcnnConfig, Manifest, NoiseBudget, Quantiser, Released, TfheParams};
 use veilray_classifier::metrics::{self, Bootstrap, Criterion, OperatingPoint, Scored, SplitReport};
 use veilray_classifier::release;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::eye::Eye;
 use veilray_encoder::pixels::Pixels;
-use veilray_nn::write_atomically;
 
 /// Why no network was trained.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! Random numbers whose whole state fits in a checkpoint.
 
-use crate::{Error, Result};
-use candle_core::{Device, Shape, Tensor};
+use crate::digest::hex;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,11 @@ pub struct RngState {
     words: u64,
 }
 
+/// A state whose key is not 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key of a random generator's state must be 64 hexadecimal digits; the file that holds it is damaged")]
+pub struct RngStateError;
+
 impl Rng {
     /// The stream for `purpose` under `seed`; streams of different purposes are independent.
     pub fn new(seed: u64, purpose: &str) -> Self {
@@ -30,17 +34,15 @@ impl Rng {
 
     /// What [`Rng::from_state`] needs to continue from here.
     pub fn state(&self) -> RngState {
-        let key = self.0.get_seed().iter().map(|byte| format!("{byte:02x}")).collect();
-        RngState { key, words: self.0.get_word_pos() as u64 }
+        RngState { key: hex(&self.0.get_seed()), words: self.0.get_word_pos() as u64 }
     }
 
     /// The stream, from where `state` was taken.
     ///
     /// # Errors
-    /// A key that is not 64 hexadecimal digits.
-    pub fn from_state(state: &RngState) -> Result<Self> {
-        let refuse =
-            || Error::CheckpointEntry { name: "random generator".into(), why: "its key is not 64 hexadecimal digits".into() };
+    /// [`RngStateError`].
+    pub fn from_state(state: &RngState) -> Result<Self, RngStateError> {
+        let refuse = || RngStateError;
         let mut key = [0; 32];
         if state.key.len() != 64 || !state.key.is_ascii() {
             return Err(refuse());
@@ -83,16 +85,6 @@ impl Rng {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
-    }
-
-    /// A tensor of independent normal values.
-    ///
-    /// # Errors
-    /// candle's, where memory or device fail.
-    pub fn normal_tensor(&mut self, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
-        let shape = shape.into();
-        let values: Vec<f32> = (0..shape.elem_count()).map(|_| self.normal() as f32).collect();
-        Ok(Tensor::from_vec(values, shape, device)?)
     }
 }
 
