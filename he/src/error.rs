@@ -1,5 +1,9 @@
 //! The crate's error type: every variant says what was wanted, what came and what to do.
 
+mod wire;
+
+pub use wire::WireError;
+
 /// Result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -241,7 +245,7 @@ pub enum Error {
     },
     /// Bytes that are no object of this library, or an object that does not travel.
     #[error(transparent)]
-    Wire(#[from] crate::wire::WireError),
+    Wire(#[from] WireError),
 }
 
 fn found_level(found: &Option<usize>) -> String {

@@ -2,13 +2,13 @@
 
 use crate::ciphertext::{Ciphertext, Product};
 use crate::encode::Plaintext;
+use crate::error::{Error, Result};
 use crate::galois;
 use crate::keys::ExpandedKeys;
 use crate::keyswitch::{Decomposed, add_times_p};
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::scale::{same_level, same_scale};
-use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
 

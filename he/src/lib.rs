@@ -1,23 +1,29 @@
 //! RNS-CKKS on 32-bit limbs: approximate arithmetic on encrypted real and complex vectors.
 #![deny(unsafe_code)]
 
+mod aligned;
 mod ciphertext;
+mod embedding;
 mod encode;
 mod encrypt;
 mod error;
 mod evaluate;
 pub mod galois;
+#[cfg(any(test, feature = "internals"))]
+pub mod internals;
 mod keys;
 mod keyswitch;
 mod linear;
-pub mod modulus;
+mod modulus;
 pub mod noise;
 mod ntt;
+mod object;
 mod par;
 mod params;
+mod permutation;
 mod pool;
 mod precision;
-pub mod prime;
+mod prime;
 mod rns;
 mod sample;
 mod scale;
@@ -33,7 +39,7 @@ pub use error::{Error, Result};
 pub use evaluate::Evaluator;
 pub use keys::{EvaluationKeys, ExpandedKeys, KeySpec};
 pub use linear::{Diagonals, LinearTransform, Split};
-pub use ntt::NttTable;
+pub use modulus::Modulus;
 pub use num_complex::Complex64;
 pub use params::{Params, ParamsLiteral, max_log_qp};
 pub use precision::PrecisionStats;

@@ -1,6 +1,6 @@
 //! Measured precision: how far the slots that came out are from those that were wanted.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use num_complex::Complex64;
 use serde::Serialize;
 use std::fmt;

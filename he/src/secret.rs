@@ -1,6 +1,6 @@
 //! The secret key: a type of its own, in memory of its own.
 
-use crate::Result;
+use crate::error::Result;
 use crate::params::Params;
 use crate::rns::{Basis, Eval, Poly, Ring};
 use crate::sample;

@@ -11,11 +11,10 @@
 mod common;
 
 use common::{Kit, insecure, named, single, values};
-use veilray_he::modulus::Modulus;
 use veilray_he::simd::Backend;
 use veilray_he::{
-    Ciphertext, Complex64, Decryptor, Diagonals, Encoder, Encryptor, Error, EvaluationKeys, KeySpec, LinearTransform, NttTable,
-    PublicKey, SecretKey, galois,
+    Ciphertext, Complex64, Decryptor, Diagonals, Encoder, Encryptor, Error, EvaluationKeys, KeySpec, LinearTransform, PublicKey,
+    SecretKey, galois,
 };
 
 fn kit() -> Kit {
@@ -313,22 +312,6 @@ fn maps_that_slots_cannot_have_are_refused() {
     assert_eq!(LinearTransform::new(&k.params, &wide, 1).unwrap_err(), Error::Period { found: 2 * slots, slots });
     let none: [(&Ciphertext, &LinearTransform); 0] = [];
     assert_eq!(k.evaluator.linear_sum(&none, &k.keys).unwrap_err(), Error::Period { found: 0, slots });
-}
-
-#[test]
-fn moduli_without_a_transform_are_refused() {
-    assert_eq!(Modulus::new(1 << 30).unwrap_err(), Error::Modulus { found: 1 << 30 });
-    // Not prime; prime, but not 1 modulo 2N.
-    for q in [(1 << 20) + 1, 998_244_355, 1_073_741_789] {
-        assert_eq!(NttTable::new(Modulus::new(q).unwrap(), 10).unwrap_err(), Error::Modulus { found: q });
-    }
-    let table = NttTable::new(Modulus::new(998_244_353).unwrap(), 10).unwrap();
-    for n in [0, 1023, 2048] {
-        let refused = Error::Length { found: n, wanted: 1024 };
-        assert_eq!(table.transform(Backend::SCALAR, &mut vec![0; n]).unwrap_err(), refused);
-        assert_eq!(table.transform_back(Backend::SCALAR, &mut vec![0; n]).unwrap_err(), refused);
-    }
-    assert!(matches!(NttTable::new(Modulus::new(998_244_353).unwrap(), 1), Err(Error::Length { .. })));
 }
 
 /// The variable is read when parameters are made, so the test runs itself under each value of it.

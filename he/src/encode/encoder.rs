@@ -1,10 +1,10 @@
 //! Vectors of real or complex numbers ↔ plaintext polynomials.
 
 use super::lift;
+use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::simd::{Backend, Vectorize};
-use crate::{Error, Result};
 use num_complex::Complex64;
 
 /// A message in the ring: integers whose embedding, divided by the scale, is the vector of slots.

@@ -2,6 +2,7 @@
 
 use super::LinearTransform;
 use crate::ciphertext::Ciphertext;
+use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
 use crate::galois;
 use crate::keys::ExpandedKeys;
@@ -10,7 +11,6 @@ use crate::par;
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::scale::{same_level, same_scale};
-use crate::{Error, Result};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;

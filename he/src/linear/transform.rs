@@ -2,13 +2,13 @@
 
 use super::Diagonals;
 use crate::encode::Encoder;
+use crate::error::{Error, Result};
 use crate::keys::KeySpec;
 use crate::par;
 use crate::params::Params;
 use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
 use crate::simd::RUN;
-use crate::{Error, Result};
 use std::collections::BTreeSet;
 
 /// How diagonals are split: index = giant + baby, baby below `width`.

@@ -1,10 +1,10 @@
 //! The transitions: one per operation of the evaluator, refusing what it refuses.
 
 use super::{Errors, LinearShape, Message, Noise, Spread};
+use crate::error::{Error, Result};
 use crate::modulus::Modulus;
 use crate::params::Params;
 use crate::scale::{same_level, same_scale};
-use crate::{Error, Result};
 use std::collections::BTreeSet;
 
 /// Variance of a rounding to the nearest integer.

@@ -1,11 +1,11 @@
 //! Parameters that hold.
 
 use super::{ParamsLiteral, max_log_qp};
+use crate::error::{Error, Result};
 use crate::modulus::{MAX_TERMS, Modulus};
 use crate::prime::nearest;
 use crate::rns::{Basis, Extension, Ring};
 use crate::simd::Backend;
-use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
 
@@ -44,13 +44,13 @@ pub(crate) struct Tables {
 
 #[allow(clippy::indexing_slicing, reason = "levels and digits come from checked values of the same parameters")]
 impl Tables {
-    pub fn digit(&self, d: usize, width: usize) -> &Extension {
+    pub(crate) fn digit(&self, d: usize, width: usize) -> &Extension {
         &self.digit[d][width - 1]
     }
-    pub fn rescale(&self, level: usize) -> &Extension {
+    pub(crate) fn rescale(&self, level: usize) -> &Extension {
         &self.rescale[level - 1]
     }
-    pub fn down_rescale(&self, level: usize) -> &Extension {
+    pub(crate) fn down_rescale(&self, level: usize) -> &Extension {
         &self.down_rescale[level - 1]
     }
 }

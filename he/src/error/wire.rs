@@ -1,6 +1,6 @@
 //! Why bytes were refused.
 
-use super::header::Object;
+use crate::object::Object;
 use std::io;
 
 /// What is wrong with an object's bytes, or with writing it.

@@ -47,7 +47,6 @@
 
 mod bits;
 mod ciphertext;
-mod error;
 mod evaluation;
 mod header;
 mod params;
@@ -56,8 +55,9 @@ mod secret;
 mod size;
 mod stream;
 
-pub use error::WireError;
-pub use header::{HEADER_BYTES, Header, Object, VERSION, inspect};
+pub use crate::error::WireError;
+pub use crate::object::Object;
+pub use header::{HEADER_BYTES, Header, VERSION, inspect};
 pub use size::{
     ciphertext_bytes, evaluation_keys_bytes, galois_key_bytes, params_bytes, public_key_bytes, relinearisation_key_bytes,
     secret_key_bytes,
