@@ -24,7 +24,7 @@ impl FileError {
     }
 }
 
-/// Writes `bytes` to `path` so that whoever opens it, also after a crash, finds the old content or the new one: first to `path` with
+/// Writes `bytes` to `path` so that a reader finds the old content or the new one, also after a crash: first to `path` with
 /// `.partial` behind it, synchronised to the disk, then renamed, then the folder synchronised. A failure leaves no `.partial` behind.
 ///
 /// # Errors

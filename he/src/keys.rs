@@ -27,7 +27,7 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// No keys.
+    /// A specification that asks for no key.
     pub fn new() -> Self {
         Self::default()
     }
@@ -100,9 +100,9 @@ impl KeySpec {
 /// What a switching key switches from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KeyKind {
-    /// s².
+    /// From s², after a product, to s.
     Relinearisation,
-    /// s to its image under the inverse automorphism, the automorphism being applied to the result.
+    /// From s to its image under the inverse automorphism of that Galois element; the automorphism is applied to the result.
     Galois(u32),
 }
 
@@ -283,7 +283,7 @@ pub struct ExpandedKeys {
 }
 
 impl ExpandedKeys {
-    /// Expands the seeds.
+    /// Expands the seeds to the uniform halves of the keys: the memory they take is [`ExpandedKeys::memory_bytes`].
     ///
     /// # Errors
     /// If the parameters' tables cannot be built.

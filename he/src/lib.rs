@@ -1,4 +1,15 @@
-//! RNS-CKKS on 32-bit limbs: approximate arithmetic on encrypted real and complex vectors.
+//! RNS-CKKS on 32-bit limbs: approximate arithmetic on encrypted real and complex vectors (Cheon, Kim, Kim, Song 2017; in residues Cheon,
+//! Han, Kim, Kim, Song 2018).
+//!
+//! | who | uses |
+//! |---|---|
+//! | both sides | [`ParamsLiteral`] → [`Params`]: ring degree, levels, primes, 128-bit security; [`Encoder`]: slots ↔ [`Plaintext`] |
+//! | the client | [`SecretKey`], [`Encryptor`], [`Decryptor`]; [`EvaluationKeys`] of a [`KeySpec`], which it sends |
+//! | the server | [`ExpandedKeys`], [`Evaluator`]: sums, products, rotations, rescaling; [`LinearTransform`]: a matrix by its [`Diagonals`] |
+//! | a planner | [`noise`]: the error of a circuit without keys; [`wire`]: exact sizes in bytes |
+//!
+//! Objects travel by the methods `to_bytes` and `from_bytes` of their types; [`wire`] documents the format. `examples/quickstart.rs` and
+//! `examples/logistic_regression.rs` are whole programs.
 #![deny(unsafe_code)]
 
 mod aligned;

@@ -25,7 +25,7 @@ impl SecretKey {
         Self::sample(params, &mut SecretRng::from_os()?)
     }
 
-    /// The key that a seed determines, for known-answer tests: whoever knows the seed knows the key.
+    /// The key that a seed determines, for known-answer tests only: the seed is then as secret as the key.
     ///
     /// # Errors
     /// If the parameters' tables cannot be built.

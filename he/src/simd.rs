@@ -1,4 +1,4 @@
-//! Vector backends, chosen once at run time. The only `unsafe` of the workspace lives in this folder.
+//! Vector backends, chosen once at run time. The only `unsafe` of this crate is in this folder.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -49,7 +49,7 @@ enum Kind {
 pub(crate) trait Vectorize {
     /// What the code returns.
     type Output;
-    /// The code.
+    /// Runs the code once, on this instruction set.
     fn run(self) -> Self::Output;
 }
 

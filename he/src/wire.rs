@@ -43,7 +43,7 @@
 //!   operation panics on what was read.
 //! * Parameters without 128-bit security are neither written nor read.
 //!
-//! It is a format, not a seal: bytes that somebody changed into another valid object are read as that object.
+//! The format does not authenticate: bytes that were changed into another valid object are read as that object.
 
 mod bits;
 mod ciphertext;

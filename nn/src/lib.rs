@@ -1,7 +1,6 @@
 //! Training parts over candle: operations with fast backward passes, optimisers, seeding, checkpoints and the training loop.
 //!
-//! The lowest of Veilray's tool crates: `encoder` and `classifier` stand on it, it stands on none of ours. It holds what candle 0.11
-//! lacks or does slowly on a CPU:
+//! Encoders and classifiers are trained with it. It holds what candle 0.11 lacks or does slowly on a CPU:
 //!
 //! | module | holds |
 //! |---|---|
@@ -11,7 +10,7 @@
 //! | [`Optimiser`], [`Schedule`], [`Ema`] | Adam, AdamW, AMSGrad with savable state; learning rates; averaged weights |
 //! | [`Bundle`], [`State`] | what a checkpoint is made of, written atomically |
 //! | [`training`] | the loop: logs, evaluations, checkpoints; a killed run resumes to the same bits |
-//! | [`memory`] | an allocator setting that spares page faults |
+//! | [`memory`] | an allocator setting that avoids page faults; the memory a process took |
 //!
 //! Everything computed on a CPU in `f32` is the same, bit for bit, for any number of threads: work is cut by shape alone and partial
 //! sums are added in a fixed order. (candle's own matrix product, which [`layers::Linear`] uses, promises as much for one number of

@@ -1,6 +1,6 @@
 //! The training loop: steps, logs, evaluations and checkpoints of a run that may be killed at any moment.
 //!
-//! A run lives in a folder:
+//! A run has a folder:
 //!
 //! | file | holds |
 //! |---|---|

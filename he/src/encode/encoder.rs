@@ -103,7 +103,7 @@ impl Encoder {
         self.embed(&mut re, &mut im, false, level, scale)
     }
 
-    /// The real parts of the slots.
+    /// The real parts of all slots, in order.
     ///
     /// # Errors
     /// [`Error::ParamsMismatch`] if the plaintext has other parameters.
@@ -111,7 +111,7 @@ impl Encoder {
         Ok(self.extract(plaintext)?.0)
     }
 
-    /// The slots.
+    /// All slots, complex, in order.
     ///
     /// # Errors
     /// [`Error::ParamsMismatch`] if the plaintext has other parameters.

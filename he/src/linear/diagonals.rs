@@ -60,7 +60,7 @@ impl Diagonals {
         Ok(())
     }
 
-    /// The period.
+    /// Number of values of each diagonal: the map repeats over so many slots.
     pub fn period(&self) -> usize {
         self.period
     }

@@ -55,7 +55,7 @@ impl LinearShape {
 /// Squares of some diagonals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Energy {
-    /// How many.
+    /// Number of diagonals.
     pub diagonals: usize,
     /// Σ d² of a slot.
     squares: Spread,

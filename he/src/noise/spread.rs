@@ -107,7 +107,7 @@ impl Spread {
 /// How large the slots of a message are, which is what errors grow by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Message {
-    /// Of |slot|².
+    /// Mean and deviation over the slots of |slot|².
     squares: Spread,
     max: f64,
     complex: bool,

@@ -1,4 +1,4 @@
-//! Parameters that hold.
+//! Checked parameters.
 
 use super::{ParamsLiteral, max_log_qp};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 /// Largest ring degree, as log2.
 const MAX_LOG_N: u32 = 17;
-/// Most primes in all.
+/// Largest number of primes, those of the chain and the special ones together.
 const MAX_PRIMES: usize = 128;
 
 /// Checked, immutable parameters with their primes. Cloning is cheap; the tables are built at first use and shared.
@@ -191,17 +191,17 @@ impl Params {
         self.0.literal.log_scale.exp2()
     }
 
-    /// log2(Q·P), what the security bound is about.
+    /// log2(Q·P), bits, which the security bound limits.
     pub fn log_qp(&self) -> f64 {
         self.0.log_qp
     }
 
-    /// log2(Q) at a level.
+    /// log2(Q) at a level, bits.
     pub fn log_q(&self, level: usize) -> f64 {
         self.chain_at(level).iter().map(|m| f64::from(m.value()).log2()).sum()
     }
 
-    /// log2(P).
+    /// log2(P), P the product of the special primes; bits.
     pub fn log_p(&self) -> f64 {
         self.0.special.iter().map(|m| f64::from(m.value()).log2()).sum()
     }

@@ -14,9 +14,9 @@ pub const VERSION: u16 = 1;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Header {
-    /// Format version.
+    /// Version of the wire format, 1.
     pub version: u16,
-    /// What follows.
+    /// The kind of object that follows.
     pub object: Object,
     /// Level of a ciphertext; highest of any key; highest of parameters; 0 for a secret key.
     pub level: usize,

@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests: stopping at the first surprise is their business"
+    reason = "a test ends at the first surprise"
 )]
 
 mod golden;
