@@ -160,7 +160,7 @@ impl Modulus {
 
     /// a · 2^32 mod q: enters Montgomery form.
     #[inline]
-    pub(crate) fn to_montgomery(&self, a: u32) -> u32 {
+    pub(crate) fn to_montgomery(self, a: u32) -> u32 {
         self.mul(a, self.r)
     }
 

@@ -3,7 +3,7 @@
 use crate::common::named;
 use crate::kit;
 use veilray_he::simd::Backend;
-use veilray_he::{Ciphertext, Decryptor, Encoder, Encryptor, Error, EvaluationKeys, KeySpec, PublicKey, SecretKey, galois};
+use veilray_he::{Decryptor, Encoder, Encryptor, Error, EvaluationKeys, KeySpec, PublicKey, SecretKey, galois};
 
 /// The variable is read when parameters are made, so the test runs itself under each value of it.
 #[test]
