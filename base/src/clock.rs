@@ -6,12 +6,12 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970-01-01 00:00 UTC, leap seconds not counted; 0 where the machine's clock stands before that.
 pub fn now() -> u64 {
     since_1970().as_secs()
 }
 
-/// Now as RFC 3339, UTC, to the millisecond.
+/// Now as RFC 3339 writes it, UTC, to the millisecond: `2000-02-29T01:02:03.045Z`.
 pub fn text() -> String {
     let now = since_1970();
     rfc3339(now.as_secs(), now.subsec_millis())
@@ -32,7 +32,7 @@ fn dicom_of(seconds: u64) -> [String; 2] {
     [format!("{year:04}{month:02}{day:02}"), format!("{hour:02}{minute:02}{second:02}")]
 }
 
-/// Date and time of day.
+/// [year, month, day] and [hour, minute, second] of so many seconds since 1970.
 fn civil(seconds: u64) -> ([i64; 3], [u64; 3]) {
     let (year, month, day) = date(i64::try_from(seconds / 86_400).unwrap_or(0));
     ([year, month, day], [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60])
@@ -43,7 +43,7 @@ const TO_1970: i64 = 719_468;
 /// Days of 400 years.
 const ERA: i64 = 146_097;
 
-/// Days since 1970 of a date of the Gregorian calendar. Years are counted from March, so that the leap day is the last of its year.
+/// Days from 1970-01-01 to a date of the Gregorian calendar; `month` is 1 to 12, `day` 1 to 31. Negative before 1970. Years are counted from March, so that the leap day is the last of its year.
 pub fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 1 - TO_1970

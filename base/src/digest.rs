@@ -21,7 +21,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// SHA-256 of what `reader` still holds, as 64 lower-case hexadecimal digits, and its length in bytes. Memory does not grow with the length.
 ///
 /// # Errors
-/// The reader's.
+/// Whatever the reader refuses; a read that was interrupted is tried again.
 pub fn sha256_hex_of_reader(mut reader: impl Read) -> io::Result<(String, u64)> {
     let (mut hasher, mut buffer, mut total) = (Sha256::new(), vec![0; 1 << 16], 0);
     loop {

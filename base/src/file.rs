@@ -4,15 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A file that could not be read or written.
+/// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {doing} {}: {source}", path.display())]
 pub struct FileError {
-    /// What was attempted: "create", "write", "rename to", "synchronise".
+    /// What was attempted, as a verb that the path can follow: "create", "write", "replace", "rename to", "remove", "synchronise".
     pub doing: &'static str,
-    /// The file or folder.
+    /// The file or folder that it was attempted on.
     pub path: PathBuf,
-    /// The system's reason.
+    /// What the operating system answered.
     pub source: io::Error,
 }
 
@@ -24,7 +24,7 @@ impl FileError {
     }
 }
 
-/// Writes `bytes` to `path` so that whoever opens it, also after a crash, finds the old content or the new one: first to `path` with
+/// Writes `bytes` to `path` so that a reader finds the old content or the new one, also after a crash: first to `path` with
 /// `.partial` behind it, synchronised to the disk, then renamed, then the folder synchronised. A failure leaves no `.partial` behind.
 ///
 /// # Errors
@@ -70,10 +70,10 @@ fn fill(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), FileError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(FileError::at("write", path))
 }
 
-/// Renames `from` to `to` so that the change itself is on the disk when it returns.
+/// Renames `from` to `to`, both in one file system, so that the change itself is on the disk when it returns. A file `to` is replaced.
 ///
 /// # Errors
-/// [`FileError`].
+/// [`FileError`], also where only the last step failed: the file then has its new name, but a crash of the machine may undo it.
 pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::rename(from, to).map_err(FileError::at("rename to", to))?;
     synchronise_parent(to)?;
@@ -83,7 +83,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
 /// Removes a file, if it is there, so that the change itself is on the disk when it returns.
 ///
 /// # Errors
-/// [`FileError`].
+/// [`FileError`]: no right to remove it, a folder of that name, or no such folder to hold it.
 pub fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::at("remove", path)(error)),
@@ -95,7 +95,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
 /// elsewhere this does nothing.
 ///
 /// # Errors
-/// [`FileError`].
+/// [`FileError`]: the folder is not there or cannot be synchronised.
 pub fn synchronise_parent(path: &Path) -> Result<(), FileError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if cfg!(unix) {
@@ -104,7 +104,7 @@ pub fn synchronise_parent(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Where [`write_atomically`] writes before it renames: beside `path`, its name with `.partial` behind it.
+/// Where [`write_atomically`] writes before it renames: beside `path`, its name with `.partial` behind it (`a.toml.partial`).
 pub fn partial(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
@@ -137,6 +137,24 @@ mod tests {
         assert!(!partial(&path).exists() && path.join("inside").exists());
         let nowhere = folder.path().join("missing").join("a");
         assert_eq!(write_atomically(&nowhere, b"").unwrap_err().doing, "create");
+        let text = write_atomically(&nowhere, b"").unwrap_err().to_string();
+        assert!(text.starts_with("could not create ") && text.contains("missing/a.partial: "), "{text}");
+    }
+
+    #[test]
+    fn renaming_replaces_and_says_what_it_could_not_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+        fs::write(&old, b"1").unwrap();
+        fs::write(&new, b"2").unwrap();
+        rename(&old, &new).unwrap();
+        assert_eq!((fs::read(&new).unwrap().as_slice(), old.exists()), (&b"1"[..], false));
+        let refused = rename(&old, &new).unwrap_err();
+        assert_eq!((refused.doing, refused.source.kind()), ("rename to", io::ErrorKind::NotFound));
+        fs::create_dir(&old).unwrap();
+        assert_eq!(remove(&old).unwrap_err().doing, "remove");
+        assert!(old.exists());
+        assert_eq!(synchronise_parent(&folder.path().join("missing").join("a")).unwrap_err().doing, "synchronise");
     }
 
     #[cfg(unix)]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`rng`] | random numbers named by a seed and a purpose, with a savable state; not for keys |
 //! | [`digest`] | SHA-256 and hexadecimal text |
-//! | [`file`] | files written so that a crash leaves the old content or the new one |
+//! | [`mod@file`] | files written so that a crash leaves the old content or the new one |
 //! | [`release`] | released folders: a manifest in TOML beside files that it names by digest, and where such folders are found |
 //! | [`clock`] | time of day, as numbers and as text |
 #![forbid(unsafe_code)]

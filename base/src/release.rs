@@ -10,47 +10,47 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
-/// The manifest's file.
+/// The name of the manifest's file in a released folder.
 pub const MANIFEST: &str = "manifest.toml";
 
-/// Why a release's folder was refused.
+/// Why a released folder was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// A file that cannot be read or written.
+    /// A file of the folder that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A manifest that cannot be understood or contradicts the network.
+    /// A manifest that cannot be understood, or that contradicts the files beside it.
     #[error("{}: {why}", path.display())]
     Manifest {
-        /// The manifest.
+        /// Path of the manifest.
         path: PathBuf,
         /// What is wrong and what to do.
         why: String,
     },
-    /// A file of another digest than the manifest's.
+    /// A file whose digest is not the one that the manifest states.
     #[error("{} has SHA-256 {found}, the manifest wants {wanted}; fetch the folder again", path.display())]
     Digest {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// In the manifest.
+        /// SHA-256 that the manifest states, 64 hexadecimal digits.
         wanted: String,
-        /// Of the file.
+        /// SHA-256 of the file, 64 hexadecimal digits.
         found: String,
     },
 }
 
-/// The manifest of `folder` and its file's digest.
+/// The manifest of `folder` and the SHA-256 of its file, 64 hexadecimal digits, which names the release.
 ///
 /// # Errors
-/// A file that is missing or no such manifest.
+/// [`FolderError::File`] if there is no manifest, [`FolderError::Manifest`] if it is not UTF-8, not TOML or not of the form `M`.
 pub fn manifest<M: DeserializeOwned>(folder: &Path) -> Result<(M, String), FolderError> {
     let bytes = read(&folder.join(MANIFEST))?;
     let text = std::str::from_utf8(&bytes).map_err(|e| refuse(folder, e))?;
     Ok((toml::from_str(text).map_err(|e| refuse(folder, e))?, sha256_hex(&bytes)))
 }
 
-/// A refusal of the manifest of `folder`.
+/// A refusal of the manifest of `folder`; `why` says what is wrong and what to do.
 pub fn refuse(folder: &Path, why: impl ToString) -> FolderError {
     FolderError::Manifest { path: folder.join(MANIFEST), why: why.to_string() }
 }
@@ -58,7 +58,7 @@ pub fn refuse(folder: &Path, why: impl ToString) -> FolderError {
 /// The file `name` of `folder`, which must have the digest `wanted`.
 ///
 /// # Errors
-/// A file that cannot be read or has another one.
+/// [`FolderError::File`] if it cannot be read, [`FolderError::Digest`] with both digests if it has another.
 pub fn checked(folder: &Path, name: &str, wanted: &str) -> Result<Vec<u8>, FolderError> {
     let path = folder.join(name);
     let bytes = read(&path)?;
@@ -66,10 +66,11 @@ pub fn checked(folder: &Path, name: &str, wanted: &str) -> Result<Vec<u8>, Folde
     if found == wanted { Ok(bytes) } else { Err(FolderError::Digest { path, wanted: wanted.into(), found }) }
 }
 
-/// Writes `files`, by name, and then the manifest to `folder`, which is made where it is missing.
+/// Writes `files`, by name, and then the manifest to `folder`, which is made where it is missing. A folder with a manifest is therefore
+/// complete.
 ///
 /// # Errors
-/// A folder that cannot be written to.
+/// [`FolderError::File`] if something cannot be written, [`FolderError::Manifest`] if the manifest has no form in TOML.
 pub fn write(folder: &Path, files: &[(&str, &[u8])], manifest: &impl Serialize) -> Result<(), FolderError> {
     std::fs::create_dir_all(folder).map_err(FileError::at("create", folder))?;
     let text = toml::to_string_pretty(manifest).map_err(|e| refuse(folder, format!("cannot be written as TOML: {e}")))?;
@@ -79,10 +80,10 @@ pub fn write(folder: &Path, files: &[(&str, &[u8])], manifest: &impl Serialize) 
     Ok(())
 }
 
-/// The name of the model or encoder that a folder holds: the folder's.
+/// The name of the model or encoder that a folder holds: the folder's own.
 ///
 /// # Errors
-/// A folder without a name, such as `/`.
+/// [`FolderError::Manifest`] for a folder without a name, such as `/`, or one whose name is not UTF-8.
 pub fn name_of(folder: &Path) -> Result<&str, FolderError> {
     let why = "the released model is called as its folder is; give a folder with a name";
     folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| refuse(folder, why))
@@ -117,5 +118,20 @@ mod tests {
         assert!(matches!(manifest::<Manifest>(&path), Err(FolderError::Manifest { .. })));
         assert!(matches!(manifest::<Manifest>(folder.path()), Err(FolderError::File(_))));
         assert!(name_of("/".as_ref()).is_err());
+        std::fs::write(path.join(MANIFEST), b"format = \"one\"").unwrap();
+        let refused = manifest::<Manifest>(&path).unwrap_err().to_string();
+        assert!(refused.contains(MANIFEST) && refused.contains("invalid type"), "{refused}");
+    }
+
+    #[test]
+    fn a_manifest_is_written_last_and_only_if_it_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a").join("model-2");
+        // A list has no form as a whole file of TOML.
+        assert!(matches!(write(&path, &[("a.bin", b"a")], &[1, 2]), Err(FolderError::Manifest { .. })));
+        assert!(!path.join("a.bin").exists() && !path.join(MANIFEST).exists());
+        // A file that cannot be written: nothing says that the folder is complete.
+        let refused = write(&path, &[("missing/a.bin", b"a")], &Manifest { format: 1, weights_sha256: String::new() });
+        assert!(matches!(refused, Err(FolderError::File(_))) && !path.join(MANIFEST).exists());
     }
 }

@@ -6,7 +6,8 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A ChaCha8 stream, named by a seed and a purpose. Not for keys: those are `veilray-he`'s.
+/// A ChaCha8 stream (Bernstein 2008), named by a seed and a purpose: the same numbers on every machine. Not for keys, which `veilray-he`
+/// draws from the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rng(ChaCha8Rng);
 
@@ -28,6 +29,7 @@ pub struct RngStateError;
 impl Rng {
     /// The stream for `purpose` under `seed`; streams of different purposes are independent.
     pub fn new(seed: u64, purpose: &str) -> Self {
+        // Part of every released model's origin: the text stays as it is.
         let key = Sha256::new().chain_update(b"veilray-nn").chain_update(seed.to_le_bytes()).chain_update(purpose).finalize();
         Self(ChaCha8Rng::from_seed(key.into()))
     }
@@ -37,14 +39,15 @@ impl Rng {
         RngState { key: hex(&self.0.get_seed()), words: self.0.get_word_pos() as u64 }
     }
 
-    /// The stream, from where `state` was taken.
+    /// The stream, continued from where `state` was taken.
     ///
     /// # Errors
-    /// [`RngStateError`].
+    /// [`RngStateError`] for a key that is not 64 hexadecimal digits.
     pub fn from_state(state: &RngState) -> Result<Self, RngStateError> {
         let refuse = || RngStateError;
         let mut key = [0; 32];
-        if state.key.len() != 64 || !state.key.is_ascii() {
+        // Digits alone: a number may also be written with a sign.
+        if state.key.len() != 64 || !state.key.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(refuse());
         }
         for (i, byte) in key.iter_mut().enumerate() {
@@ -61,7 +64,7 @@ impl Rng {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Uniform in 0..`bound`, without bias (Lemire 2019); 0 where `bound` is 0.
+    /// Uniform in 0..`bound`, without bias (Lemire 2019, "Fast random integer generation in an interval"); 0 where `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
         let mut product = u128::from(self.0.next_u64()) * u128::from(bound);
@@ -80,7 +83,7 @@ impl Rng {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Puts `items` into a uniformly random order (Fisher and Yates).
+    /// Puts `items` into a uniformly random order (Fisher and Yates 1938).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
@@ -102,8 +105,9 @@ mod tests {
         let mut again = Rng::from_state(&state).unwrap();
         assert_eq!((0..50).map(|_| rng.below(1000)).collect::<Vec<_>>(), (0..50).map(|_| again.below(1000)).collect::<Vec<_>>());
         assert_ne!(Rng::new(7, "a").uniform(), Rng::new(7, "b").uniform());
-        assert!(Rng::from_state(&RngState { key: "zz".repeat(32), words: 0 }).is_err());
-        assert!(Rng::from_state(&RngState { key: "00".into(), words: 0 }).is_err());
+        for key in ["zz".repeat(32), "00".into(), "+f".repeat(32), "é".repeat(32)] {
+            assert_eq!(Rng::from_state(&RngState { key: key.clone(), words: 0 }), Err(RngStateError), "{key}");
+        }
     }
 
     #[test]

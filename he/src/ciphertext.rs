@@ -17,7 +17,7 @@ pub struct Ciphertext {
 }
 
 /// A product before relinearisation: (d0, d1, d2) with d0 + d1·s + d2·s² = message + noise. Products of equal level and scale can be
-/// summed before one relinearisation serves them all.
+/// summed before one relinearisation of the sum.
 #[derive(Debug, Clone)]
 pub struct Product {
     pub(crate) params: Params,

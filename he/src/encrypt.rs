@@ -1,8 +1,8 @@
 //! Encryption and decryption.
 
-use crate::Result;
 use crate::ciphertext::Ciphertext;
 use crate::encode::{Encoder, Plaintext};
+use crate::error::Result;
 use crate::params::Params;
 use crate::rns::{Basis, Eval, Extension, Poly};
 use crate::sample;

@@ -1,9 +1,13 @@
-//! The crate's error type: every variant says what was wanted, what came and what to do.
+//! The error type of this crate: every variant says what was wanted, what came and what to do.
+
+mod wire;
+
+pub use wire::WireError;
 
 /// Result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, with the values that disagree and the cure.
+/// Why an operation was refused, with the values that disagree.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,7 +50,7 @@ pub enum Error {
     /// A parameter outside its range.
     #[error("parameter {field} is {found}, wanted {wanted}")]
     Params {
-        /// Which.
+        /// Name of the field, or of fields that depend on each other.
         field: &'static str,
         /// The value found.
         found: String,
@@ -54,7 +58,7 @@ pub enum Error {
         wanted: String,
     },
     /// No parameter set of that name.
-    #[error("there is no parameter set {found}; there are {known}")]
+    #[error("there is no parameter set {found:?}: use one of {known}")]
     UnknownParams {
         /// The name found.
         found: String,
@@ -84,13 +88,13 @@ pub enum Error {
         "the special primes hold {special_bits:.1} bits, less than the largest digit of key switching ({digit_bits:.1}): use more digits or more special primes"
     )]
     KeySwitchNoise {
-        /// log2(P).
+        /// log2(P), P the product of the special primes; bits.
         special_bits: f64,
-        /// log2 of the largest digit.
+        /// log2 of the largest digit, bits.
         digit_bits: f64,
     },
     /// Two things of different parameters.
-    #[error("parameters differ: wanted {wanted}, found {found}")]
+    #[error("parameters differ: wanted {wanted}, found {found}; use objects that were made under the same parameters")]
     ParamsMismatch {
         /// The parameters wanted.
         wanted: String,
@@ -98,7 +102,7 @@ pub enum Error {
         found: String,
     },
     /// A level that the parameters lack.
-    #[error("level {found} is above the parameters' highest, {max}")]
+    #[error("level {found} is above {max}, the highest of these parameters: use a lower level, or parameters with more levels")]
     Level {
         /// The level found.
         found: usize,
@@ -122,7 +126,7 @@ pub enum Error {
         right: f64,
     },
     /// A scale that cannot be encoded with.
-    #[error("scale {found} is not a finite number of at least 1")]
+    #[error("scale {found}: a finite number of at least 1 is wanted")]
     Scale {
         /// The scale found.
         found: f64,
@@ -136,7 +140,7 @@ pub enum Error {
         log_scale: f64,
         /// log2(Q) at the level.
         log_q: f64,
-        /// The level.
+        /// Level of the product.
         level: usize,
     },
     /// A rescaling that would divide the message away.
@@ -146,7 +150,7 @@ pub enum Error {
     ScaleTooSmall {
         /// log2 of the scale that would be left.
         log_scale: f64,
-        /// The level.
+        /// Level that would be rescaled from.
         level: usize,
     },
     /// Nothing left to rescale by.
@@ -164,9 +168,9 @@ pub enum Error {
         slots: usize,
     },
     /// A value that is infinite or not a number.
-    #[error("value {index} is not finite")]
+    #[error("value {index} is infinite or not a number; encode finite values only")]
     NotFinite {
-        /// Its place.
+        /// Index of the value, from 0.
         index: usize,
     },
     /// Values too large for the modulus.
@@ -224,15 +228,15 @@ pub enum Error {
     /// A diagonal of the wrong length.
     #[error("diagonal or row {index} has {found} values where the period is {period}")]
     Diagonal {
-        /// Which.
+        /// Index of the diagonal or row, from 0.
         index: usize,
-        /// Its length.
+        /// Number of its values.
         found: usize,
-        /// The period.
+        /// Number of values wanted: the period of the map.
         period: usize,
     },
     /// A slice of the wrong length.
-    #[error("{found} coefficients where {wanted} are wanted")]
+    #[error("{found} values where {wanted} are wanted")]
     Length {
         /// The length found.
         found: usize,
@@ -241,7 +245,7 @@ pub enum Error {
     },
     /// Bytes that are no object of this library, or an object that does not travel.
     #[error(transparent)]
-    Wire(#[from] crate::wire::WireError),
+    Wire(#[from] WireError),
 }
 
 fn found_level(found: &Option<usize>) -> String {

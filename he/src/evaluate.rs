@@ -2,13 +2,13 @@
 
 use crate::ciphertext::{Ciphertext, Product};
 use crate::encode::Plaintext;
+use crate::error::{Error, Result};
 use crate::galois;
 use crate::keys::ExpandedKeys;
 use crate::keyswitch::{Decomposed, add_times_p};
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::scale::{same_level, same_scale};
-use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Evaluator {
         Self { params: params.clone() }
     }
 
-    /// The parameters.
+    /// The parameters it evaluates under.
     pub fn params(&self) -> &Params {
         &self.params
     }
@@ -84,10 +84,10 @@ impl Evaluator {
         Ok(out)
     }
 
-    /// −a.
+    /// −a, at the level and scale of a.
     ///
     /// # Errors
-    /// Other parameters.
+    /// [`Error::ParamsMismatch`] for a ciphertext of other parameters.
     pub fn neg(&self, a: &Ciphertext) -> Result<Ciphertext> {
         self.own(a)?;
         let mut out = Ciphertext { seed: None, ..a.clone() };
@@ -138,7 +138,7 @@ impl Evaluator {
     /// a · k for an integer k: neither level nor scale change, the noise grows by |k|.
     ///
     /// # Errors
-    /// Other parameters.
+    /// [`Error::ParamsMismatch`] for a ciphertext of other parameters.
     pub fn mul_integer(&self, a: &Ciphertext, k: i64) -> Result<Ciphertext> {
         self.own(a)?;
         let mut out = Ciphertext { seed: None, ..a.clone() };

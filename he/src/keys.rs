@@ -1,13 +1,15 @@
 //! Keys for evaluation: which are needed ([`KeySpec`]), as they travel ([`EvaluationKeys`]) and as they are used ([`ExpandedKeys`]).
 
-use crate::galois::{self, Permutation};
+use crate::error::{Error, Result};
+use crate::galois;
+use crate::par;
 use crate::params::Params;
+use crate::permutation::Permutation;
 use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
 use crate::secret::{SecretKey, error_poly};
 use crate::seed::{SecretRng, Seed, uniform_limb};
 use crate::simd::RUN;
-use crate::{Error, Result, par};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,7 +27,7 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// No keys.
+    /// A specification that asks for no key.
     pub fn new() -> Self {
         Self::default()
     }
@@ -98,9 +100,9 @@ impl KeySpec {
 /// What a switching key switches from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KeyKind {
-    /// s².
+    /// From s², after a product, to s.
     Relinearisation,
-    /// s to its image under the inverse automorphism, the automorphism being applied to the result.
+    /// From s to its image under the inverse automorphism of that Galois element; the automorphism is applied to the result.
     Galois(u32),
 }
 
@@ -267,7 +269,7 @@ impl ExpandedKey {
 
     /// Limb `i` of a basis of key level or below, whose chain part has `q` limbs.
     #[allow(clippy::indexing_slicing, reason = "callers ask for limbs of a level up to the key's")]
-    pub fn limb(&self, params: &Params, q: usize, i: usize) -> &[u32] {
+    pub(crate) fn limb(&self, params: &Params, q: usize, i: usize) -> &[u32] {
         let at = if i < q { i } else { i - q + params.limbs(self.level) };
         &self.packed[at * self.limb_len..(at + 1) * self.limb_len]
     }
@@ -281,7 +283,7 @@ pub struct ExpandedKeys {
 }
 
 impl ExpandedKeys {
-    /// Expands the seeds.
+    /// Expands the seeds to the uniform halves of the keys: the memory they take is [`ExpandedKeys::memory_bytes`].
     ///
     /// # Errors
     /// If the parameters' tables cannot be built.

@@ -1,12 +1,12 @@
 //! Hybrid key switching (Han and Ki 2020, "Better bootstrapping for approximate homomorphic encryption"): cut a polynomial into digits,
 //! raise each to the primes of QP, multiply with the key, divide by P.
 
-use crate::Result;
-use crate::galois::Permutation;
+use crate::error::Result;
 use crate::keys::ExpandedKey;
 use crate::modulus::Shoup;
 use crate::par;
 use crate::params::Params;
+use crate::permutation::Permutation;
 use crate::pool::Buffer;
 use crate::rns::{Basis, Eval, Poly, Ring, group};
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub(crate) struct Decomposed<'a> {
 impl<'a> Decomposed<'a> {
     /// Cuts `x`, of some level's basis, into its digits.
     #[allow(clippy::indexing_slicing, reason = "digits partition the limbs of the basis")]
-    pub fn new(params: &Params, x: Cow<'a, Poly<Eval>>) -> Result<Self> {
+    pub(crate) fn new(params: &Params, x: Cow<'a, Poly<Eval>>) -> Result<Self> {
         let tables = params.tables()?;
         let (ring, n) = (Arc::clone(&x.ring), x.ring.n());
         let (limbs, width) = (x.basis.q, params.digit_width());
@@ -60,11 +60,11 @@ impl<'a> Decomposed<'a> {
     }
 
     /// The basis QP of the digits.
-    pub fn basis(&self) -> Basis {
+    pub(crate) fn basis(&self) -> Basis {
         self.basis
     }
 
-    pub fn ring(&self) -> &Arc<Ring> {
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
         &self.ring
     }
 
@@ -82,7 +82,7 @@ impl<'a> Decomposed<'a> {
     }
 
     /// Limb `i` of φ(Σ digit · key), both halves, `plus` added to the left one before the automorphism φ; see `Backend::dot_key`.
-    pub fn limb_product(
+    pub(crate) fn limb_product(
         &self,
         key: &ExpandedKey,
         i: usize,
@@ -98,7 +98,7 @@ impl<'a> Decomposed<'a> {
     }
 
     /// Σ digit · key over QP, both halves, without the automorphism.
-    pub fn inner_product(&self, key: &ExpandedKey) -> (Poly<Eval>, Poly<Eval>) {
+    pub(crate) fn inner_product(&self, key: &ExpandedKey) -> (Poly<Eval>, Poly<Eval>) {
         let mut left = Poly::uninit(&self.ring, self.basis);
         let mut right = Poly::uninit(&self.ring, self.basis);
         par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| {
@@ -108,7 +108,7 @@ impl<'a> Decomposed<'a> {
     }
 
     /// φ(Σ digit · key + P·x) over QP, both halves, φ the key's automorphism; x has no special limbs.
-    pub fn switch(&self, key: &ExpandedKey, x: &Poly<Eval>) -> (Poly<Eval>, Poly<Eval>) {
+    pub(crate) fn switch(&self, key: &ExpandedKey, x: &Poly<Eval>) -> (Poly<Eval>, Poly<Eval>) {
         let mut left = Poly::uninit(&self.ring, self.basis);
         let mut right = Poly::uninit(&self.ring, self.basis);
         par::chunk_pairs(&mut left.data, &mut right.data, self.ring.n(), |i, l, r| {

@@ -1,23 +1,40 @@
-//! RNS-CKKS on 32-bit limbs: approximate arithmetic on encrypted real and complex vectors.
+//! RNS-CKKS on 32-bit limbs: approximate arithmetic on encrypted real and complex vectors (Cheon, Kim, Kim, Song 2017; in residues Cheon,
+//! Han, Kim, Kim, Song 2018).
+//!
+//! | who | uses |
+//! |---|---|
+//! | both sides | [`ParamsLiteral`] → [`Params`]: ring degree, levels, primes, 128-bit security; [`Encoder`]: slots ↔ [`Plaintext`] |
+//! | the client | [`SecretKey`], [`Encryptor`], [`Decryptor`]; [`EvaluationKeys`] of a [`KeySpec`], which it sends |
+//! | the server | [`ExpandedKeys`], [`Evaluator`]: sums, products, rotations, rescaling; [`LinearTransform`]: a matrix by its [`Diagonals`] |
+//! | a planner | [`noise`]: the error of a circuit without keys; [`wire`]: exact sizes in bytes |
+//!
+//! Objects travel by the methods `to_bytes` and `from_bytes` of their types; [`wire`] documents the format. `examples/quickstart.rs` and
+//! `examples/logistic_regression.rs` are whole programs.
 #![deny(unsafe_code)]
 
+mod aligned;
 mod ciphertext;
+mod embedding;
 mod encode;
 mod encrypt;
 mod error;
 mod evaluate;
 pub mod galois;
+#[cfg(any(test, feature = "internals"))]
+pub mod internals;
 mod keys;
 mod keyswitch;
 mod linear;
-pub mod modulus;
+mod modulus;
 pub mod noise;
 mod ntt;
+mod object;
 mod par;
 mod params;
+mod permutation;
 mod pool;
 mod precision;
-pub mod prime;
+mod prime;
 mod rns;
 mod sample;
 mod scale;
@@ -33,7 +50,7 @@ pub use error::{Error, Result};
 pub use evaluate::Evaluator;
 pub use keys::{EvaluationKeys, ExpandedKeys, KeySpec};
 pub use linear::{Diagonals, LinearTransform, Split};
-pub use ntt::NttTable;
+pub use modulus::Modulus;
 pub use num_complex::Complex64;
 pub use params::{Params, ParamsLiteral, max_log_qp};
 pub use precision::PrecisionStats;

@@ -3,7 +3,7 @@
 //! Three products are used, each where it is cheapest: Shoup's (one factor known ahead, with its quotient), Montgomery's (one factor
 //! stored multiplied by 2^32, sums of products reduced once) and Barrett's (neither known ahead; set-up only).
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Number of terms of a sum of products that may be accumulated in a `u64` before a reduction: 16 · (2^30 − 1)^2 < 2^64.
 pub(crate) const MAX_TERMS: usize = 16;
@@ -24,18 +24,18 @@ pub struct Modulus {
 
 /// A constant factor `w` with Shoup's quotient ⌊w · 2^32 / q⌋.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shoup {
+pub(crate) struct Shoup {
     /// The factor, in [0, q).
-    pub value: u32,
+    pub(crate) value: u32,
     /// ⌊value · 2^32 / q⌋.
-    pub quotient: u32,
+    pub(crate) quotient: u32,
 }
 
 impl Modulus {
     /// Largest bit length of a modulus.
     pub const MAX_BITS: u32 = 30;
 
-    /// A modulus from an odd 3 ≤ q < 2^30 (primality is the business of [`crate::prime`]).
+    /// A modulus from an odd 3 ≤ q < 2^30 (whether it is a prime is not looked at).
     ///
     /// # Errors
     /// [`Error::Modulus`] outside that range.
@@ -84,32 +84,32 @@ impl Modulus {
 
     /// a + b mod q for a, b in [0, q).
     #[inline(always)]
-    pub fn add(&self, a: u32, b: u32) -> u32 {
+    pub(crate) fn add(&self, a: u32, b: u32) -> u32 {
         let s = a + b;
         s.min(s.wrapping_sub(self.q))
     }
 
     /// a − b mod q for a, b in [0, q).
     #[inline(always)]
-    pub fn sub(&self, a: u32, b: u32) -> u32 {
+    pub(crate) fn sub(&self, a: u32, b: u32) -> u32 {
         let d = a.wrapping_sub(b);
         d.min(d.wrapping_add(self.q))
     }
 
     /// −a mod q for a in [0, q).
     #[inline(always)]
-    pub fn neg(&self, a: u32) -> u32 {
+    pub(crate) fn neg(&self, a: u32) -> u32 {
         self.sub(0, a)
     }
 
     /// a · b mod q for any a, b (division; for set-up and tests).
     #[inline]
-    pub fn mul(&self, a: u32, b: u32) -> u32 {
+    pub(crate) fn mul(&self, a: u32, b: u32) -> u32 {
         (u64::from(a) * u64::from(b) % u64::from(self.q)) as u32
     }
 
     /// a^e mod q.
-    pub fn pow(&self, a: u32, mut e: u64) -> u32 {
+    pub(crate) fn pow(&self, a: u32, mut e: u64) -> u32 {
         let (mut base, mut out) = (a % self.q, 1 % self.q);
         while e > 0 {
             if e & 1 == 1 {
@@ -122,45 +122,45 @@ impl Modulus {
     }
 
     /// a^−1 mod q for a prime q and a not divisible by it (Fermat).
-    pub fn inv(&self, a: u32) -> u32 {
+    pub(crate) fn inv(&self, a: u32) -> u32 {
         self.pow(a, u64::from(self.q) - 2)
     }
 
     /// v mod q, in [0, q), for a signed v.
     #[inline]
-    pub fn reduce_i64(&self, v: i64) -> u32 {
+    pub(crate) fn reduce_i64(&self, v: i64) -> u32 {
         v.rem_euclid(i64::from(self.q)) as u32
     }
 
     /// v mod q.
     #[inline]
-    pub fn reduce_u64(&self, v: u64) -> u32 {
+    pub(crate) fn reduce_u64(&self, v: u64) -> u32 {
         (v % u64::from(self.q)) as u32
     }
 
     /// The constant factor w mod q with its quotient.
-    pub fn shoup(&self, w: u32) -> Shoup {
+    pub(crate) fn shoup(&self, w: u32) -> Shoup {
         let value = w % self.q;
         Shoup { value, quotient: ((u64::from(value) << 32) / u64::from(self.q)) as u32 }
     }
 
     /// x · w mod q in [0, 2q), for **any** 32-bit x (Harvey 2014, "Faster arithmetic for number-theoretic transforms", §3).
     #[inline(always)]
-    pub fn mul_shoup_lazy(&self, x: u32, w: Shoup) -> u32 {
+    pub(crate) fn mul_shoup_lazy(&self, x: u32, w: Shoup) -> u32 {
         let h = ((u64::from(x) * u64::from(w.quotient)) >> 32) as u32;
         x.wrapping_mul(w.value).wrapping_sub(h.wrapping_mul(self.q))
     }
 
     /// x · w mod q in [0, q), for any 32-bit x.
     #[inline(always)]
-    pub fn mul_shoup(&self, x: u32, w: Shoup) -> u32 {
+    pub(crate) fn mul_shoup(&self, x: u32, w: Shoup) -> u32 {
         let r = self.mul_shoup_lazy(x, w);
         r.min(r.wrapping_sub(self.q))
     }
 
     /// a · 2^32 mod q: enters Montgomery form.
     #[inline]
-    pub fn to_montgomery(&self, a: u32) -> u32 {
+    pub(crate) fn to_montgomery(self, a: u32) -> u32 {
         self.mul(a, self.r)
     }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-/// Whether splitting work can pay. On one thread everything runs in the caller, without a trip through the pool.
+/// Whether there is more than one thread. On one thread everything runs in the caller; the thread pool is not used.
 fn threaded() -> bool {
     rayon::current_num_threads() > 1
 }

@@ -2,44 +2,13 @@
 //!
 //! A buffer taken for a secret is overwritten with zeros before it returns.
 
+use crate::aligned::Line;
+use crate::simd::mark_public;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroize;
-
-/// One cache line of residues.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C, align(64))]
-struct Line([u32; 16]);
-
-/// A slice of residues that starts on a cache line: vector loads then never cross one.
-#[derive(Debug, Clone)]
-pub(crate) struct Aligned {
-    lines: Vec<Line>,
-    len: usize,
-}
-
-impl Aligned {
-    pub fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0; 16]); len.div_ceil(16)], len }
-    }
-}
-
-impl Deref for Aligned {
-    type Target = [u32];
-    #[allow(clippy::indexing_slicing, reason = "len is at most the lines' residues by construction")]
-    fn deref(&self) -> &[u32] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
-    }
-}
-
-impl DerefMut for Aligned {
-    #[allow(clippy::indexing_slicing, reason = "len is at most the lines' residues by construction")]
-    fn deref_mut(&mut self) -> &mut [u32] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
-    }
-}
 
 /// How much longer than asked for a free buffer may be: a half. Levels then share buffers on the way down a circuit, where each would
 /// otherwise leave a set of its own lengths behind: 12 GB instead of 1 for a network of 30 levels at N = 2^16.
@@ -55,13 +24,13 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A buffer of `len` residues with **any** content; it may occupy a half more.
-    pub fn take(self: &Arc<Self>, len: usize) -> Buffer {
+    pub(crate) fn take(self: &Arc<Self>, len: usize) -> Buffer {
         let lines = len.div_ceil(16);
         self.take_between(len, lines + lines / SPARE)
     }
 
     /// As [`Pool::take`], for what is kept for long: it occupies no more than it needs.
-    pub fn take_to_keep(self: &Arc<Self>, len: usize) -> Buffer {
+    pub(crate) fn take_to_keep(self: &Arc<Self>, len: usize) -> Buffer {
         self.take_between(len, len.div_ceil(16))
     }
 
@@ -79,19 +48,19 @@ impl Pool {
     }
 
     /// As [`Pool::take`], for a secret: overwritten with zeros before it returns.
-    pub fn take_secret(self: &Arc<Self>, len: usize) -> Buffer {
+    pub(crate) fn take_secret(self: &Arc<Self>, len: usize) -> Buffer {
         let mut buffer = self.take(len);
         buffer.secret = true;
         buffer
     }
 
     /// Bytes of all buffers, those in use and the free ones.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// Gives the free buffers back to the system.
-    pub fn trim(&self) {
+    pub(crate) fn trim(&self) {
         let free = std::mem::take(&mut *self.free.lock().unwrap_or_else(PoisonError::into_inner));
         let lines: usize = free.values().flatten().map(Vec::len).sum();
         self.bytes.fetch_sub(lines * size_of::<Line>(), Ordering::Relaxed);
@@ -108,9 +77,9 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// The content has become public (a finished ciphertext or key).
-    pub fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         self.secret = false;
-        crate::simd::mark_public(bytemuck::cast_slice(&self.lines));
+        mark_public(bytemuck::cast_slice(&self.lines));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Measured precision: how far the slots that came out are from those that were wanted.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use num_complex::Complex64;
 use serde::Serialize;
 use std::fmt;
@@ -8,13 +8,13 @@ use std::fmt;
 /// The error between wanted and found slots, in the units of the slots. Every figure but the bits is of |found − wanted|.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrecisionStats {
-    /// Slots compared.
+    /// Number of slots that were compared.
     pub slots: usize,
-    /// Largest error.
+    /// Largest |found − wanted| of a slot.
     pub max: f64,
-    /// Mean error.
+    /// Mean |found − wanted| over the slots.
     pub mean: f64,
-    /// Median error.
+    /// Median |found − wanted| over the slots.
     pub median: f64,
     /// Root mean square error.
     pub rms: f64,

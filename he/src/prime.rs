@@ -1,10 +1,10 @@
 //! Search for NTT primes: q ≡ 1 mod 2N, so that Z_q holds a primitive 2N-th root of unity.
 
+use crate::error::{Error, Result};
 use crate::modulus::Modulus;
-use crate::{Error, Result};
 
 /// Whether n is prime: Miller–Rabin with bases 2, 7 and 61, which decide every n < 4 759 123 141 (Jaeschke 1993).
-pub fn is_prime(n: u32) -> bool {
+pub(crate) fn is_prime(n: u32) -> bool {
     for p in [2u32, 3, 5, 7, 11, 13, 61] {
         if n.is_multiple_of(p) {
             return n == p;
@@ -44,7 +44,7 @@ pub fn is_prime(n: u32) -> bool {
 ///
 /// # Errors
 /// [`Error::TooFewPrimes`] if there are not enough within a factor of 2 and below 2^30.
-pub fn nearest(log_n: u32, log2: f64, count: usize, taken: &[u32]) -> Result<Vec<u32>> {
+pub(crate) fn nearest(log_n: u32, log2: f64, count: usize, taken: &[u32]) -> Result<Vec<u32>> {
     let step = 1u64 << (log_n + 1);
     let centre = log2.exp2() as u64;
     let (floor, ceiling) = (centre / 2, (2 * centre).min(1 << Modulus::MAX_BITS));
@@ -71,7 +71,7 @@ pub fn nearest(log_n: u32, log2: f64, count: usize, taken: &[u32]) -> Result<Vec
 ///
 /// # Errors
 /// [`Error::Modulus`] if q is no such prime.
-pub fn primitive_root(q: &Modulus, log_n: u32) -> Result<u32> {
+pub(crate) fn primitive_root(q: &Modulus, log_n: u32) -> Result<u32> {
     let value = q.value();
     if !is_prime(value) || (value - 1).trailing_zeros() < log_n + 1 {
         return Err(Error::Modulus { found: value });

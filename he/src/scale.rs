@@ -1,7 +1,7 @@
 //! The rules of levels and scales, stated once: evaluation follows them on ciphertexts, the noise model without keys.
 
+use crate::error::{Error, Result};
 use crate::params::Params;
-use crate::{Error, Result};
 
 /// Scales whose ratio is nearer to one than this count as equal: the error it admits is below every precision this library reaches.
 pub const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 45) as f64;

@@ -1,6 +1,6 @@
 //! The secret key: a type of its own, in memory of its own.
 
-use crate::Result;
+use crate::error::Result;
 use crate::params::Params;
 use crate::rns::{Basis, Eval, Poly, Ring};
 use crate::sample;
@@ -25,7 +25,7 @@ impl SecretKey {
         Self::sample(params, &mut SecretRng::from_os()?)
     }
 
-    /// The key that a seed determines, for known-answer tests: whoever knows the seed knows the key.
+    /// The key that a seed determines, for known-answer tests only: the seed is then as secret as the key.
     ///
     /// # Errors
     /// If the parameters' tables cannot be built.

@@ -3,7 +3,7 @@
 //! Both are ChaCha20 (RFC 8439). The `chacha20` crate finds AVX2 by itself at run time; built with `--cfg chacha20_avx512` it finds
 //! AVX-512 too.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
 use zeroize::Zeroizing;
@@ -44,7 +44,7 @@ impl SecretRng {
     ///
     /// # Errors
     /// [`Error::Randomness`] if it gives no key.
-    pub fn from_os() -> Result<Self> {
+    pub(crate) fn from_os() -> Result<Self> {
         let mut key = Zeroizing::new([0u8; 32]);
         os_random(&mut key)?;
         crate::simd::mark_secret(&key[..]);
@@ -52,7 +52,7 @@ impl SecretRng {
     }
 
     /// The generator that a seed determines, for known-answer tests: its keystream starts at block 0 of the all-zero nonce.
-    pub fn from_seed(seed: [u8; 32]) -> Self {
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
         Self::keyed(&Zeroizing::new(seed))
     }
 
@@ -61,12 +61,12 @@ impl SecretRng {
     }
 
     /// The next `out.len()` bytes of keystream, of which there are 256 GiB.
-    pub fn fill(&mut self, out: &mut [u8]) {
+    pub(crate) fn fill(&mut self, out: &mut [u8]) {
         self.0.write_keystream(out);
     }
 
     /// The next `8 · out.len()` bytes of keystream as little-endian words.
-    pub fn fill_u64(&mut self, out: &mut [u64]) {
+    pub(crate) fn fill_u64(&mut self, out: &mut [u64]) {
         self.0.write_keystream(bytemuck::cast_slice_mut(out));
         out.iter_mut().for_each(|w| *w = u64::from_le(*w));
     }

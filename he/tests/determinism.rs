@@ -32,10 +32,10 @@ fn pipeline(params: &Params) -> Vec<Step> {
     diagonal.add(0, &values(params.slots(), 30)).unwrap();
     let (encoder, evaluator) = (Encoder::new(params), Evaluator::new(params));
     let map = |d: &Diagonals, width| LinearTransform::with_scale(params, d, top, params.rescale_factor(top), width).unwrap();
-    let (split, babies, giants, main) =
+    let (split, baby_steps, giant_steps, main) =
         (map(&diagonals, Some(8)), map(&diagonals, Some(64)), map(&diagonals, Some(1)), map(&diagonal, None));
     let spec = KeySpec::new().with_relinearisation(top).with_conjugation(params, top).with_rotations(params, [1, -3], top);
-    let spec = [&split, &babies, &giants, &main].into_iter().fold(spec, |spec, t| spec.union(&t.key_spec()));
+    let spec = [&split, &baby_steps, &giant_steps, &main].into_iter().fold(spec, |spec, t| spec.union(&t.key_spec()));
 
     let secret = SecretKey::from_seed(params, [1; 32]).unwrap();
     let keys = EvaluationKeys::from_seeds(&secret, &spec, [2; 32], [3; 32]).unwrap();
@@ -73,10 +73,10 @@ fn pipeline(params: &Params) -> Vec<Step> {
         step("rotate_hoisted", c);
     }
     step("linear", evaluator.linear(&b, &split, &keys).unwrap());
-    step("linear, baby steps only", evaluator.linear(&b, &babies, &keys).unwrap());
-    step("linear, giant steps only", evaluator.linear(&b, &giants, &keys).unwrap());
+    step("linear, baby steps only", evaluator.linear(&b, &baby_steps, &keys).unwrap());
+    step("linear, giant steps only", evaluator.linear(&b, &giant_steps, &keys).unwrap());
     step("linear, main diagonal", evaluator.linear(&b, &main, &keys).unwrap());
-    step("linear_sum", evaluator.linear_sum(&[(&a, &split), (&b, &babies), (&a, &main)], &keys).unwrap());
+    step("linear_sum", evaluator.linear_sum(&[(&a, &split), (&b, &baby_steps), (&a, &main)], &keys).unwrap());
     steps
 }
 

@@ -162,7 +162,7 @@ fn diagonals_add_up_and_count_modulo_the_period() {
     assert_eq!(a.apply(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), [9.0, 12.0, 15.0, 18.0, 21.0, 0.0, 3.0, 6.0]);
 }
 
-/// Every width gives the same map: all babies, all giants and everything between.
+/// Every width gives the same map: baby steps only, giant steps only and everything between.
 #[test]
 fn the_split_does_not_change_the_map() {
     let params = insecure(&single(9, 2));
@@ -206,7 +206,7 @@ fn the_key_specification_is_exactly_what_is_used() {
     assert_eq!(transform.level(), 2);
     assert_eq!(transform.split(), Split { width: 32, baby_steps: 4, giant_steps: 2 });
     let spec = transform.key_spec();
-    // Babies 1, 2, 3 and 6, giants 32 and 64, all at the transform's level and nothing else.
+    // Baby steps 1, 2, 3 and 6, giant steps 32 and 64, all at the transform's level and nothing else.
     assert_eq!(spec, KeySpec::new().with_rotations(&params, [1, 2, 3, 6, 32, 64], 2));
     // Each of them is needed.
     let kit = Kit::new(&params, &spec);

@@ -1,6 +1,6 @@
 //! Named tensors and small values in one safetensors file, written so that a crash leaves the old file or the new one.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
@@ -41,25 +41,25 @@ impl Bundle {
         self.tensors.iter().filter_map(|(name, tensor)| Some((below(name)?, tensor.clone()))).collect()
     }
 
-    /// All tensors.
+    /// All tensors by their full names.
     pub fn into_tensors(self) -> BTreeMap<String, Tensor> {
         self.tensors
     }
 
-    /// Adds a value.
+    /// Adds a value of any serialisable type under `name`, which replaces one of that name.
     ///
     /// # Errors
-    /// A value that JSON cannot hold.
+    /// [`Error::CheckpointEntry`] for a value that JSON cannot hold.
     pub fn put(&mut self, name: &str, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value).map_err(|e| Error::CheckpointEntry { name: name.into(), why: e.to_string() })?;
         self.values.insert(name.into(), value);
         Ok(())
     }
 
-    /// A value.
+    /// The value that was put under `name`.
     ///
     /// # Errors
-    /// A name that is missing or a value of another form.
+    /// [`Error::CheckpointEntry`] for a name that is missing or a value of another type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let entry = |why: String| Error::CheckpointEntry { name: name.into(), why };
         let value = self.values.get(name).ok_or_else(|| entry("missing; the file is no checkpoint of this task".into()))?;
@@ -86,7 +86,7 @@ impl Bundle {
     /// Reads a safetensors file; one of other origin has tensors and no values.
     ///
     /// # Errors
-    /// A file that cannot be read or is no safetensors file.
+    /// [`Error::Io`] for a file that cannot be read, [`Error::NotACheckpoint`] for one that is no safetensors file.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         Self::from_bytes(path, &fs::read(path).map_err(Error::io("read", path))?, device)
     }
@@ -94,7 +94,7 @@ impl Bundle {
     /// [`Bundle::open`] of a file already read; `path` is what an error names.
     ///
     /// # Errors
-    /// Bytes of no safetensors file.
+    /// [`Error::NotACheckpoint`] for bytes of no safetensors file.
     pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
         let refuse = |why: &dyn std::fmt::Display| Error::NotACheckpoint { path: path.into(), why: why.to_string() };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| refuse(&e))?;

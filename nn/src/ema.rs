@@ -1,7 +1,10 @@
 //! An exponential moving average of the weights, usually better than the last ones.
 
+use crate::bundle::Bundle;
+use crate::error::{Error, Result};
 use crate::inplace::update1;
-use crate::{Bundle, Error, Params, Result, State};
+use crate::params::ParamStore;
+use crate::state::State;
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
 
@@ -19,7 +22,7 @@ impl Ema {
     ///
     /// # Errors
     /// A decay outside [0, 1).
-    pub fn new(decay: f64, params: &Params) -> Result<Self> {
+    pub fn new(decay: f64, params: &ParamStore) -> Result<Self> {
         if !(0.0..1.0).contains(&decay) {
             return Err(Error::Setting { what: "decay of the moving average", wanted: "in [0, 1)", found: decay.to_string() });
         }
@@ -33,7 +36,7 @@ impl Ema {
     ///
     /// # Errors
     /// A network with other parameters.
-    pub fn update(&mut self, params: &Params) -> Result<()> {
+    pub fn update(&mut self, params: &ParamStore) -> Result<()> {
         self.updates += 1;
         let t = self.updates as f64;
         let keep = self.decay.min((1.0 + t) / (10.0 + t)) as f32;
@@ -51,8 +54,8 @@ impl Ema {
     }
 
     /// The averages as a frozen store that follows later updates: build a network from it to evaluate them.
-    pub fn params(&self) -> Params {
-        Params::frozen(self.tensors(), &self.device)
+    pub fn params(&self) -> ParamStore {
+        ParamStore::frozen(self.tensors(), &self.device)
     }
 
     fn tensors(&self) -> BTreeMap<String, Tensor> {

@@ -1,10 +1,10 @@
-//! Everything that can go wrong here, with the fields that say what to change.
+//! Why something was refused, with the fields that say what to change.
 
 use std::path::PathBuf;
 use veilray_base::file::FileError;
 use veilray_base::rng::RngStateError;
 
-/// The crate's result.
+/// Result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation, a parameter, a checkpoint or a training run was refused.
@@ -19,11 +19,11 @@ pub enum Error {
     Shape {
         /// The operation's name.
         op: &'static str,
-        /// Which argument.
+        /// Name of the refused argument.
         argument: &'static str,
         /// What it should have been.
         wanted: String,
-        /// Its shape.
+        /// Shape of the argument.
         found: Vec<usize>,
     },
     /// A setting outside its range.
@@ -39,25 +39,25 @@ pub enum Error {
     /// A parameter was asked for twice under one name.
     #[error("parameter {name} is defined twice; give each layer a scope of its own")]
     DuplicateParameter {
-        /// The full name.
+        /// The full name, with the scopes before it: `encoder.conv.weight`.
         name: String,
     },
     /// Stored tensors lack one that the network asks for.
     #[error("{name} is not among the stored tensors; they belong to another configuration")]
     MissingTensor {
-        /// The full name.
+        /// The full name, with the scopes before it: `encoder.conv.weight`.
         name: String,
     },
     /// Stored tensors hold one that nothing asked for.
     #[error("the stored tensors hold {name}, which the network does not have; they belong to another configuration")]
     UnexpectedTensor {
-        /// The full name.
+        /// The full name, with the scopes before it: `encoder.conv.weight`.
         name: String,
     },
     /// A stored tensor has another shape than the network asks for.
     #[error("{name} has shape {found:?} where the network has {wanted:?}; the stored tensors belong to another configuration")]
     TensorShape {
-        /// The full name.
+        /// The full name, with the scopes before it: `encoder.conv.weight`.
         name: String,
         /// Shape in the network.
         wanted: Vec<usize>,
@@ -75,7 +75,7 @@ pub enum Error {
     /// A file is no safetensors file, or its header is not ours.
     #[error("{} is not a checkpoint: {why}", path.display())]
     NotACheckpoint {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
@@ -83,7 +83,7 @@ pub enum Error {
     /// The run in a folder was started with other settings.
     #[error("{} holds a run with other settings ({what} was {found}, is now {wanted}); use another folder or the old settings", path.display())]
     OtherRun {
-        /// The checkpoint.
+        /// Path of the checkpoint.
         path: PathBuf,
         /// The setting that differs.
         what: &'static str,
@@ -105,9 +105,9 @@ pub enum Error {
     Io {
         /// What was attempted: "read", "write", "rename".
         doing: &'static str,
-        /// The file.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// What the operating system answered.
         source: std::io::Error,
     },
 }

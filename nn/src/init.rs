@@ -1,13 +1,13 @@
-//! How a parameter starts.
+//! The distributions that new parameters are drawn from.
 
-use crate::Result;
+use crate::error::Result;
 use candle_core::{Device, Shape, Tensor};
 use veilray_base::Rng;
 
 /// A tensor of independent normal values, mean 0 and variance 1.
 ///
 /// # Errors
-/// candle's, where memory or device fail.
+/// [`Error::Tensor`](crate::Error::Tensor) where memory or device fail.
 pub fn normal_tensor(rng: &mut Rng, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
     let shape = shape.into();
     let values: Vec<f32> = (0..shape.elem_count()).map(|_| rng.normal() as f32).collect();
@@ -26,26 +26,26 @@ pub enum Init {
     Rows([f64; 3]),
     /// Uniform in [low, high).
     Uniform {
-        /// Lower end.
+        /// Lower end of the interval, itself possible.
         low: f64,
-        /// Upper end.
+        /// Upper end of the interval, itself not possible.
         high: f64,
     },
-    /// Normal.
+    /// Independent normal values.
     Normal {
-        /// Mean.
+        /// Mean of the distribution.
         mean: f64,
-        /// Standard deviation.
+        /// Standard deviation of the distribution, not negative.
         deviation: f64,
     },
     /// Normal with variance gain^2 / fan in (He et al. 2015): gain sqrt 2 before ReLU, 1 before a linear unit.
     KaimingNormal {
-        /// The gain.
+        /// Factor on the standard deviation: sqrt 2 before ReLU, 1 before a linear unit.
         gain: f64,
     },
     /// Uniform with the same variance as [`Init::KaimingNormal`].
     KaimingUniform {
-        /// The gain.
+        /// Factor on the standard deviation: sqrt 2 before ReLU, 1 before a linear unit.
         gain: f64,
     },
     /// Normal with variance 2 / (fan in + fan out) (Glorot and Bengio 2010).
@@ -57,9 +57,9 @@ pub enum Init {
 impl Init {
     /// [`Init::KaimingNormal`] for a layer before a ReLU or a SiLU.
     pub const HE: Self = Self::KaimingNormal { gain: std::f64::consts::SQRT_2 };
-    /// Zeros.
+    /// Every value 0, the usual start of a bias.
     pub const ZEROS: Self = Self::Constant(0.0);
-    /// Ones.
+    /// Every value 1, the usual start of a normalisation's weight.
     pub const ONES: Self = Self::Constant(1.0);
 
     /// Values for a parameter of `shape`.

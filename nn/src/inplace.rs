@@ -1,6 +1,6 @@
 //! Updates of tensors in place, value by value: what optimisers and moving averages are made of.
 
-use crate::Result;
+use crate::error::Result;
 use crate::ops::cpu;
 use candle_core::{CpuStorage, InplaceOp3, Layout, Tensor, Var};
 use rayon::prelude::*;

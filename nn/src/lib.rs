@@ -1,17 +1,16 @@
 //! Training parts over candle: operations with fast backward passes, optimisers, seeding, checkpoints and the training loop.
 //!
-//! The lowest of Veilray's tool crates: `encoder` and `classifier` stand on it, it stands on none of ours. It holds what candle 0.11
-//! lacks or does slowly on a CPU:
+//! Encoders and classifiers are trained with it. It holds what candle 0.11 lacks or does slowly on a CPU:
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`ops`] | convolution and its transpose, group norm with SiLU, batch norm per basis term, upsampling, pooling, polynomials |
 //! | [`layers`] | the same with named parameters |
-//! | [`Params`], [`Init`] | parameters by name: seeded, loaded, frozen |
+//! | [`ParamStore`], [`Init`] | parameters by name: seeded, loaded, frozen |
 //! | [`Optimiser`], [`Schedule`], [`Ema`] | Adam, AdamW, AMSGrad with savable state; learning rates; averaged weights |
 //! | [`Bundle`], [`State`] | what a checkpoint is made of, written atomically |
 //! | [`training`] | the loop: logs, evaluations, checkpoints; a killed run resumes to the same bits |
-//! | [`memory`] | an allocator setting that spares page faults |
+//! | [`memory`] | an allocator setting that avoids page faults; the memory a process took |
 //!
 //! Everything computed on a CPU in `f32` is the same, bit for bit, for any number of threads: work is cut by shape alone and partial
 //! sums are added in a fixed order. (candle's own matrix product, which [`layers::Linear`] uses, promises as much for one number of
@@ -23,10 +22,10 @@
 //! use veilray_nn::layers::{Conv2d, GroupNorm};
 //! use veilray_nn::ops::{self, Conv2dConfig};
 //! use veilray_base::Rng;
-//! use veilray_nn::{Optimiser, OptimiserConfig, Params};
+//! use veilray_nn::{Optimiser, OptimiserConfig, ParamStore};
 //!
 //! # fn main() -> veilray_nn::Result<()> {
-//! let params = Params::seeded(1, &Device::Cpu);
+//! let params = ParamStore::seeded(1, &Device::Cpu);
 //! let scope = params.root().enter("encoder");
 //! let conv = Conv2d::new(&scope.enter("conv"), 1, 8, 3, Conv2dConfig::new(1, 1))?;
 //! let norm = GroupNorm::new(&scope.enter("norm"), 4, 8, 1e-5)?;
@@ -62,6 +61,6 @@ pub use ema::Ema;
 pub use error::{Error, Result};
 pub use init::{Init, normal_tensor};
 pub use optimiser::{Optimiser, OptimiserConfig, Rule};
-pub use params::{Buffer, Params, Scope};
+pub use params::{Buffer, ParamStore, Scope};
 pub use schedule::Schedule;
 pub use state::State;

@@ -1,15 +1,18 @@
 //! Adam and its relatives, with their state in the checkpoint.
 
+use crate::bundle::Bundle;
+use crate::error::{Error, Result};
 use crate::inplace::{update1, update2};
 use crate::ops::cpu;
-use crate::{Bundle, Error, Params, Result, State};
+use crate::params::ParamStore;
+use crate::state::State;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which member of the family.
+/// How a step follows from the gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -27,17 +30,17 @@ pub enum Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimiserConfig {
-    /// Which rule.
+    /// The rule by which a step follows from the gradients.
     pub rule: Rule,
-    /// Learning rate, before a schedule's factor.
+    /// Learning rate, before the factor of a learning-rate schedule; finite and not negative.
     pub learning_rate: f64,
-    /// Memory of the first and second moment, in [0, 1).
+    /// Decay rates of the first and the second moment, each in [0, 1).
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment; positive.
     pub eps: f64,
     /// Decay of the parameters named `weight` of two and more dimensions; biases, normalisations and activations never decay.
     pub weight_decay: f64,
-    /// Gradients are scaled down to this norm over all parameters together.
+    /// Gradients are scaled down to this Euclidean norm over all parameters together, where theirs is larger; positive.
     pub clip_norm: Option<f64>,
 }
 
@@ -92,7 +95,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// A setting outside its range.
-    pub fn new(config: OptimiserConfig, params: &Params) -> Result<Self> {
+    pub fn new(config: OptimiserConfig, params: &ParamStore) -> Result<Self> {
         Self::for_variables(config, params.variables())
     }
 
@@ -112,7 +115,7 @@ impl Optimiser {
         Ok(Self { config, steps: 0, slots: variables.into_iter().map(slot).collect::<Result<_>>()? })
     }
 
-    /// The settings.
+    /// The settings it was made with.
     pub fn config(&self) -> &OptimiserConfig {
         &self.config
     }

@@ -1,7 +1,8 @@
 //! Named parameters: created once under a seed, loaded and saved as safetensors, trained or frozen.
 
+use crate::bundle::Bundle;
+use crate::error::{Error, Result};
 use crate::init::Init;
-use crate::{Bundle, Error, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +14,7 @@ use veilray_base::Rng;
 /// Layers take theirs through a [`Scope`]. A new parameter's values depend on the seed and its full name alone, so that a layer
 /// added elsewhere changes nothing. Clones share the tensors.
 #[derive(Debug, Clone)]
-pub struct Params {
+pub struct ParamStore {
     inner: Arc<Mutex<Inner>>,
     device: Device,
 }
@@ -35,7 +36,7 @@ enum Source {
     Stored { left: BTreeMap<String, Tensor>, taken: BTreeSet<String> },
 }
 
-impl Params {
+impl ParamStore {
     /// An empty store whose parameters will be drawn under `seed` and can be trained.
     pub fn seeded(seed: u64, device: &Device) -> Self {
         Self::with_source(Source::Seed(seed), device)
@@ -46,10 +47,10 @@ impl Params {
         Self::with_source(Source::Stored { left: tensors, taken: BTreeSet::new() }, device)
     }
 
-    /// As [`Params::frozen`], from a safetensors file.
+    /// As [`ParamStore::frozen`], from a safetensors file.
     ///
     /// # Errors
-    /// A file that cannot be read or is no safetensors file.
+    /// [`Error::Io`] for a file that cannot be read, [`Error::NotACheckpoint`] for one that is no safetensors file.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         let tensors = Bundle::open(path, device)?.into_tensors();
         Ok(Self::frozen(tensors, device))
@@ -69,7 +70,7 @@ impl Params {
         Scope { params: self.clone(), prefix: String::new() }
     }
 
-    /// Where the tensors live.
+    /// The device on which the tensors live.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -79,7 +80,7 @@ impl Params {
         self.lock().variables.clone()
     }
 
-    /// Number of trained values.
+    /// Number of values in all parameters, those of buffers not counted.
     pub fn count(&self) -> usize {
         self.lock().parameters.values().map(|t| t.elem_count()).sum()
     }
@@ -114,7 +115,8 @@ impl Params {
     /// Overwrites every parameter and buffer by the tensor of the same name.
     ///
     /// # Errors
-    /// A name that is missing or too many, another shape; then nothing was overwritten.
+    /// [`Error::MissingTensor`], [`Error::UnexpectedTensor`] or [`Error::TensorShape`] with the first name that does not fit; then nothing was
+    /// overwritten.
     pub fn assign(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         let inner = self.lock();
         let buffers = inner.buffers.iter().filter_map(|(name, buffer)| Some((name, buffer.var.as_ref()?)));
@@ -144,10 +146,10 @@ impl Params {
         bundle.save(path)
     }
 
-    /// [`Params::assign`] from a safetensors file.
+    /// [`ParamStore::assign`] from a safetensors file.
     ///
     /// # Errors
-    /// As [`Params::assign`], and a file that cannot be read.
+    /// As [`ParamStore::assign`], and a file that cannot be read.
     pub fn read(&self, path: &Path) -> Result<()> {
         self.assign(&Bundle::open(path, &self.device)?.into_tensors())
     }
@@ -163,7 +165,7 @@ fn expect_same_shape(name: &str, wanted: &[usize], found: &[usize]) -> Result<()
 /// A place in the tree of names: `encoder.block1.conv`.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    params: Params,
+    params: ParamStore,
     prefix: String,
 }
 
@@ -185,7 +187,7 @@ impl Scope {
     /// The parameter `name` of this scope: drawn from `init` in a seeded store, taken from a frozen one.
     ///
     /// # Errors
-    /// A name given out before; in a frozen store, one that is missing or of another shape.
+    /// [`Error::DuplicateParameter`] for a name given out before; in a frozen store, [`Error::MissingTensor`] or [`Error::TensorShape`].
     pub fn parameter(&self, name: &str, shape: &[usize], init: Init) -> Result<Tensor> {
         let name = self.full(name);
         let mut inner = self.params.lock();
@@ -237,7 +239,7 @@ impl Buffer {
     /// Overwrites the values; in a frozen store nothing happens.
     ///
     /// # Errors
-    /// Another shape.
+    /// [`Error::Tensor`] for values of another shape than the buffer's.
     pub fn set(&self, values: &Tensor) -> Result<()> {
         if let Some(var) = &self.var {
             var.set(&values.detach().contiguous()?)?;

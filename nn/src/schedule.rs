@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// 1 throughout.
+    /// The factor 1 at every step.
     #[default]
     Constant,
     /// From 0 to 1 in equal parts over `warm_up` steps, then 1.

@@ -1,6 +1,8 @@
 //! What a checkpoint is made of.
 
-use crate::{Bundle, Params, Result};
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::params::ParamStore;
 use veilray_base::Rng;
 use veilray_base::RngState;
 
@@ -19,7 +21,7 @@ pub trait State {
     fn load(&mut self, bundle: &Bundle, name: &str) -> Result<()>;
 }
 
-impl State for Params {
+impl State for ParamStore {
     fn save(&self, bundle: &mut Bundle, name: &str) -> Result<()> {
         bundle.put_tensors(name, &self.tensors());
         Ok(())

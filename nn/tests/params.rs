@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use veilray_base::Rng;
 use veilray_nn::layers::{BatchNorm, Conv2d, ConvTranspose2d, HermiteActivation, Linear, Mode, Polynomial2};
 use veilray_nn::ops::Conv2dConfig;
-use veilray_nn::{Ema, Error, Init, Params, Result, Scope};
+use veilray_nn::{Ema, Error, Init, ParamStore, Result, Scope};
 
 struct Net {
     conv: Conv2d,
@@ -49,7 +49,7 @@ fn image() -> Tensor {
 
 #[test]
 fn names_are_stable_and_values_depend_on_seed_and_name_alone() {
-    let params = Params::seeded(1, &Device::Cpu);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     let net = Net::new(&params.root()).unwrap();
     let names: Vec<String> = params.tensors().into_keys().collect();
     assert_eq!(
@@ -71,11 +71,11 @@ fn names_are_stable_and_values_depend_on_seed_and_name_alone() {
         ]
     );
     assert_eq!(params.count(), 12 + 76 + 8 + 6 + 34);
-    let other = Params::seeded(1, &Device::Cpu);
+    let other = ParamStore::seeded(1, &Device::Cpu);
     Linear::new(&other.root().enter("first"), 9, 9).unwrap();
     let alone = Conv2d::new(&other.root().enter("conv"), 2, 4, 3, Conv2dConfig::new(1, 1)).unwrap();
     assert_eq!(values(alone.weight()), values(net.conv.weight()));
-    let third = Params::seeded(2, &Device::Cpu);
+    let third = ParamStore::seeded(2, &Device::Cpu);
     let reseeded = Conv2d::new(&third.root().enter("conv"), 2, 4, 3, Conv2dConfig::new(1, 1)).unwrap();
     assert_ne!(values(reseeded.weight()), values(net.conv.weight()));
     assert!(matches!(Linear::new(&other.root().enter("first"), 9, 9), Err(Error::DuplicateParameter { .. })));
@@ -85,21 +85,21 @@ fn names_are_stable_and_values_depend_on_seed_and_name_alone() {
 fn saved_weights_give_the_same_outputs_trained_and_frozen() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
-    let params = Params::seeded(1, &Device::Cpu);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     let net = Net::new(&params.root()).unwrap();
     // Moves the running statistics.
     net.forward(&image(), Mode::Train).unwrap();
     let expected = values(&net.forward(&image(), Mode::Evaluate).unwrap());
     params.write(&path).unwrap();
 
-    let frozen = Params::open(&path, &Device::Cpu).unwrap();
+    let frozen = ParamStore::open(&path, &Device::Cpu).unwrap();
     let copy = Net::new(&frozen.root()).unwrap();
     frozen.expect_all_taken().unwrap();
     let output = copy.forward(&image(), Mode::Evaluate).unwrap();
     assert_eq!(values(&output), expected);
     assert!(!output.track_op(), "a frozen network records no graph");
 
-    let again = Params::seeded(3, &Device::Cpu);
+    let again = ParamStore::seeded(3, &Device::Cpu);
     let reloaded = Net::new(&again.root()).unwrap();
     again.read(&path).unwrap();
     assert_eq!(values(&reloaded.forward(&image(), Mode::Evaluate).unwrap()), expected);
@@ -107,8 +107,8 @@ fn saved_weights_give_the_same_outputs_trained_and_frozen() {
 
 #[test]
 fn files_of_another_network_are_refused_whole() {
-    let net = |params: &Params| Linear::new(&params.root().enter("fc"), 3, 2);
-    let params = Params::seeded(1, &Device::Cpu);
+    let net = |params: &ParamStore| Linear::new(&params.root().enter("fc"), 3, 2);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     let linear = net(&params).unwrap();
     let before = values(linear.weight());
     let with = |name: &str, shape: &[usize]| {
@@ -120,16 +120,16 @@ fn files_of_another_network_are_refused_whole() {
     assert!(matches!(params.assign(&with("fc.extra", &[1])), Err(Error::UnexpectedTensor { .. })));
     assert!(matches!(params.assign(&with("fc.weight", &[2, 4])), Err(Error::TensorShape { .. })));
     assert_eq!(values(linear.weight()), before);
-    assert!(matches!(net(&Params::frozen(BTreeMap::new(), &Device::Cpu)), Err(Error::MissingTensor { .. })));
-    assert!(matches!(net(&Params::frozen(with("fc.weight", &[2, 4]), &Device::Cpu)), Err(Error::TensorShape { .. })));
-    let left = Params::frozen(with("fc.extra", &[1]), &Device::Cpu);
+    assert!(matches!(net(&ParamStore::frozen(BTreeMap::new(), &Device::Cpu)), Err(Error::MissingTensor { .. })));
+    assert!(matches!(net(&ParamStore::frozen(with("fc.weight", &[2, 4]), &Device::Cpu)), Err(Error::TensorShape { .. })));
+    let left = ParamStore::frozen(with("fc.extra", &[1]), &Device::Cpu);
     net(&left).unwrap();
     assert!(matches!(left.expect_all_taken(), Err(Error::UnexpectedTensor { .. })));
 }
 
 #[test]
 fn a_frozen_copy_follows_training_and_an_average_lags_behind() {
-    let params = Params::seeded(1, &Device::Cpu);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     let weight = params.root().parameter("w", &[2], Init::ZEROS).unwrap();
     let mut ema = Ema::new(0.5, &params).unwrap();
     let live = params.freeze().root().parameter("w", &[2], Init::ZEROS).unwrap();
@@ -144,7 +144,7 @@ fn a_frozen_copy_follows_training_and_an_average_lags_behind() {
 
 #[test]
 fn running_statistics_converge_to_the_batch_and_evaluation_equals_training() {
-    let params = Params::seeded(1, &Device::Cpu);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     let scope = params.root();
     let norm = BatchNorm::new(&scope.enter("norm"), 2, 1e-5, 0.5).unwrap();
     let hermite = HermiteActivation::new(&scope.enter("hermite"), 2, 1e-5, 0.5).unwrap();

@@ -16,7 +16,7 @@ use veilray_base::Rng;
 use veilray_nn::layers::{Conv2d, GroupNorm, HermiteActivation, Linear, Mode};
 use veilray_nn::ops::{self, Conv2dConfig};
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Task};
-use veilray_nn::{Bundle, Ema, Error, Optimiser, OptimiserConfig, Params, Result, Rule, Schedule, Scope, State};
+use veilray_nn::{Bundle, Ema, Error, Optimiser, OptimiserConfig, ParamStore, Result, Rule, Schedule, Scope, State};
 
 /// A network of every kind of state: trained parameters, running means, two moments, a moving average, random draws.
 struct Net {
@@ -43,7 +43,7 @@ impl Net {
 }
 
 struct Tiny {
-    params: Params,
+    params: ParamStore,
     net: Net,
     optimiser: Optimiser,
     ema: Ema,
@@ -55,7 +55,7 @@ struct Tiny {
 
 impl Tiny {
     fn new(rule: Rule) -> Self {
-        let params = Params::seeded(5, &Device::Cpu);
+        let params = ParamStore::seeded(5, &Device::Cpu);
         let net = Net::new(&params.root()).unwrap();
         let config = OptimiserConfig { rule, learning_rate: 1e-2, clip_norm: Some(1.0), ..OptimiserConfig::default() };
         Self {
@@ -216,7 +216,7 @@ fn a_run_is_not_resumed_under_other_settings() {
 #[test]
 fn optimisers_follow_their_definitions() {
     for rule in [Rule::Adam, Rule::AdamW, Rule::AmsGrad] {
-        let params = Params::seeded(1, &Device::Cpu);
+        let params = ParamStore::seeded(1, &Device::Cpu);
         let scope = params.root();
         let weight = scope.parameter("weight", &[3, 2], veilray_nn::Init::HE).unwrap();
         let bias = scope.parameter("bias", &[2], veilray_nn::Init::ONES).unwrap();
@@ -264,7 +264,7 @@ fn optimisers_follow_their_definitions() {
 
 #[test]
 fn settings_outside_their_range_are_refused() {
-    let params = Params::seeded(1, &Device::Cpu);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     let base = OptimiserConfig::default();
     for config in [
         OptimiserConfig { learning_rate: f64::NAN, ..base },

@@ -1,10 +1,10 @@
 //! Vectors of real or complex numbers ↔ plaintext polynomials.
 
 use super::lift;
+use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::simd::{Backend, Vectorize};
-use crate::{Error, Result};
 use num_complex::Complex64;
 
 /// A message in the ring: integers whose embedding, divided by the scale, is the vector of slots.
@@ -103,7 +103,7 @@ impl Encoder {
         self.embed(&mut re, &mut im, false, level, scale)
     }
 
-    /// The real parts of the slots.
+    /// The real parts of all slots, in order.
     ///
     /// # Errors
     /// [`Error::ParamsMismatch`] if the plaintext has other parameters.
@@ -111,7 +111,7 @@ impl Encoder {
         Ok(self.extract(plaintext)?.0)
     }
 
-    /// The slots.
+    /// All slots, complex, in order.
     ///
     /// # Errors
     /// [`Error::ParamsMismatch`] if the plaintext has other parameters.

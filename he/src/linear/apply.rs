@@ -2,6 +2,7 @@
 
 use super::LinearTransform;
 use crate::ciphertext::Ciphertext;
+use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
 use crate::galois;
 use crate::keys::ExpandedKeys;
@@ -10,30 +11,32 @@ use crate::par;
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::scale::{same_level, same_scale};
-use crate::{Error, Result};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Some giant steps: what is left to do, as (steps, sum over QP), and what they have come to over QP.
-struct Total {
-    todo: Vec<(usize, Poly<Eval>, Poly<Eval>)>,
+/// The sum of some giant steps over QP, each rotated to its place.
+struct GiantStepSum {
+    /// Giant steps not yet added, ascending: the rotation, and both polynomials of the sum of its products over QP.
+    pending: Vec<(usize, Poly<Eval>, Poly<Eval>)>,
+    /// Both polynomials of what has been added.
     sum: Option<(Poly<Eval>, Poly<Eval>)>,
-    outcome: Result<()>,
+    /// Why a giant step could not be added.
+    result: Result<()>,
 }
 
-impl Default for Total {
+impl Default for GiantStepSum {
     fn default() -> Self {
-        Self { todo: Vec::new(), sum: None, outcome: Ok(()) }
+        Self { pending: Vec::new(), sum: None, result: Ok(()) }
     }
 }
 
-impl Total {
-    /// Switches each sum back from its rotation and adds it up.
-    fn run(&mut self, params: &Params, keys: &ExpandedKeys, level: usize) -> Result<()> {
-        for (steps, low, mut high) in self.todo.drain(..) {
+impl GiantStepSum {
+    /// Rotates every pending giant step, one key switch each, and adds it to the sum.
+    fn add_pending(&mut self, params: &Params, keys: &ExpandedKeys, level: usize) -> Result<()> {
+        for (steps, low, mut high) in self.pending.drain(..) {
             if steps == 0 {
-                // Ascending, so nothing has been summed yet.
+                // The rotation by 0 is the first, so nothing has been added yet.
                 self.sum = Some((low, high));
                 continue;
             }
@@ -51,17 +54,17 @@ impl Total {
     }
 }
 
-/// Evaluations of a tile, at most and at least, and as many of its mirror image.
-const TILE: [usize; 2] = [256, 2048];
+/// Fewest and most evaluations of a tile; as many of its mirror image belong to it.
+const TILE_LENS: [usize; 2] = [256, 2048];
 
-/// Bytes that the baby steps' share of a tile may take: it has to stay in the second-level cache while the giant steps pass over it.
-const NEAR: usize = 1 << 19;
+/// Bytes of a tile of all baby steps, at most: it has to stay in the second-level cache while the giant steps pass over it.
+const L2_BUDGET: usize = 1 << 19;
 
-/// Evaluations per tile for so many baby steps, each two rows of a tile and its mirror image.
-fn tile(babies: usize) -> usize {
-    let [least, most] = TILE;
-    let fits = (NEAR / (16 * babies.max(1))).max(1);
-    (1 << fits.ilog2()).clamp(least, most)
+/// Evaluations per tile for so many baby steps, each two rows of a tile and its mirror image: 16 bytes per evaluation.
+fn tile_len(baby_steps: usize) -> usize {
+    let [min, max] = TILE_LENS;
+    let fits = (L2_BUDGET / (16 * baby_steps.max(1))).max(1);
+    (1 << fits.ilog2()).clamp(min, max)
 }
 
 impl Evaluator {
@@ -73,8 +76,8 @@ impl Evaluator {
         self.linear_sum(&[(a, transform)], keys)
     }
 
-    /// Σ transform(a) over several inputs, one row of a block matrix, for little more than the price of its products: giant steps of
-    /// the same rotation are shared.
+    /// Σ transform(a) over several inputs, one row of a block matrix, which costs little more than its products: giant steps of the
+    /// same rotation are shared.
     ///
     /// # Errors
     /// As [`Evaluator::linear`]; also no inputs, or inputs whose levels or resulting scales differ.
@@ -86,7 +89,7 @@ impl Evaluator {
         let basis = params.key_basis(level);
 
         let digits = inputs.iter().map(|(a, _)| Decomposed::new(params, Cow::Borrowed(&a.c1))).collect::<Result<Vec<_>>>()?;
-        let steps: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().map(|g| g.steps)).collect();
+        let steps: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giant_steps.iter().map(|g| g.steps)).collect();
         let steps: Vec<usize> = steps.into_iter().collect();
         let mut sums: Vec<_> = steps.iter().map(|_| (Poly::uninit(ring, basis), Poly::uninit(ring, basis))).collect();
         {
@@ -102,19 +105,19 @@ impl Evaluator {
         }
         drop(digits);
 
-        // The giant steps, dealt out to as many totals as there are threads; sums of residues do not mind the order.
+        // The giant steps are divided among as many partial sums as there are threads; residues add up the same in any order.
         let parts = par::parts().min(steps.len());
-        let mut totals: Vec<Total> = (0..parts).map(|_| Total::default()).collect();
+        let mut partial_sums: Vec<GiantStepSum> = (0..parts).map(|_| GiantStepSum::default()).collect();
         for (i, (g, sum)) in steps.iter().zip(sums).enumerate() {
-            if let Some(total) = totals.get_mut(i % parts) {
-                total.todo.push((*g, sum.0, sum.1));
+            if let Some(partial) = partial_sums.get_mut(i % parts) {
+                partial.pending.push((*g, sum.0, sum.1));
             }
         }
-        par::each(&mut totals, |_, total| total.outcome = total.run(self.params(), keys, level));
+        par::each(&mut partial_sums, |_, partial| partial.result = partial.add_pending(self.params(), keys, level));
         let mut sum: Option<(Poly<Eval>, Poly<Eval>)> = None;
-        for total in totals {
-            total.outcome?;
-            match (&mut sum, total.sum) {
+        for partial in partial_sums {
+            partial.result?;
+            match (&mut sum, partial.sum) {
                 (Some((left, right)), Some((l, r))) => {
                     left.add_assign(&l);
                     right.add_assign(&r);
@@ -166,11 +169,11 @@ impl Evaluator {
         let p = m.shoup(p_mod(self.params(), m));
 
         // Baby steps of all inputs one after the other; P·x has no special limbs, so the step 0 is absent there.
-        let count: usize = inputs.iter().map(|(_, t)| t.babies.len()).sum();
+        let count: usize = inputs.iter().map(|(_, t)| t.baby_steps.len()).sum();
         let (mut left, mut right) = (ring.pool.take(count * n), ring.pool.take(count * n));
         let mut rows = left.chunks_exact_mut(n).zip(right.chunks_exact_mut(n));
         for ((a, t), digits) in inputs.iter().zip(digits) {
-            for (b, (left, right)) in t.babies.iter().zip(&mut rows) {
+            for (b, (left, right)) in t.baby_steps.iter().zip(&mut rows) {
                 let key = (*b != 0).then(|| keys.galois(galois::rotation_element(self.params(), *b as i64), t.level));
                 match key {
                     Some(Ok(key)) => {
@@ -191,20 +194,20 @@ impl Evaluator {
         }
 
         let half = n / 2;
-        let tile = tile(count).min(half);
+        let tile = tile_len(count).min(half);
         for at in (0..half).step_by(tile) {
             for (g, (out0, out1)) in steps.iter().zip(giants.iter_mut()) {
                 let (mut base, mut accumulate) = (0, false);
                 for (_, t) in inputs {
-                    if let Some(giant) = t.giants.iter().find(|giant| giant.steps == *g) {
-                        let skip = usize::from(!in_chain && giant.babies.first().is_some_and(|b| t.babies[*b] == 0));
+                    if let Some(giant) = t.giant_steps.iter().find(|giant| giant.steps == *g) {
+                        let skip = usize::from(!in_chain && giant.baby_steps.first().is_some_and(|b| t.baby_steps[*b] == 0));
                         let row = |b: &usize| (base + b) * n..(base + b + 1) * n;
-                        let x: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &left[row(b)]).collect();
-                        let y: Vec<&[u32]> = giant.babies[skip..].iter().map(|b| &right[row(b)]).collect();
+                        let x: Vec<&[u32]> = giant.baby_steps[skip..].iter().map(|b| &left[row(b)]).collect();
+                        let y: Vec<&[u32]> = giant.baby_steps[skip..].iter().map(|b| &right[row(b)]).collect();
                         ring.backend.dot_diagonals(m, &giant.packed[i], skip, &x, &y, at..at + tile, out0, out1, accumulate);
                         accumulate = true;
                     }
-                    base += t.babies.len();
+                    base += t.baby_steps.len();
                 }
             }
         }

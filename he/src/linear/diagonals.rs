@@ -1,6 +1,6 @@
 //! A matrix by its non-zero diagonals, in clear.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 /// The non-zero diagonals of a square matrix that acts on slots, cyclically over a period: `y_i = Σ_d diagonal_d[i] · x_{(i+d) mod period}`.
@@ -60,7 +60,7 @@ impl Diagonals {
         Ok(())
     }
 
-    /// The period.
+    /// Number of values of each diagonal: the map repeats over so many slots.
     pub fn period(&self) -> usize {
         self.period
     }

@@ -2,13 +2,13 @@
 
 use super::Diagonals;
 use crate::encode::Encoder;
+use crate::error::{Error, Result};
 use crate::keys::KeySpec;
 use crate::par;
 use crate::params::Params;
 use crate::pool::Buffer;
 use crate::rns::{Eval, Poly};
 use crate::simd::RUN;
-use crate::{Error, Result};
 use std::collections::BTreeSet;
 
 /// How diagonals are split: index = giant + baby, baby below `width`.
@@ -31,9 +31,9 @@ impl Split {
         let giant = k + l + (d + 1.0) * (l + k) + baby;
         let splits = (0..=period.trailing_zeros()).map(|j| 1usize << j).flat_map(|w| [w, 3 * w / 2]).filter(|w| *w > 0);
         let split = |width: usize| {
-            let babies: BTreeSet<usize> = indices.iter().map(|d| d % width).filter(|b| *b != 0).collect();
-            let giants: BTreeSet<usize> = indices.iter().map(|d| d / width).filter(|g| *g != 0).collect();
-            Self { width, baby_steps: babies.len(), giant_steps: giants.len() }
+            let baby_steps: BTreeSet<usize> = indices.iter().map(|d| d % width).filter(|b| *b != 0).collect();
+            let giant_steps: BTreeSet<usize> = indices.iter().map(|d| d / width).filter(|g| *g != 0).collect();
+            Self { width, baby_steps: baby_steps.len(), giant_steps: giant_steps.len() }
         };
         let cost = |s: &Self| baby * s.baby_steps as f64 + giant * s.giant_steps as f64;
         splits.map(split).min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(Self { width: 1, baby_steps: 0, giant_steps: 0 })
@@ -42,19 +42,19 @@ impl Split {
 
 /// One giant step: its rotation, the places of the baby steps it sums, ascending, and their diagonals.
 #[derive(Debug)]
-pub(super) struct Giant {
+pub(super) struct GiantStep {
     pub steps: usize,
-    pub babies: Vec<usize>,
+    pub baby_steps: Vec<usize>,
     /// By limb, as `Backend::dot_diagonals` reads them: half of each diagonal, in one stream through memory. Their lengths do not depend
     /// on the level, so that maps of one level reuse what those of another leave.
     pub packed: Vec<Buffer>,
 }
 
-impl Giant {
+impl GiantStep {
     /// Puts a diagonal in its place among the others.
     #[allow(clippy::indexing_slicing, reason = "runs partition limbs, limbs partition the packed buffers")]
     fn put(&mut self, term: usize, diagonal: &Poly<Eval>) {
-        let terms = self.babies.len();
+        let terms = self.baby_steps.len();
         par::each(&mut self.packed, |i, packed| {
             for (row, run) in packed.chunks_exact_mut(terms * RUN).zip(diagonal.limb(i).chunks_exact(RUN)) {
                 row[term * RUN..(term + 1) * RUN].copy_from_slice(run);
@@ -70,9 +70,10 @@ pub struct LinearTransform {
     pub(super) level: usize,
     pub(super) scale: f64,
     split: Split,
-    /// The baby steps, ascending.
-    pub(super) babies: Vec<usize>,
-    pub(super) giants: Vec<Giant>,
+    /// Rotations of the baby steps, ascending.
+    pub(super) baby_steps: Vec<usize>,
+    /// Ascending by rotation.
+    pub(super) giant_steps: Vec<GiantStep>,
 }
 
 impl LinearTransform {
@@ -110,8 +111,8 @@ impl LinearTransform {
                 Split { width, baby_steps: count(&|d| d % width), giant_steps: count(&|d| d / width) }
             }
         };
-        let babies: BTreeSet<usize> = indices.iter().map(|d| d % split.width).collect();
-        let babies: Vec<usize> = babies.into_iter().collect();
+        let baby_steps: BTreeSet<usize> = indices.iter().map(|d| d % split.width).collect();
+        let baby_steps: Vec<usize> = baby_steps.into_iter().collect();
         let encoder = Encoder::new(params);
         let encode = |index: usize, values: &Vec<f64>| -> Result<Poly<Eval>> {
             if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
@@ -127,21 +128,21 @@ impl LinearTransform {
             Ok(poly)
         };
         let (ring, limbs) = (params.ring()?, params.key_basis(level).len());
-        let mut giants: Vec<Giant> = Vec::new();
+        let mut giant_steps: Vec<GiantStep> = Vec::new();
         // Ascending, so that a giant step's diagonals follow one another, baby steps ascending.
         let mut all: Vec<(usize, usize, &Vec<f64>)> = Vec::with_capacity(indices.len());
         for (index, values) in &diagonals.diagonals {
             let (baby, steps) = (index % split.width, index / split.width * split.width);
-            if giants.last().is_none_or(|giant| giant.steps != steps) {
-                giants.push(Giant { steps, babies: Vec::new(), packed: Vec::new() });
+            if giant_steps.last().is_none_or(|giant| giant.steps != steps) {
+                giant_steps.push(GiantStep { steps, baby_steps: Vec::new(), packed: Vec::new() });
             }
-            if let Some(giant) = giants.last_mut() {
-                giant.babies.push(babies.binary_search(&baby).unwrap_or(0));
+            if let Some(giant) = giant_steps.last_mut() {
+                giant.baby_steps.push(baby_steps.binary_search(&baby).unwrap_or(0));
             }
-            all.push((giants.len() - 1, *index, values));
+            all.push((giant_steps.len() - 1, *index, values));
         }
-        for giant in &mut giants {
-            giant.packed = (0..limbs).map(|_| ring.pool.take(giant.babies.len() * ring.n() / 2)).collect();
+        for giant in &mut giant_steps {
+            giant.packed = (0..limbs).map(|_| ring.pool.take(giant.baby_steps.len() * ring.n() / 2)).collect();
         }
         let mut before = (0, 0);
         for batch in all.chunks(Self::BATCH) {
@@ -149,12 +150,12 @@ impl LinearTransform {
             for ((giant, ..), diagonal) in batch.iter().zip(encoded.into_iter().flatten()) {
                 let term = if before.0 == *giant { before.1 } else { 0 };
                 before = (*giant, term + 1);
-                if let Some(giant) = giants.get_mut(*giant) {
+                if let Some(giant) = giant_steps.get_mut(*giant) {
                     giant.put(term, &diagonal?);
                 }
             }
         }
-        Ok(Self { params: params.clone(), level, scale, split, babies, giants })
+        Ok(Self { params: params.clone(), level, scale, split, baby_steps, giant_steps })
     }
 
     /// The level of its inputs; outputs are one lower.
@@ -174,12 +175,12 @@ impl LinearTransform {
 
     /// The keys it needs.
     pub fn key_spec(&self) -> KeySpec {
-        let steps = self.babies.iter().copied().chain(self.giants.iter().map(|g| g.steps));
+        let steps = self.baby_steps.iter().copied().chain(self.giant_steps.iter().map(|g| g.steps));
         KeySpec::new().with_rotations(&self.params, steps.map(|s| s as i64), self.level)
     }
 
     /// Bytes of memory its diagonals take.
     pub fn memory_bytes(&self) -> usize {
-        self.giants.iter().flat_map(|g| &g.packed).map(|limb| 4 * limb.len()).sum()
+        self.giant_steps.iter().flat_map(|g| &g.packed).map(|limb| 4 * limb.len()).sum()
     }
 }

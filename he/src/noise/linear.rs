@@ -55,7 +55,7 @@ impl LinearShape {
 /// Squares of some diagonals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Energy {
-    /// How many.
+    /// Number of diagonals.
     pub diagonals: usize,
     /// Σ d² of a slot.
     squares: Spread,
@@ -65,7 +65,7 @@ pub(super) struct Energy {
 
 impl Energy {
     /// Σ d²·v over rotations of v that are independent of each other.
-    pub fn through(&self, v: Spread) -> Spread {
+    pub(super) fn through(&self, v: Spread) -> Spread {
         let deviation = (v.mean * self.squares.deviation).powi(2) + v.deviation.powi(2) * self.fourths;
         Spread { mean: v.mean * self.squares.mean, deviation: deviation.sqrt() }
     }

@@ -1,10 +1,10 @@
 //! The transitions: one per operation of the evaluator, refusing what it refuses.
 
 use super::{Errors, LinearShape, Message, Noise, Spread};
+use crate::error::{Error, Result};
 use crate::modulus::Modulus;
 use crate::params::Params;
 use crate::scale::{same_level, same_scale};
-use crate::{Error, Result};
 use std::collections::BTreeSet;
 
 /// Variance of a rounding to the nearest integer.
@@ -30,7 +30,7 @@ impl NoiseModel {
         Self { params: params.clone() }
     }
 
-    /// The parameters.
+    /// The parameters it predicts for.
     pub fn params(&self) -> &Params {
         &self.params
     }
@@ -272,8 +272,8 @@ impl NoiseModel {
             let square = t.scale * t.scale;
             let message = split(a.message, a.message.squares().scaled(a.scale * a.scale));
             let rounded = a.errors().plus(message).each(|x| x.summed(t.all.diagonals).scaled(rounding));
-            let babies = t.keyed.through(key).scaled(square).plus(key.summed(t.keyed.diagonals).scaled(rounding));
-            let through = a.errors().each(|e| t.all.through(e).scaled(square).plus(babies));
+            let baby_steps = t.keyed.through(key).scaled(square).plus(key.summed(t.keyed.diagonals).scaled(rounding));
+            let through = a.errors().each(|e| t.all.through(e).scaled(square).plus(baby_steps));
             sum = sum.with_error(through).with_error(rounded).with_message(sum.message.plus(t.message(a.message, sum.slots)));
         }
         let giants: BTreeSet<usize> = inputs.iter().flat_map(|(_, t)| t.giants.iter().copied()).collect();
@@ -285,7 +285,7 @@ impl NoiseModel {
         self.params.n() as f64
     }
 
-    /// Encoding's rounding.
+    /// Variance of rounding coefficients to integers, of such a message.
     fn encoding(&self, message: Message) -> Errors {
         split(message, Spread::even(self.n() * ROUNDING))
     }

@@ -16,7 +16,7 @@ pub(super) struct Spread {
 
 impl Spread {
     /// Of those values, one per slot.
-    pub fn of(values: &[f64]) -> Self {
+    pub(super) fn of(values: &[f64]) -> Self {
         let count = values.len().max(1) as f64;
         let mean = values.iter().sum::<f64>() / count;
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
@@ -24,39 +24,39 @@ impl Spread {
     }
 
     /// The same in every slot.
-    pub fn even(value: f64) -> Self {
+    pub(super) fn even(value: f64) -> Self {
         Self { mean: value, deviation: 0.0 }
     }
 
     /// An error that is a product of two random polynomials, one of which stays: in a slot it is Gaussian of a variance that is itself
     /// the squared modulus of a complex Gaussian, hence exponential, so that the real part of the error is Laplacian.
-    pub fn exponential(mean: f64) -> Self {
+    pub(super) fn exponential(mean: f64) -> Self {
         Self { mean, deviation: mean }
     }
 
     /// The sum, supposed to be large in the same slots: errors of ciphertexts under one secret are.
-    pub fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         Self { mean: self.mean + other.mean, deviation: self.deviation + other.deviation }
     }
 
-    pub fn scaled(self, factor: f64) -> Self {
+    pub(super) fn scaled(self, factor: f64) -> Self {
         Self { mean: self.mean * factor, deviation: self.deviation * factor }
     }
 
     /// The sum over so many independent slots.
-    pub fn summed(self, count: usize) -> Self {
+    pub(super) fn summed(self, count: usize) -> Self {
         Self { mean: self.mean * count as f64, deviation: self.deviation * (count as f64).sqrt() }
     }
 
     /// The product slot by slot of independent spreads.
-    pub fn times(self, other: Self) -> Self {
+    pub(super) fn times(self, other: Self) -> Self {
         let (a, b) = ((self.mean * other.deviation).powi(2), (self.deviation * other.mean).powi(2));
         let deviation = (a + b + (self.deviation * other.deviation).powi(2)).sqrt();
         Self { mean: self.mean * other.mean, deviation }
     }
 
     /// The product slot by slot of spreads that are large in the same slots: peaks multiply and exponents add.
-    pub fn along(self, other: Self) -> Self {
+    pub(super) fn along(self, other: Self) -> Self {
         Self::power(self.peak() * other.peak(), self.exponent() + other.exponent())
     }
 
@@ -72,7 +72,7 @@ impl Spread {
         c + (c * c + c).sqrt()
     }
 
-    pub fn peak(self) -> f64 {
+    pub(super) fn peak(self) -> f64 {
         self.mean * (self.exponent() + 1.0)
     }
 
@@ -82,7 +82,7 @@ impl Spread {
     /// The largest of n errors with tail P(|e| > t) is, in the mean, near the t where n · P(|e| > t) = e^−γ (the mean of
     /// Gumbel's law, to which the largest of n tends). Over the spread the tail at t = z·√peak is that of the peak divided by 1 + k·z²
     /// (twice the k for moduli): Laplace's method on ∫ P(|e| > z·u^−k) du, derived here.
-    pub fn expected_max(self, slots: usize, complex: bool) -> f64 {
+    pub(super) fn expected_max(self, slots: usize, complex: bool) -> f64 {
         const GAMMA: f64 = 0.577_215_664_901_532_9;
         let log_tail = |z: f64| {
             if complex {
@@ -107,7 +107,7 @@ impl Spread {
 /// How large the slots of a message are, which is what errors grow by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Message {
-    /// Of |slot|².
+    /// Mean and deviation over the slots of |slot|².
     squares: Spread,
     max: f64,
     complex: bool,

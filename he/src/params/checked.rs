@@ -1,17 +1,17 @@
-//! Parameters that hold.
+//! Checked parameters.
 
 use super::{ParamsLiteral, max_log_qp};
+use crate::error::{Error, Result};
 use crate::modulus::{MAX_TERMS, Modulus};
 use crate::prime::nearest;
 use crate::rns::{Basis, Extension, Ring};
 use crate::simd::Backend;
-use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
 
 /// Largest ring degree, as log2.
 const MAX_LOG_N: u32 = 17;
-/// Most primes in all.
+/// Largest number of primes, those of the chain and the special ones together.
 const MAX_PRIMES: usize = 128;
 
 /// Checked, immutable parameters with their primes. Cloning is cheap; the tables are built at first use and shared.
@@ -44,13 +44,13 @@ pub(crate) struct Tables {
 
 #[allow(clippy::indexing_slicing, reason = "levels and digits come from checked values of the same parameters")]
 impl Tables {
-    pub fn digit(&self, d: usize, width: usize) -> &Extension {
+    pub(crate) fn digit(&self, d: usize, width: usize) -> &Extension {
         &self.digit[d][width - 1]
     }
-    pub fn rescale(&self, level: usize) -> &Extension {
+    pub(crate) fn rescale(&self, level: usize) -> &Extension {
         &self.rescale[level - 1]
     }
-    pub fn down_rescale(&self, level: usize) -> &Extension {
+    pub(crate) fn down_rescale(&self, level: usize) -> &Extension {
         &self.down_rescale[level - 1]
     }
 }
@@ -191,17 +191,17 @@ impl Params {
         self.0.literal.log_scale.exp2()
     }
 
-    /// log2(Q·P), what the security bound is about.
+    /// log2(Q·P), bits, which the security bound limits.
     pub fn log_qp(&self) -> f64 {
         self.0.log_qp
     }
 
-    /// log2(Q) at a level.
+    /// log2(Q) at a level, bits.
     pub fn log_q(&self, level: usize) -> f64 {
         self.chain_at(level).iter().map(|m| f64::from(m.value()).log2()).sum()
     }
 
-    /// log2(P).
+    /// log2(P), P the product of the special primes; bits.
     pub fn log_p(&self) -> f64 {
         self.0.special.iter().map(|m| f64::from(m.value()).log2()).sum()
     }

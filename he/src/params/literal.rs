@@ -1,7 +1,7 @@
 //! Parameters as written in a file.
 
 use super::Params;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Parameters as a person writes them; [`ParamsLiteral::check`] turns them into [`Params`].

@@ -1,7 +1,7 @@
 //! The ring Z[X]/(X^N + 1) modulo a chain of primes, and which of them a polynomial has.
 
-use crate::Result;
-use crate::encode::Embedding;
+use crate::embedding::Embedding;
+use crate::error::Result;
 use crate::modulus::Modulus;
 use crate::ntt::NttTable;
 use crate::pool::Pool;
@@ -16,7 +16,7 @@ pub(crate) struct Basis {
 }
 
 impl Basis {
-    pub fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.q + self.p
     }
 }
@@ -33,7 +33,7 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub fn new(log_n: u32, chain: &[Modulus], special: &[Modulus], backend: Backend) -> Result<Self> {
+    pub(crate) fn new(log_n: u32, chain: &[Modulus], special: &[Modulus], backend: Backend) -> Result<Self> {
         let all: Vec<Modulus> = chain.iter().chain(special).copied().collect();
         let tables = crate::par::map(all.len(), |i| all.get(i).map(|m| NttTable::new(*m, log_n)));
         Ok(Self {
@@ -47,31 +47,31 @@ impl Ring {
     }
 
     /// The ring degree N.
-    pub fn n(&self) -> usize {
+    pub(crate) fn n(&self) -> usize {
         1 << self.log_n
     }
 
     /// The id of limb `i` of a polynomial with that basis.
-    pub fn id(&self, basis: Basis, i: usize) -> usize {
+    pub(crate) fn id(&self, basis: Basis, i: usize) -> usize {
         if i < basis.q { i } else { self.chain + i - basis.q }
     }
 
     #[allow(clippy::indexing_slicing, reason = "ids come from `id`, of a basis within the chain")]
-    pub fn table(&self, id: usize) -> &NttTable {
+    pub(crate) fn table(&self, id: usize) -> &NttTable {
         &self.tables[id]
     }
 
-    pub fn modulus(&self, id: usize) -> &Modulus {
+    pub(crate) fn modulus(&self, id: usize) -> &Modulus {
         &self.table(id).modulus
     }
 
     /// Number of primes, special ones included.
-    pub fn primes(&self) -> usize {
+    pub(crate) fn primes(&self) -> usize {
         self.tables.len()
     }
 
     /// Primes of the chain.
-    pub fn chain(&self) -> usize {
+    pub(crate) fn chain(&self) -> usize {
         self.chain
     }
 }

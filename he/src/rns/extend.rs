@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
 
 impl Extension {
     /// From the primes with those ids to every other.
-    pub fn new(ring: &Ring, from: &[usize]) -> Self {
+    pub(crate) fn new(ring: &Ring, from: &[usize]) -> Self {
         let product = |t: usize, skip: Option<usize>| {
             let m = ring.modulus(t);
             from.iter().filter(|j| Some(**j) != skip).fold(1, |acc, j| m.mul(acc, ring.modulus(*j).value()))
@@ -57,12 +57,12 @@ impl Extension {
     }
 
     /// Number of source primes.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.sources.len()
     }
 
     /// First half: from the source limbs, by coefficients.
-    pub fn prepare(&self, ring: &Ring, limbs: &[&[u32]]) -> Prepared {
+    pub(crate) fn prepare(&self, ring: &Ring, limbs: &[&[u32]]) -> Prepared {
         let n = ring.n();
         let mut prepared = Prepared { ys: ring.pool.take(n * self.width()), v: ring.pool.take(n) };
         ring.backend.extend_prepare(&self.sources, limbs, &mut prepared.ys, &mut prepared.v);
@@ -71,7 +71,7 @@ impl Extension {
 
     /// Second half: the centred representative modulo each prime of `ids`, by evaluations, one limb of `out` each.
     #[allow(clippy::indexing_slicing, reason = "one row of constants per prime of the ring")]
-    pub fn targets(&self, ring: &Ring, prepared: &Prepared, ids: &[usize], out: &mut [u32]) {
+    pub(crate) fn targets(&self, ring: &Ring, prepared: &Prepared, ids: &[usize], out: &mut [u32]) {
         let targets: Vec<_> = ids.iter().map(|id| (ring.modulus(*id), self.hats[*id].as_slice())).collect();
         ring.backend.extend_targets(&targets, &prepared.ys, &prepared.v, out);
         for (id, limb) in ids.iter().zip(out.chunks_exact_mut(ring.n())) {
@@ -80,13 +80,13 @@ impl Extension {
     }
 
     /// [`Extension::divide`] of both.
-    pub fn divide_pair(&self, x: &mut Poly<Eval>, y: &mut Poly<Eval>) -> (Poly<Eval>, Poly<Eval>) {
+    pub(crate) fn divide_pair(&self, x: &mut Poly<Eval>, y: &mut Poly<Eval>) -> (Poly<Eval>, Poly<Eval>) {
         par::join(|| self.divide(x), || self.divide(y))
     }
 
     /// round(x / D), where the source primes are the last limbs of `x` (which are consumed); their limbs fall away.
     #[allow(clippy::indexing_slicing, reason = "a basis is split where its last limbs begin; one constant per prime")]
-    pub fn divide(&self, x: &mut Poly<Eval>) -> Poly<Eval> {
+    pub(crate) fn divide(&self, x: &mut Poly<Eval>) -> Poly<Eval> {
         let ring = Arc::clone(&x.ring);
         let (n, basis) = (ring.n(), x.basis);
         let kept = basis.len() - self.width();

@@ -30,19 +30,19 @@ pub(crate) struct Poly<D: Domain> {
 
 impl<D: Domain> Poly<D> {
     /// Residues of any content, to be overwritten.
-    pub fn uninit(ring: &Arc<Ring>, basis: Basis) -> Self {
+    pub(crate) fn uninit(ring: &Arc<Ring>, basis: Basis) -> Self {
         let data = ring.pool.take(basis.len() * ring.n());
         Self { ring: Arc::clone(ring), basis, data, domain: PhantomData }
     }
 
     /// As [`Poly::uninit`], overwritten with zeros when dropped.
-    pub fn uninit_secret(ring: &Arc<Ring>, basis: Basis) -> Self {
+    pub(crate) fn uninit_secret(ring: &Arc<Ring>, basis: Basis) -> Self {
         let data = ring.pool.take_secret(basis.len() * ring.n());
         Self { ring: Arc::clone(ring), basis, data, domain: PhantomData }
     }
 
     /// A copy that is overwritten with zeros when dropped.
-    pub fn secret_copy(&self) -> Self {
+    pub(crate) fn secret_copy(&self) -> Self {
         let mut copy = Self::uninit_secret(&self.ring, self.basis);
         copy.data.copy_from_slice(&self.data);
         copy
@@ -53,19 +53,19 @@ impl<D: Domain> Poly<D> {
     }
 
     #[allow(clippy::indexing_slicing, reason = "callers stay below basis.len()")]
-    pub fn limb(&self, i: usize) -> &[u32] {
+    pub(crate) fn limb(&self, i: usize) -> &[u32] {
         let n = self.ring.n();
         &self.data[i * n..(i + 1) * n]
     }
 
     #[allow(clippy::indexing_slicing, reason = "callers stay below basis.len()")]
-    pub fn limb_mut(&mut self, i: usize) -> &mut [u32] {
+    pub(crate) fn limb_mut(&mut self, i: usize) -> &mut [u32] {
         let n = self.ring.n();
         &mut self.data[i * n..(i + 1) * n]
     }
 
     /// `f(ring, id, limb)` for every limb, on as many threads as there are.
-    pub fn for_each(&mut self, f: impl Fn(&Ring, usize, &mut [u32]) + Sync + Send) {
+    pub(crate) fn for_each(&mut self, f: impl Fn(&Ring, usize, &mut [u32]) + Sync + Send) {
         let (ring, basis) = (Arc::clone(&self.ring), self.basis);
         par::chunks(&mut self.data, ring.n(), |i, limb| f(&ring, ring.id(basis, i), limb));
     }
@@ -80,25 +80,25 @@ impl<D: Domain> Poly<D> {
         }
     }
 
-    pub fn add_assign(&mut self, other: &Self) {
+    pub(crate) fn add_assign(&mut self, other: &Self) {
         self.zip_each(other, |r, id, x, y| r.backend.add_assign(r.modulus(id), x, y));
     }
 
-    pub fn sub_assign(&mut self, other: &Self) {
+    pub(crate) fn sub_assign(&mut self, other: &Self) {
         self.zip_each(other, |r, id, x, y| r.backend.sub_assign(r.modulus(id), x, y));
     }
 
-    pub fn neg_assign(&mut self) {
+    pub(crate) fn neg_assign(&mut self) {
         self.for_each(|r, id, x| r.backend.neg_assign(r.modulus(id), x));
     }
 
     /// Multiplies limb by limb with the constant that `w` gives for its modulus.
-    pub fn mul_scalar_assign(&mut self, w: impl Fn(&crate::modulus::Modulus) -> Shoup + Sync + Send) {
+    pub(crate) fn mul_scalar_assign(&mut self, w: impl Fn(&crate::modulus::Modulus) -> Shoup + Sync + Send) {
         self.for_each(|r, id, x| r.backend.mul_scalar_assign(r.modulus(id), x, w(r.modulus(id))));
     }
 
     /// Keeps the first limbs only.
-    pub fn restrict(&self, q: usize) -> Self {
+    pub(crate) fn restrict(&self, q: usize) -> Self {
         let mut out = Self::uninit(&self.ring, Basis { q, p: 0 });
         let n = out.data.len();
         #[allow(clippy::indexing_slicing, reason = "levels only fall, so self has at least q limbs")]
@@ -108,13 +108,13 @@ impl<D: Domain> Poly<D> {
 }
 
 impl Poly<Coeff> {
-    pub fn into_eval(mut self) -> Poly<Eval> {
+    pub(crate) fn into_eval(mut self) -> Poly<Eval> {
         self.for_each(|r, id, x| r.backend.ntt_forward(r.table(id), x));
         self.into_domain()
     }
 
     /// The polynomial with those small signed coefficients (|c| < 2^62).
-    pub fn from_signed(ring: &Arc<Ring>, basis: Basis, coefficients: &[i64]) -> Self {
+    pub(crate) fn from_signed(ring: &Arc<Ring>, basis: Basis, coefficients: &[i64]) -> Self {
         let mut out = Self::uninit(ring, basis);
         out.for_each(|r, id, x| r.backend.reduce_i64(r.modulus(id), coefficients, x));
         out
@@ -122,18 +122,18 @@ impl Poly<Coeff> {
 }
 
 impl Poly<Eval> {
-    pub fn into_coeff(mut self) -> Poly<Coeff> {
+    pub(crate) fn into_coeff(mut self) -> Poly<Coeff> {
         self.for_each(|r, id, x| r.backend.ntt_inverse(r.table(id), x));
         self.into_domain()
     }
 
     /// Product where `other` is in Montgomery form.
-    pub fn mul_montgomery_assign(&mut self, other: &Self) {
+    pub(crate) fn mul_montgomery_assign(&mut self, other: &Self) {
         self.zip_each(other, |r, id, x, y| r.backend.mul_montgomery_assign(r.modulus(id), x, y));
     }
 
     /// Enters Montgomery form: every residue times 2^32.
-    pub fn enter_montgomery(&mut self) {
+    pub(crate) fn enter_montgomery(&mut self) {
         self.for_each(|r, id, x| r.backend.to_montgomery(r.modulus(id), x));
     }
 }

@@ -7,10 +7,9 @@
 
 use super::avx512::U32x16;
 use super::ntt::pass_forward;
-use super::vector::{Lanes, Vector};
+use super::vector::Lanes;
 use crate::modulus::Modulus;
-use crate::ntt::NttTable;
-use crate::pool::Aligned;
+use crate::ntt::{MIN_LOG_N, NttTable, WideTwiddles};
 use std::arch::x86_64::*;
 
 /// log2 of the coefficients that the last stages take at a time: four stages across sixteen vectors, four more, and three inside vectors.
@@ -22,37 +21,8 @@ const LOG_WIDE: u32 = 14;
 /// Room for them: 128 KiB of stack.
 type Scratch = std::mem::MaybeUninit<[__m512i; 1 << (LOG_WIDE - 3)]>;
 
-/// Smallest log2(N) this transform takes.
-pub(super) const MIN_LOG_N: u32 = LOG_BLOCK + 1;
-
-/// Twiddles and their quotients ⌊w · 2^52 / q⌋ as 64-bit numbers; those of the last stage in the order in which its lanes want them.
-#[derive(Debug)]
-pub(crate) struct WideTwiddles {
-    w: Aligned,
-    quotients: Aligned,
-}
-
-impl WideTwiddles {
-    pub fn new(m: &Modulus, twiddles: &[u32]) -> Self {
-        let n = twiddles.len();
-        let (mut w, mut quotients) = (Aligned::zeroed(2 * n), Aligned::zeroed(2 * n));
-        let (wide, wide_quotients) =
-            (bytemuck::cast_slice_mut::<u32, u64>(&mut w), bytemuck::cast_slice_mut::<u32, u64>(&mut quotients));
-        for (i, t) in twiddles.iter().enumerate() {
-            let at = if i >= n / 2 && n >= 16 { i & !7 | LAST_STAGE[i & 7] } else { i };
-            wide[at] = u64::from(*t);
-            wide_quotients[at] = ((u128::from(*t) << 52) / u128::from(m.value())) as u64;
-        }
-        Self { w, quotients }
-    }
-
-    fn pointers(&self) -> (*const u64, *const u64) {
-        (self.w.as_ptr().cast(), self.quotients.as_ptr().cast())
-    }
-}
-
-/// Where the last stage's runs lie after two splits of a pair of vectors: run i in lane `LAST_STAGE[i]`.
-const LAST_STAGE: [usize; 8] = [0, 4, 2, 6, 1, 5, 3, 7];
+// One stage at least comes before a block's.
+const _: () = assert!(MIN_LOG_N > LOG_BLOCK);
 
 #[derive(Clone, Copy)]
 struct Constants {
@@ -223,9 +193,4 @@ pub(super) unsafe fn ntt_forward(t: &NttTable, wide: &WideTwiddles, x: &mut [u32
             }
         }
     }
-}
-
-/// Whether this CPU has the instructions.
-pub(super) fn is_available() -> bool {
-    U32x16::LANES == 16 && is_x86_feature_detected!("avx512ifma")
 }

@@ -5,13 +5,14 @@
 
 #![allow(clippy::indexing_slicing, reason = "registers and checked slices are indexed below constants")]
 
-use super::vector::{Lanes, Vector};
-use super::{RUN, Source};
-use crate::galois::Permutation;
-use crate::modulus::{MAX_TERMS, Modulus, Shoup};
+mod dot;
+mod extend;
 
-/// How far ahead, in residues, the streams of keys and diagonals are asked for: hardware prefetching stops at every page.
-const AHEAD: usize = 4096;
+pub(super) use dot::{dot_diagonals, dot_key};
+pub(super) use extend::{extend_prepare, extend_targets};
+
+use super::vector::{Lanes, Vector};
+use crate::modulus::{Modulus, Shoup};
 
 /// Checks that all lengths agree and fill whole vectors; the pointer arithmetic below relies on it.
 #[inline(always)]
@@ -112,141 +113,6 @@ pub(super) unsafe fn add_mul_scalar_assign<V: Vector>(m: &Modulus, x: &mut [u32]
     }
 }
 
-/// Key switching's inner product on one limb; see `Backend::dot_key`.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn dot_key<V: Vector>(
-    m: &Modulus,
-    digits: &[&[u32]],
-    key: &[u32],
-    left: &mut [u32],
-    right: &mut [u32],
-    plus: Option<(&[u32], Shoup)>,
-    permutation: Option<&Permutation>,
-    accumulate: bool,
-) {
-    let n = checked::<V>(left.len(), &[right.len()]);
-    assert!(n.is_multiple_of(RUN) && key.len().is_multiple_of(2 * n) && key.len() >= 2 * n * digits.len(), "wrong key");
-    assert!(digits.iter().all(|d| d.len() == n) && plus.is_none_or(|(x, _)| x.len() == n), "limbs of unequal length");
-    assert!(permutation.is_none_or(|p| p.index.len() == n && p.runs.len() == n / 8), "wrong permutation");
-    let stride = key.len() / n * RUN;
-    let (pl, pr) = (left.as_mut_ptr(), right.as_mut_ptr());
-    // SAFETY: as the module says. Of each run of 16 the key holds `stride` residues, 32 per digit; destinations are checked.
-    unsafe {
-        let k = Lanes::<V>::new(m);
-        for i in (0..n).step_by(V::LANES) {
-            let row = key.as_ptr().add(i / RUN * stride + i % RUN);
-            let zero = V::splat(0);
-            let (mut l, mut r) = (zero, zero);
-            let mut first = 0;
-            while first < digits.len() {
-                let last = (first + MAX_TERMS).min(digits.len());
-                let (mut le, mut lo, mut re, mut ro) = (zero, zero, zero, zero);
-                for t in first..last {
-                    let s = V::load(digits.get_unchecked(t).as_ptr().add(i));
-                    let (x, y) = (V::load(row.add(2 * RUN * t)), V::load(row.add(2 * RUN * t + RUN)));
-                    V::prefetch(row.wrapping_add(2 * RUN * t + AHEAD));
-                    V::prefetch(row.wrapping_add(2 * RUN * t + RUN + AHEAD));
-                    let so = s.odd();
-                    le = le.add64(s.mul_even(x));
-                    lo = lo.add64(so.mul_even(x.odd()));
-                    re = re.add64(s.mul_even(y));
-                    ro = ro.add64(so.mul_even(y.odd()));
-                }
-                l = Lanes::fold(l.add(k.montgomery(le, lo)), k.q);
-                r = Lanes::fold(r.add(k.montgomery(re, ro)), k.q);
-                first = last;
-            }
-            if let Some((x, w)) = plus {
-                let x = k.shoup_lazy_splat(V::load(x.as_ptr().add(i)), V::splat(w.value), V::splat(w.quotient));
-                l = Lanes::fold(Lanes::fold(l.add(x), k.q2), k.q);
-            }
-            let mut to = i;
-            if let Some(p) = permutation {
-                to = (*p.runs.get_unchecked(i / 8) as usize * 8) & !(V::LANES - 1);
-                assert!(to + V::LANES <= n);
-                let lanes = V::load(p.index.as_ptr().add(to));
-                (l, r) = (l.permute(lanes), r.permute(lanes));
-            }
-            if accumulate {
-                l = Lanes::fold(l.add(V::load(pl.add(to))), k.q);
-                r = Lanes::fold(r.add(V::load(pr.add(to))), k.q);
-            }
-            l.store(pl.add(to));
-            r.store(pr.add(to));
-        }
-    }
-}
-
-/// Sums of rows times palindromic diagonals over a range of one limb and its mirror image; see `Backend::dot_diagonals`.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn dot_diagonals<V: Vector>(
-    m: &Modulus,
-    packed: &[u32],
-    skip: usize,
-    a: &[&[u32]],
-    b: &[&[u32]],
-    range: std::ops::Range<usize>,
-    left: &mut [u32],
-    right: &mut [u32],
-    accumulate: bool,
-) {
-    let n = checked::<V>(left.len(), &[right.len()]);
-    let terms = a.len();
-    assert!(n.is_multiple_of(2 * RUN) && packed.len() == (terms + skip) * n / 2 && b.len() == terms, "wrong diagonals");
-    assert!(a.iter().chain(b).all(|x| x.len() == n), "limbs of unequal length");
-    assert!(range.end <= n / 2 && range.start.is_multiple_of(RUN) && range.end.is_multiple_of(RUN), "wrong range");
-    let stride = (terms + skip) * RUN;
-    let (pl, pr) = (left.as_mut_ptr(), right.as_mut_ptr());
-    // SAFETY: as the module says; i runs through the first half, its mirror image n − i − LANES through the second.
-    unsafe {
-        let k = Lanes::<V>::new(m);
-        let mut first = 0;
-        let mut accumulate = accumulate;
-        // At least once: a sum of no terms is zero.
-        loop {
-            let last = (first + MAX_TERMS).min(terms);
-            for i in range.clone().step_by(V::LANES) {
-                let j = n - i - V::LANES;
-                // Past the end where no term follows the skipped ones; nothing is read there.
-                let row = packed.as_ptr().wrapping_add(i / RUN * stride + i % RUN + skip * RUN);
-                let zero = V::splat(0);
-                let mut sums = [zero; 8];
-                for t in first..last {
-                    let d = V::load(row.add(t * RUN));
-                    V::prefetch(row.wrapping_add(t * RUN + AHEAD));
-                    let (pa, pb) = (a.get_unchecked(t).as_ptr(), b.get_unchecked(t).as_ptr());
-                    let (d_odd, back) = (d.odd(), d.reverse());
-                    let back_odd = back.odd();
-                    let (x, y) = (V::load(pa.add(i)), V::load(pb.add(i)));
-                    sums[0] = sums[0].add64(d.mul_even(x));
-                    sums[1] = sums[1].add64(d_odd.mul_even(x.odd()));
-                    sums[2] = sums[2].add64(d.mul_even(y));
-                    sums[3] = sums[3].add64(d_odd.mul_even(y.odd()));
-                    let (x, y) = (V::load(pa.add(j)), V::load(pb.add(j)));
-                    sums[4] = sums[4].add64(back.mul_even(x));
-                    sums[5] = sums[5].add64(back_odd.mul_even(x.odd()));
-                    sums[6] = sums[6].add64(back.mul_even(y));
-                    sums[7] = sums[7].add64(back_odd.mul_even(y.odd()));
-                }
-                for (c, p) in [(0, pl.add(i)), (2, pr.add(i)), (4, pl.add(j)), (6, pr.add(j))] {
-                    let mut out = k.montgomery(sums[c], sums[c + 1]);
-                    if accumulate {
-                        out = Lanes::fold(out.add(V::load(p)), k.q);
-                    }
-                    out.store(p);
-                }
-            }
-            accumulate = true;
-            first = last;
-            if first == terms {
-                break;
-            }
-        }
-    }
-}
-
 /// (a0 + a1·s)(b0 + b1·s) = d0 + d1·s + d2·s².
 #[inline(always)]
 pub(super) unsafe fn tensor<V: Vector>(m: &Modulus, a: [&[u32]; 2], b: [&[u32]; 2], d: &mut [&mut [u32]; 3]) {
@@ -296,82 +162,6 @@ pub(super) unsafe fn permute<V: Vector>(index: &[u32], x: &[u32], out: &mut [u32
             let run = (*pi.add(i) as usize) & !(V::LANES - 1);
             assert!(run + V::LANES <= n);
             V::load(px.add(run)).permute(V::load(pi.add(i))).store(po.add(i));
-        }
-    }
-}
-
-/// First half of a basis extension: y_j = x_j · (D/q_j)^−1 mod q_j, and v = round(Σ y_j / q_j).
-#[inline(always)]
-pub(super) unsafe fn extend_prepare<V: Vector>(sources: &[Source], xs: &[&[u32]], ys: &mut [u32], v: &mut [u32]) {
-    let n = checked::<V>(v.len(), &[]);
-    assert!(xs.len() == sources.len() && ys.len() == n * sources.len() && xs.iter().all(|x| x.len() == n), "wrong extension");
-    let (py, pv) = (ys.as_mut_ptr(), v.as_mut_ptr());
-    // SAFETY: as the module says.
-    unsafe {
-        let half = V::splat64(1 << (Source::FRACTION_BITS - 1));
-        for i in (0..n).step_by(V::LANES) {
-            let (mut even, mut odd) = (half, half);
-            for (j, s) in sources.iter().enumerate() {
-                let k = Lanes::<V>::new(&s.modulus);
-                let (w, wq) = (V::splat(s.factor.value), V::splat(s.factor.quotient));
-                let y = Lanes::fold(k.shoup_lazy_splat(V::load(xs.get_unchecked(j).as_ptr().add(i)), w, wq), k.q);
-                let inv = V::splat(s.reciprocal);
-                even = even.add64(y.mul_even(inv).shr64(s.shift));
-                odd = odd.add64(y.odd().mul_even(inv).shr64(s.shift));
-                y.store(py.add(j * n + i));
-            }
-            V::low(even.shr64(Source::FRACTION_BITS), odd.shr64(Source::FRACTION_BITS)).store(pv.add(i));
-        }
-    }
-}
-
-/// Second half: Σ y_j · hat_j + v · hat_last mod t in [0, 4t), the constants in Montgomery form modulo t; at most [`MAX_TERMS`].
-/// Targets are taken up to four at a time: the y_j then come through the caches once for all four.
-#[inline(always)]
-pub(super) unsafe fn extend_targets<V: Vector>(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u32], out: &mut [u32]) {
-    let n = checked::<V>(v.len(), &[]);
-    assert!(out.len() == n * targets.len(), "wrong extension");
-    for (targets, out) in targets.chunks(4).zip(out.chunks_mut(4 * n)) {
-        // SAFETY: as the module says; `extend_some` checks lengths.
-        unsafe {
-            match targets.len() {
-                4 => extend_some::<V, 4>(targets, ys, v, out),
-                3 => extend_some::<V, 3>(targets, ys, v, out),
-                2 => extend_some::<V, 2>(targets, ys, v, out),
-                _ => extend_some::<V, 1>(targets, ys, v, out),
-            }
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn extend_some<V: Vector, const T: usize>(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u32], out: &mut [u32]) {
-    let n = v.len();
-    let terms = ys.len() / n;
-    assert!(targets.len() == T && terms < MAX_TERMS && ys.len() == terms * n, "wrong extension");
-    assert!(targets.iter().all(|(_, hats)| hats.len() == terms + 1) && out.len() == T * n, "wrong extension");
-    let (py, pv, po) = (ys.as_ptr(), v.as_ptr(), out.as_mut_ptr());
-    // SAFETY: as the module says; T constants tables of terms + 1 entries, T limbs of output.
-    unsafe {
-        let lanes: [Lanes<V>; T] = std::array::from_fn(|t| Lanes::new(targets.get_unchecked(t).0));
-        let hats: [*const u32; T] = std::array::from_fn(|t| targets.get_unchecked(t).1.as_ptr());
-        for i in (0..n).step_by(V::LANES) {
-            let zero = V::splat(0);
-            let (mut even, mut odd) = ([zero; T], [zero; T]);
-            for j in 0..=terms {
-                let y = V::load(if j < terms { py.add(j * n + i) } else { pv.add(i) });
-                let y_odd = y.odd();
-                for t in 0..T {
-                    let c = V::splat(*hats[t].add(j));
-                    even[t] = even[t].add64(y.mul_even(c));
-                    odd[t] = odd[t].add64(y_odd.mul_even(c));
-                }
-            }
-            for t in 0..T {
-                let k = lanes[t];
-                let lazy = if terms < 12 { k.montgomery_lazy(even[t], odd[t]) } else { k.montgomery(even[t], odd[t]) };
-                lazy.store(po.add(t * n + i));
-            }
         }
     }
 }

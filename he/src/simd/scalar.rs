@@ -6,9 +6,9 @@
 )]
 
 use super::{RUN, Source};
-use crate::galois::Permutation;
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};
 use crate::ntt::NttTable;
+use crate::permutation::Permutation;
 
 pub(super) fn ntt_forward(t: &NttTable, x: &mut [u32]) {
     let m = &t.modulus;

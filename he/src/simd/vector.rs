@@ -64,21 +64,21 @@ pub(super) struct Lanes<V> {
 
 impl<V: Vector> Lanes<V> {
     #[inline(always)]
-    pub unsafe fn new(m: &crate::modulus::Modulus) -> Self {
+    pub(super) unsafe fn new(m: &crate::modulus::Modulus) -> Self {
         // SAFETY: the caller has the instruction set.
         unsafe { Self { q: V::splat(m.value()), q2: V::splat(m.value() << 1), inv: V::splat(m.inverse_mod_word()) } }
     }
 
     /// x or x − m, whichever is in [0, m), for x in [0, 2m).
     #[inline(always)]
-    pub unsafe fn fold(x: V, m: V) -> V {
+    pub(super) unsafe fn fold(x: V, m: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe { x.min(x.sub(m)) }
     }
 
     /// Shoup's product in [0, 2q) of any 32-bit x with w of quotient wq.
     #[inline(always)]
-    pub unsafe fn shoup_lazy(self, x: V, w: V, wq: V) -> V {
+    pub(super) unsafe fn shoup_lazy(self, x: V, w: V, wq: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let h = V::high(x.mul_even(wq), x.odd().mul_even(wq.odd()));
@@ -88,7 +88,7 @@ impl<V: Vector> Lanes<V> {
 
     /// As [`Lanes::shoup_lazy`] where all lanes of wq are equal.
     #[inline(always)]
-    pub unsafe fn shoup_lazy_splat(self, x: V, w: V, wq: V) -> V {
+    pub(super) unsafe fn shoup_lazy_splat(self, x: V, w: V, wq: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let h = V::high(x.mul_even(wq), x.odd().mul_even(wq));
@@ -98,7 +98,7 @@ impl<V: Vector> Lanes<V> {
 
     /// Montgomery reduction to [0, 4q) of two vectors of 64-bit sums below 2^32 · 3q (12 products), the even and the odd places' ones.
     #[inline(always)]
-    pub unsafe fn montgomery_lazy(self, even: V, odd: V) -> V {
+    pub(super) unsafe fn montgomery_lazy(self, even: V, odd: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let mq = V::high(even.mul_even(self.inv).mul_even(self.q), odd.mul_even(self.inv).mul_even(self.q));
@@ -108,7 +108,7 @@ impl<V: Vector> Lanes<V> {
 
     /// Montgomery reduction to [0, q) of two vectors of 64-bit sums below 2^32 · 4q, the even and the odd places' ones.
     #[inline(always)]
-    pub unsafe fn montgomery(self, even: V, odd: V) -> V {
+    pub(super) unsafe fn montgomery(self, even: V, odd: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let hi = V::high(even, odd);

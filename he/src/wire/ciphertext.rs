@@ -1,12 +1,12 @@
 //! Ciphertexts: both polynomials, or the first and the second's seed.
 
-use super::error::WireError;
-use super::header::{Header, Object, check_level};
+use super::header::{Header, check_level};
 use super::size::{ciphertext_bytes, ciphertext_payload};
 use super::stream::{Sink, Source, to_vec};
-use crate::Result;
 use crate::ciphertext::Ciphertext;
 use crate::encrypt::expand_seed;
+use crate::error::{Result, WireError};
+use crate::object::Object;
 use crate::params::Params;
 use std::io::{Read, Write};
 

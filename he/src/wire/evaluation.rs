@@ -1,22 +1,17 @@
 //! Evaluation keys: a table of kinds, levels and seeds, then the limbs of one key after the other.
 
-use super::error::WireError;
-use super::header::{self, Header, Object, check_level};
-use super::size::{evaluation_keys_bytes, switching_key_limbs};
+use super::header::{self, Header, check_level};
+use super::size::{COUNT_BYTES, ENTRY_BYTES, evaluation_keys_bytes, switching_key_limbs};
 use super::stream::{Sink, Source, to_vec};
-use crate::Result;
+use crate::error::{Result, WireError};
 use crate::keys::{EvaluationKeys, KeyKind, SwitchingKey};
+use crate::object::Object;
 use crate::params::Params;
 use crate::seed::Seed;
 use bincode::{Decode, Encode};
 use std::io::{Read, Write};
 
-/// Bytes of the number of keys.
-pub(super) const COUNT_BYTES: usize = 4;
-/// Bytes of an [`Entry`].
-pub(super) const ENTRY_BYTES: usize = 40;
-
-/// One key in the table.
+/// One key in the table, [`ENTRY_BYTES`] long.
 #[derive(Encode, Decode)]
 struct Entry {
     /// 0 for relinearisation, else the Galois element.

@@ -1,6 +1,7 @@
 //! The 64 bytes before every object.
 
-use super::error::WireError;
+use crate::error::{Result, WireError};
+use crate::object::{MAGIC, Object, SECRET_MAGIC};
 use crate::params::Params;
 use bincode::{Decode, Encode};
 
@@ -9,61 +10,13 @@ pub const HEADER_BYTES: usize = 64;
 /// The format version written, and the only one read.
 pub const VERSION: u16 = 1;
 
-const MAGIC: [u8; 8] = *b"VEILRAY\0";
-const SECRET_MAGIC: [u8; 8] = *b"!SECRET!";
-
-/// What an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u16)]
-pub enum Object {
-    /// A [`ParamsLiteral`](crate::ParamsLiteral).
-    Params = 1,
-    /// A [`Ciphertext`](crate::Ciphertext) with both polynomials.
-    Ciphertext = 2,
-    /// A [`Ciphertext`](crate::Ciphertext) whose second polynomial is a seed.
-    SeededCiphertext = 3,
-    /// [`EvaluationKeys`](crate::EvaluationKeys).
-    EvaluationKeys = 4,
-    /// A [`PublicKey`](crate::PublicKey).
-    PublicKey = 5,
-    /// A [`SecretKey`](crate::SecretKey).
-    SecretKey = 6,
-}
-
-impl Object {
-    const ALL: [Self; 6] =
-        [Self::Params, Self::Ciphertext, Self::SeededCiphertext, Self::EvaluationKeys, Self::PublicKey, Self::SecretKey];
-
-    pub(super) fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|object| *object as u16 == number)
-    }
-
-    fn magic(self) -> [u8; 8] {
-        if self == Self::SecretKey { SECRET_MAGIC } else { MAGIC }
-    }
-}
-
-impl std::fmt::Display for Object {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Params => "parameters",
-            Self::Ciphertext => "a ciphertext",
-            Self::SeededCiphertext => "a seeded ciphertext",
-            Self::EvaluationKeys => "evaluation keys",
-            Self::PublicKey => "a public key",
-            Self::SecretKey => "a secret key",
-        })
-    }
-}
-
 /// What an object says of itself. Only its magic, version and type have been checked: the rest is a claim until the object is read.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Header {
-    /// Format version.
+    /// Version of the wire format, 1.
     pub version: u16,
-    /// What follows.
+    /// The kind of object that follows.
     pub object: Object,
     /// Level of a ciphertext; highest of any key; highest of parameters; 0 for a secret key.
     pub level: usize,
@@ -79,7 +32,7 @@ pub struct Header {
 ///
 /// # Errors
 /// Fewer bytes than a header, or a magic, version or object type that is unknown.
-pub fn inspect(bytes: &[u8]) -> crate::Result<Header> {
+pub fn inspect(bytes: &[u8]) -> Result<Header> {
     let truncated = WireError::Truncated { wanted: HEADER_BYTES as u64, found: bytes.len() as u64 };
     Ok(Header::decode(bytes.first_chunk().ok_or(truncated)?, None)?)
 }

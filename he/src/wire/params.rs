@@ -1,15 +1,13 @@
 //! Parameters: the literal travels, and the reader checks it from the start.
 
-use super::header::{self, Header, Object};
-use super::size::params_bytes;
+use super::header::{self, Header};
+use super::size::{LITERAL_BYTES, params_bytes};
 use super::stream::{Sink, Source, to_vec};
-use crate::Result;
+use crate::error::Result;
+use crate::object::Object;
 use crate::params::{Params, ParamsLiteral};
 use bincode::{Decode, Encode};
 use std::io::{Read, Write};
-
-/// Bytes of [`Raw`].
-pub(super) const LITERAL_BYTES: usize = 56;
 
 /// A literal as on the wire.
 #[derive(Encode, Decode)]

@@ -1,10 +1,11 @@
 //! Public keys.
 
-use super::header::{Header, Object};
+use super::header::Header;
 use super::size::{public_key_bytes, public_key_payload};
 use super::stream::{Sink, Source, to_vec};
-use crate::Result;
 use crate::encrypt::PublicKey;
+use crate::error::Result;
+use crate::object::Object;
 use crate::params::Params;
 use std::io::{Read, Write};
 

@@ -2,11 +2,11 @@
 //!
 //! Coefficients are packed and unpacked without a branch or an address that depends on them, in memory that is overwritten with zeros.
 
-use super::error::WireError;
-use super::header::{Header, Object};
+use super::header::Header;
 use super::size::{secret_key_bytes, secret_key_payload};
 use super::stream::{Sink, Source};
-use crate::Result;
+use crate::error::{Result, WireError};
+use crate::object::Object;
 use crate::params::Params;
 use crate::secret::SecretKey;
 use std::io::{Read, Write};

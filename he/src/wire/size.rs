@@ -1,15 +1,19 @@
 //! Exact sizes, known from the parameters alone. Sums saturate: a size that no machine holds is above every limit.
 
 use super::bits::packed_bytes;
-use super::evaluation::{COUNT_BYTES, ENTRY_BYTES};
 use super::header::HEADER_BYTES;
-use super::params::LITERAL_BYTES;
-use crate::Result;
 use crate::encrypt::PublicKey;
+use crate::error::Result;
 use crate::keys::KeySpec;
 use crate::params::Params;
 use crate::rns::Basis;
 
+/// Bytes of the parameters' ten fields.
+pub(super) const LITERAL_BYTES: usize = 56;
+/// Bytes of the number of evaluation keys.
+pub(super) const COUNT_BYTES: usize = 4;
+/// Bytes of an evaluation key's kind, level and seed.
+pub(super) const ENTRY_BYTES: usize = 40;
 /// Bytes of a seed.
 pub(super) const SEED_BYTES: usize = 32;
 

@@ -1,8 +1,9 @@
 //! Objects as streams of blocks: one limb is packed or unpacked at a time.
 
 use super::bits;
-use super::error::WireError;
-use super::header::{HEADER_BYTES, Header, Object, check_secure};
+use super::header::{HEADER_BYTES, Header, check_secure};
+use crate::error::{Result, WireError};
+use crate::object::Object;
 use crate::params::Params;
 use crate::rns::{Basis, Eval, Poly};
 use crate::seed::Seed;
@@ -16,17 +17,17 @@ pub(super) struct Sink<'w, W: Write> {
 
 impl<'w, W: Write> Sink<'w, W> {
     /// Writes the header.
-    pub fn open(out: &'w mut W, params: &Params, header: &Header) -> Result<Self, WireError> {
+    pub(super) fn open(out: &'w mut W, params: &Params, header: &Header) -> Result<Self, WireError> {
         check_secure(params)?;
         out.write_all(&header.encode()?)?;
         Ok(Self { out, packed: Vec::new() })
     }
 
-    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), WireError> {
         Ok(self.out.write_all(bytes)?)
     }
 
-    pub fn poly(&mut self, poly: &Poly<Eval>) -> Result<(), WireError> {
+    pub(super) fn poly(&mut self, poly: &Poly<Eval>) -> Result<(), WireError> {
         for i in 0..poly.basis.len() {
             let (limb, width) = (poly.limb(i), poly.ring.modulus(poly.ring.id(poly.basis, i)).bits());
             bits::pack(limb, width, &mut self.packed);
@@ -37,7 +38,7 @@ impl<'w, W: Write> Sink<'w, W> {
 }
 
 /// The bytes that `write` makes, in one allocation of `size` bytes.
-pub(super) fn to_vec(size: usize, write: impl FnOnce(&mut Vec<u8>) -> crate::Result<()>) -> crate::Result<Vec<u8>> {
+pub(super) fn to_vec(size: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(size);
     write(&mut bytes)?;
     Ok(bytes)
@@ -56,19 +57,19 @@ pub(super) struct Source<R: Read> {
 
 impl<'b> Source<&'b [u8]> {
     /// Bytes that hold exactly one object.
-    pub fn slice(bytes: &'b [u8]) -> Self {
+    pub(super) fn slice(bytes: &'b [u8]) -> Self {
         Self { available: Some(bytes.len() as u64), ..Self::stream(bytes) }
     }
 }
 
 impl<R: Read> Source<R> {
     /// A stream that may go on after the object.
-    pub fn stream(from: R) -> Self {
+    pub(super) fn stream(from: R) -> Self {
         Self { from, available: None, read: 0, total: HEADER_BYTES as u64, packed: Vec::new() }
     }
 
     /// Reads the header of one of the `wanted` objects, of at most `limit` bytes in all.
-    pub fn open(&mut self, wanted: &[Object], limit: usize) -> Result<Header, WireError> {
+    pub(super) fn open(&mut self, wanted: &[Object], limit: usize) -> Result<Header, WireError> {
         let header = Header::decode(&self.array()?, Some(wanted))?;
         let found = header.total_bytes();
         if found > limit as u64 {
@@ -78,7 +79,7 @@ impl<R: Read> Source<R> {
     }
 
     /// As [`Source::open`], for an object of those parameters.
-    pub fn open_under(&mut self, params: &Params, wanted: &[Object], limit: usize) -> Result<Header, WireError> {
+    pub(super) fn open_under(&mut self, params: &Params, wanted: &[Object], limit: usize) -> Result<Header, WireError> {
         check_secure(params)?;
         let header = self.open(wanted, limit)?;
         header.check_params(params)?;
@@ -86,7 +87,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Holds the payload's announced length against the length that the parameters give it, and both against the bytes there are.
-    pub fn expect(&mut self, header: &Header, payload: usize) -> Result<(), WireError> {
+    pub(super) fn expect(&mut self, header: &Header, payload: usize) -> Result<(), WireError> {
         if header.payload != payload as u64 {
             return Err(WireError::Length { wanted: payload as u64, found: header.payload });
         }
@@ -94,7 +95,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Holds the announced length against the bytes there are.
-    pub fn whole(&mut self, header: &Header) -> Result<(), WireError> {
+    pub(super) fn whole(&mut self, header: &Header) -> Result<(), WireError> {
         self.total = header.total_bytes();
         match self.available {
             Some(found) if found < self.total => Err(WireError::Truncated { wanted: self.total, found }),
@@ -103,17 +104,17 @@ impl<R: Read> Source<R> {
         }
     }
 
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    pub fn seed(&mut self) -> Result<Seed, WireError> {
+    pub(super) fn seed(&mut self) -> Result<Seed, WireError> {
         Ok(Seed::from_bytes(self.array()?))
     }
 
-    pub fn fill(&mut self, mut out: &mut [u8]) -> Result<(), WireError> {
+    pub(super) fn fill(&mut self, mut out: &mut [u8]) -> Result<(), WireError> {
         while !out.is_empty() {
             match self.from.read(out) {
                 Ok(0) => return Err(WireError::Truncated { wanted: self.total, found: self.read }),
@@ -129,7 +130,7 @@ impl<R: Read> Source<R> {
     }
 
     /// A polynomial whose residues are all below their primes.
-    pub fn poly(&mut self, params: &Params, basis: Basis) -> crate::Result<Poly<Eval>> {
+    pub(super) fn poly(&mut self, params: &Params, basis: Basis) -> Result<Poly<Eval>> {
         let ring = params.ring()?;
         let mut poly = Poly::uninit(ring, basis);
         let mut packed = std::mem::take(&mut self.packed);

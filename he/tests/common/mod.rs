@@ -7,7 +7,7 @@ use veilray_he::{
 };
 
 /// A small ring with a prime of 29.5 bits per level; too small to be secure, quick to test with.
-pub fn single(log_n: u32, levels: usize) -> ParamsLiteral {
+pub(crate) fn single(log_n: u32, levels: usize) -> ParamsLiteral {
     ParamsLiteral {
         log_n,
         base_limbs: 2,
@@ -23,7 +23,7 @@ pub fn single(log_n: u32, levels: usize) -> ParamsLiteral {
 }
 
 /// The same with two primes of 25 bits per level (composite scaling).
-pub fn double(log_n: u32, levels: usize) -> ParamsLiteral {
+pub(crate) fn double(log_n: u32, levels: usize) -> ParamsLiteral {
     ParamsLiteral {
         base_limbs: 2,
         base_bits: 29.9,
@@ -36,74 +36,74 @@ pub fn double(log_n: u32, levels: usize) -> ParamsLiteral {
 }
 
 /// Parameters of a small ring.
-pub fn insecure(literal: &ParamsLiteral) -> Params {
+pub(crate) fn insecure(literal: &ParamsLiteral) -> Params {
     Params::insecure_for_tests(literal).unwrap()
 }
 
 /// A named set.
-pub fn named(name: &str) -> Params {
+pub(crate) fn named(name: &str) -> Params {
     ParamsLiteral::named(name).unwrap().check().unwrap()
 }
 
 /// Keys and everything that uses them.
-pub struct Kit {
-    pub params: Params,
-    pub secret: SecretKey,
-    pub keys: ExpandedKeys,
-    pub encoder: Encoder,
-    pub evaluator: Evaluator,
+pub(crate) struct Kit {
+    pub(crate) params: Params,
+    pub(crate) secret: SecretKey,
+    pub(crate) keys: ExpandedKeys,
+    pub(crate) encoder: Encoder,
+    pub(crate) evaluator: Evaluator,
 }
 
 impl Kit {
     /// Fresh keys for `spec`.
-    pub fn new(params: &Params, spec: &KeySpec) -> Self {
+    pub(crate) fn new(params: &Params, spec: &KeySpec) -> Self {
         let secret = SecretKey::generate(params).unwrap();
         let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, spec).unwrap()).unwrap();
         Self { params: params.clone(), secret, keys, encoder: Encoder::new(params), evaluator: Evaluator::new(params) }
     }
 
     /// Relinearisation, conjugation and rotations by `steps`, all at the top level.
-    pub fn with_rotations(params: &Params, steps: impl IntoIterator<Item = i64>) -> Self {
+    pub(crate) fn with_rotations(params: &Params, steps: impl IntoIterator<Item = i64>) -> Self {
         let top = params.max_level();
         let spec = KeySpec::new().with_relinearisation(top).with_conjugation(params, top);
         Self::new(params, &spec.with_rotations(params, steps, top))
     }
 
-    pub fn encrypt(&self, values: &[f64]) -> Ciphertext {
+    pub(crate) fn encrypt(&self, values: &[f64]) -> Ciphertext {
         self.encrypt_plain(&self.encoder.encode(values).unwrap())
     }
 
-    pub fn encrypt_at(&self, values: &[f64], level: usize) -> Ciphertext {
+    pub(crate) fn encrypt_at(&self, values: &[f64], level: usize) -> Ciphertext {
         self.encrypt_plain(&self.encoder.encode_at(values, level, self.params.scale()).unwrap())
     }
 
-    pub fn encrypt_complex(&self, values: &[Complex64]) -> Ciphertext {
+    pub(crate) fn encrypt_complex(&self, values: &[Complex64]) -> Ciphertext {
         self.encrypt_plain(&self.encoder.encode_complex(values, self.params.max_level(), self.params.scale()).unwrap())
     }
 
-    pub fn encrypt_plain(&self, plain: &Plaintext) -> Ciphertext {
+    pub(crate) fn encrypt_plain(&self, plain: &Plaintext) -> Ciphertext {
         Encryptor::new(&self.secret).encrypt(plain).unwrap()
     }
 
     /// The slots, unrounded.
-    pub fn decrypt(&self, a: &Ciphertext) -> Vec<f64> {
+    pub(crate) fn decrypt(&self, a: &Ciphertext) -> Vec<f64> {
         self.encoder.decode(&Decryptor::new(&self.secret).decrypt_raw(a).unwrap()).unwrap()
     }
 
-    pub fn decrypt_complex(&self, a: &Ciphertext) -> Vec<Complex64> {
+    pub(crate) fn decrypt_complex(&self, a: &Ciphertext) -> Vec<Complex64> {
         self.encoder.decode_complex(&Decryptor::new(&self.secret).decrypt_raw(a).unwrap()).unwrap()
     }
 
     /// Every slot of `a` is within `bound` of the wanted one.
     #[track_caller]
-    pub fn assert_decrypts(&self, a: &Ciphertext, wanted: &[f64], bound: f64) {
+    pub(crate) fn assert_decrypts(&self, a: &Ciphertext, wanted: &[f64], bound: f64) {
         assert_near(&self.decrypt(a), wanted, bound);
     }
 }
 
 /// Every number is within `bound` of the wanted one.
 #[track_caller]
-pub fn assert_near(found: &[f64], wanted: &[f64], bound: f64) {
+pub(crate) fn assert_near(found: &[f64], wanted: &[f64], bound: f64) {
     assert_eq!(found.len(), wanted.len());
     for (i, (f, w)) in found.iter().zip(wanted).enumerate() {
         assert!((f - w).abs() <= bound, "slot {i} is {f}, wanted {w} within 2^{:.1}", bound.log2());
@@ -117,26 +117,26 @@ pub fn assert_near(found: &[f64], wanted: &[f64], bound: f64) {
 ///
 /// They bound; the noise model predicts (see `tests/precision.rs`).
 #[derive(Clone, Copy)]
-pub struct Bound {
+pub(crate) struct Bound {
     n: f64,
     /// Of a fresh secret-key encryption, its plaintext's rounding included.
-    pub fresh: f64,
+    pub(crate) fresh: f64,
     /// Of rounding a plaintext's coefficients to integers.
-    pub encoding: f64,
+    pub(crate) encoding: f64,
     /// Of one division of a ciphertext with rounding: e₀ + e₁·s, the e uniform in ±1/2 and s of 2N/3 non-zero coefficients.
-    pub rounding: f64,
+    pub(crate) rounding: f64,
     /// Of one key switch, its division by P included.
-    pub key_switch: f64,
+    pub(crate) key_switch: f64,
 }
 
 impl Bound {
     /// At the parameters' scale.
-    pub fn new(params: &Params) -> Self {
+    pub(crate) fn new(params: &Params) -> Self {
         Self::at(params, params.scale())
     }
 
     /// At another scale.
-    pub fn at(params: &Params, scale: f64) -> Self {
+    pub(crate) fn at(params: &Params, scale: f64) -> Self {
         const SIGMA: f64 = 3.2;
         let n = params.n() as f64;
         let slot = |variance: f64| 6.0 * (n * variance).sqrt() / scale;
@@ -144,7 +144,7 @@ impl Bound {
         let rounding = slot(uniform * (1.0 + tail * 2.0 * n / 3.0));
         // Digits of at most D are uniform in ±D/2; each is multiplied with a fresh error, and the sum divided by P.
         let width = params.limbs(params.max_level()).div_ceil(params.literal().digits);
-        let log2 = |q: &veilray_he::modulus::Modulus| f64::from(q.value()).log2();
+        let log2 = |q: &veilray_he::Modulus| f64::from(q.value()).log2();
         let digit = params.chain().chunks(width).map(|c| c.iter().map(log2).sum::<f64>()).fold(0.0, f64::max);
         let ratio = (2.0 * (digit - params.log_p())).exp2();
         let switch = slot(params.literal().digits as f64 * tail * n * uniform * SIGMA * SIGMA * ratio);
@@ -153,18 +153,18 @@ impl Bound {
     }
 
     /// Of a fresh public-key encryption: u·e + e₀ + s·e₁ is divided by a prime far larger than it, so only rounding is left.
-    pub fn fresh_public(&self) -> f64 {
+    pub(crate) fn fresh_public(&self) -> f64 {
         self.fresh + self.rounding
     }
 
     /// Of the product of two messages of at most `x` and `y` whose errors are at most `dx` and `dy`.
-    pub fn product((x, dx): (f64, f64), (y, dy): (f64, f64)) -> f64 {
+    pub(crate) fn product((x, dx): (f64, f64), (y, dy): (f64, f64)) -> f64 {
         x * dy + y * dx + dx * dy
     }
 }
 
 /// Numbers in [−1, 1] that a seed determines.
-pub fn values(count: usize, seed: u64) -> Vec<f64> {
+pub(crate) fn values(count: usize, seed: u64) -> Vec<f64> {
     let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
     (0..count)
         .map(|_| {
@@ -175,23 +175,23 @@ pub fn values(count: usize, seed: u64) -> Vec<f64> {
 }
 
 /// Complex numbers with both parts in [−1, 1].
-pub fn complex_values(count: usize, seed: u64) -> Vec<Complex64> {
+pub(crate) fn complex_values(count: usize, seed: u64) -> Vec<Complex64> {
     values(count, seed).into_iter().zip(values(count, !seed)).map(|(re, im)| Complex64 { re, im }).collect()
 }
 
 /// Both parts of every number, one after the other.
-pub fn parts(values: &[Complex64]) -> Vec<f64> {
+pub(crate) fn parts(values: &[Complex64]) -> Vec<f64> {
     values.iter().flat_map(|v| [v.re, v.im]).collect()
 }
 
 /// Slot i receives slot i + steps.
-pub fn rotated<T: Copy>(x: &[T], steps: i64) -> Vec<T> {
+pub(crate) fn rotated<T: Copy>(x: &[T], steps: i64) -> Vec<T> {
     let mut out = x.to_vec();
     out.rotate_left(steps.rem_euclid(x.len() as i64) as usize);
     out
 }
 
 /// x and y slot by slot.
-pub fn zip(x: &[f64], y: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+pub(crate) fn zip(x: &[f64], y: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     x.iter().zip(y).map(|(x, y)| f(*x, *y)).collect()
 }

@@ -8,30 +8,37 @@ use veilray_he::{
 };
 
 /// Bits by which a prediction may be off: of the root mean square error, and of the largest.
-pub type Tolerance = (f64, f64);
+pub(crate) type Tolerance = (f64, f64);
 
 /// Of one operation. A tenth of a bit in the first is a sixth of the variance: every term of every formula that matters shows.
-pub const OPERATION: Tolerance = (0.1, 1.0);
+pub(crate) const OPERATION: Tolerance = (0.1, 1.0);
 
 /// Of a whole circuit, where errors of different origin are not as independent as the model has them.
-pub const CIRCUIT: Tolerance = (1.0, 2.0);
+pub(crate) const CIRCUIT: Tolerance = (1.0, 2.0);
 
-pub fn seed(a: u8, b: u64) -> [u8; 32] {
+pub(crate) fn seed(a: u8, b: u64) -> [u8; 32] {
     let mut out = [a; 32];
     out[..8].copy_from_slice(&b.to_le_bytes());
     out
 }
 
 /// A linear map in the clear, encoded, and as the model sees it.
-pub struct Map {
-    pub clear: Diagonals,
-    pub encoded: LinearTransform,
-    pub shape: LinearShape,
+pub(crate) struct Map {
+    pub(crate) clear: Diagonals,
+    pub(crate) encoded: LinearTransform,
+    pub(crate) shape: LinearShape,
 }
 
 impl Map {
     /// Random diagonals of those indices with entries in [−bound, bound], each of one period.
-    pub fn new(params: &Params, indices: &[usize], bound: f64, level: usize, width: Option<usize>, scale: Option<f64>) -> Self {
+    pub(crate) fn new(
+        params: &Params,
+        indices: &[usize],
+        bound: f64,
+        level: usize,
+        width: Option<usize>,
+        scale: Option<f64>,
+    ) -> Self {
         let slots = params.slots();
         let diagonals: Vec<(usize, Vec<f64>)> =
             indices.iter().map(|d| (*d, values(slots, 7000 + *d as u64).into_iter().map(|x| x * bound).collect())).collect();
@@ -46,12 +53,12 @@ impl Map {
 }
 
 /// One parameter set with keys for everything the tests of it do.
-pub struct Setup {
-    pub name: &'static str,
-    pub kit: Kit,
-    pub model: NoiseModel,
-    pub trials: u64,
-    pub failures: Vec<String>,
+pub(crate) struct Setup {
+    pub(crate) name: &'static str,
+    pub(crate) kit: Kit,
+    pub(crate) model: NoiseModel,
+    pub(crate) trials: u64,
+    pub(crate) failures: Vec<String>,
 }
 
 impl std::ops::Deref for Setup {
@@ -63,7 +70,7 @@ impl std::ops::Deref for Setup {
 
 impl Setup {
     /// Everything but public keys comes from seeds, so that a figure near its tolerance does not come and go.
-    pub fn new(name: &'static str, trials: u64, spec: impl Fn(&Params) -> KeySpec) -> Self {
+    pub(crate) fn new(name: &'static str, trials: u64, spec: impl Fn(&Params) -> KeySpec) -> Self {
         let params = named(name);
         let secret = SecretKey::from_seed(&params, seed(1, 1)).unwrap();
         let keys = EvaluationKeys::from_seeds(&secret, &spec(&params), seed(2, 2), seed(3, 3)).unwrap();
@@ -72,36 +79,36 @@ impl Setup {
         Self { name, kit: Kit { params, secret, keys, encoder, evaluator }, model, trials, failures: Vec::new() }
     }
 
-    pub fn top(&self) -> usize {
+    pub(crate) fn top(&self) -> usize {
         self.params.max_level()
     }
 
-    pub fn values(&self, seed: u64) -> Vec<f64> {
+    pub(crate) fn values(&self, seed: u64) -> Vec<f64> {
         values(self.params.slots(), seed)
     }
 
-    pub fn encrypt_seeded(&self, plain: &Plaintext, k: u64) -> Ciphertext {
+    pub(crate) fn encrypt_seeded(&self, plain: &Plaintext, k: u64) -> Ciphertext {
         Encryptor::new(&self.secret).encrypt_from_seeds(plain, seed(4, k), seed(5, k)).unwrap()
     }
 
-    pub fn encrypt_values(&self, values: &[f64], level: usize, scale: f64, k: u64) -> Ciphertext {
+    pub(crate) fn encrypt_values(&self, values: &[f64], level: usize, scale: f64, k: u64) -> Ciphertext {
         self.encrypt_seeded(&self.encoder.encode_at(values, level, scale).unwrap(), k)
     }
 
     /// A fresh ciphertext of random values, at the top and the default scale.
-    pub fn fresh(&self, k: u64) -> (Vec<f64>, Ciphertext) {
+    pub(crate) fn fresh(&self, k: u64) -> (Vec<f64>, Ciphertext) {
         let x = self.values(k);
         let c = self.encrypt_values(&x, self.top(), self.params.scale(), k);
         (x, c)
     }
 
     /// What the model makes of that.
-    pub fn modelled(&self) -> Noise {
+    pub(crate) fn modelled(&self) -> Noise {
         self.model.encrypt(Message::uniform(1.0), self.top(), self.params.scale()).unwrap()
     }
 
     /// Compares a prediction with the error over `trials` seeds.
-    pub fn check(
+    pub(crate) fn check(
         &mut self,
         name: &str,
         tolerance: Tolerance,
@@ -119,7 +126,7 @@ impl Setup {
         self.compare(name, tolerance, (predicted.log2_rms(), predicted.log2_max()), stats);
     }
 
-    pub fn compare(&mut self, name: &str, tolerance: Tolerance, predicted: (f64, f64), stats: Vec<PrecisionStats>) {
+    pub(crate) fn compare(&mut self, name: &str, tolerance: Tolerance, predicted: (f64, f64), stats: Vec<PrecisionStats>) {
         let count = stats.len() as f64;
         let rms = (stats.iter().map(|s| s.rms * s.rms).sum::<f64>() / count).sqrt().log2();
         let max = (stats.iter().map(|s| s.max).sum::<f64>() / count).log2();
@@ -137,7 +144,7 @@ impl Setup {
         }
     }
 
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         assert!(self.failures.is_empty(), "error far from its prediction:\n{}", self.failures.join("\n"));
     }
 }

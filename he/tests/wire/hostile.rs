@@ -1,4 +1,4 @@
-//! Bytes that somebody bent: reading never panics, never asks for more memory than the parameters call for, and what it accepts is a
+//! Damaged bytes: reading never panics, never asks for more memory than the parameters call for, and what it accepts is a
 //! well-formed object that no operation panics on.
 
 use crate::objects::*;

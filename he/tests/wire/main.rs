@@ -1,11 +1,6 @@
 //! The wire format: round trips, exact sizes, every refusal, hostile bytes, golden files.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests: stopping at the first surprise is their business"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
 
 mod golden;
 mod hostile;

@@ -7,37 +7,37 @@ use veilray_he::{
 };
 
 /// Where the header's fields begin, as the module's table has them.
-pub const VERSION_AT: usize = 8;
-pub const OBJECT_AT: usize = 10;
-pub const LEVEL_AT: usize = 12;
-pub const SCALE_AT: usize = 16;
-pub const DIGEST_AT: usize = 24;
-pub const PAYLOAD_AT: usize = 56;
-pub const HEADER: usize = 64;
+pub(crate) const VERSION_AT: usize = 8;
+pub(crate) const OBJECT_AT: usize = 10;
+pub(crate) const LEVEL_AT: usize = 12;
+pub(crate) const SCALE_AT: usize = 16;
+pub(crate) const DIGEST_AT: usize = 24;
+pub(crate) const PAYLOAD_AT: usize = 56;
+pub(crate) const HEADER: usize = 64;
 /// Bytes of one key's line in the table of evaluation keys, which begins after the header and the count.
-pub const ENTRY: usize = 40;
-pub const TABLE_AT: usize = HEADER + 4;
+pub(crate) const ENTRY: usize = 40;
+pub(crate) const TABLE_AT: usize = HEADER + 4;
 
-pub const NO_LIMIT: usize = usize::MAX;
+pub(crate) const NO_LIMIT: usize = usize::MAX;
 
-pub fn named(name: &str) -> Params {
+pub(crate) fn named(name: &str) -> Params {
     ParamsLiteral::named(name).unwrap().check().unwrap()
 }
 
 /// Everything at n12, keys and ciphertexts at level 0 unless the name says otherwise.
-pub struct Objects {
-    pub params: Params,
-    pub secret: SecretKey,
-    pub public: PublicKey,
-    pub keys: EvaluationKeys,
-    pub seeded: Ciphertext,
-    pub full: Ciphertext,
+pub(crate) struct Objects {
+    pub(crate) params: Params,
+    pub(crate) secret: SecretKey,
+    pub(crate) public: PublicKey,
+    pub(crate) keys: EvaluationKeys,
+    pub(crate) seeded: Ciphertext,
+    pub(crate) full: Ciphertext,
 }
 
 /// What the ciphertexts hold in every slot: a constant is the same integers however the embedding is computed.
-pub const MESSAGE: f64 = 0.75;
+pub(crate) const MESSAGE: f64 = 0.75;
 
-pub static OBJECTS: LazyLock<Objects> = LazyLock::new(|| {
+pub(crate) static OBJECTS: LazyLock<Objects> = LazyLock::new(|| {
     let params = named("n12");
     let secret = SecretKey::from_seed(&params, [1; 32]).unwrap();
     let spec = KeySpec::new().with_relinearisation(0).with_rotations(&params, [1], 0);
@@ -48,7 +48,7 @@ pub static OBJECTS: LazyLock<Objects> = LazyLock::new(|| {
     Objects { params, secret, public, keys, seeded, full }
 });
 
-pub fn encrypt(secret: &SecretKey, level: usize, secret_seed: [u8; 32], public_seed: [u8; 32]) -> Ciphertext {
+pub(crate) fn encrypt(secret: &SecretKey, level: usize, secret_seed: [u8; 32], public_seed: [u8; 32]) -> Ciphertext {
     let params = secret.params();
     let plaintext = Encoder::new(params).encode_at(&vec![MESSAGE; params.slots()], level, params.scale()).unwrap();
     Encryptor::new(secret).encrypt_from_seeds(&plaintext, secret_seed, public_seed).unwrap()
@@ -56,7 +56,7 @@ pub fn encrypt(secret: &SecretKey, level: usize, secret_seed: [u8; 32], public_s
 
 impl Objects {
     /// One of each kind, as bytes.
-    pub fn all_bytes(&self) -> Vec<(Object, Vec<u8>)> {
+    pub(crate) fn all_bytes(&self) -> Vec<(Object, Vec<u8>)> {
         vec![
             (Object::Params, self.params.to_bytes().unwrap()),
             (Object::Ciphertext, self.full.to_bytes().unwrap()),
@@ -69,7 +69,7 @@ impl Objects {
 }
 
 /// What the reader of `object` says of the bytes: the bytes of what it read, or why not.
-pub fn read(params: &Params, object: Object, bytes: &[u8], limit: usize) -> veilray_he::Result<Vec<u8>> {
+pub(crate) fn read(params: &Params, object: Object, bytes: &[u8], limit: usize) -> veilray_he::Result<Vec<u8>> {
     match object {
         Object::Params => Params::from_bytes(bytes, limit)?.to_bytes(),
         Object::Ciphertext | Object::SeededCiphertext => Ciphertext::from_bytes(params, bytes, limit)?.to_bytes(),
@@ -81,7 +81,12 @@ pub fn read(params: &Params, object: Object, bytes: &[u8], limit: usize) -> veil
 }
 
 /// [`read`] from a stream.
-pub fn read_stream(params: &Params, object: Object, from: &mut impl std::io::Read, limit: usize) -> veilray_he::Result<Vec<u8>> {
+pub(crate) fn read_stream(
+    params: &Params,
+    object: Object,
+    from: &mut impl std::io::Read,
+    limit: usize,
+) -> veilray_he::Result<Vec<u8>> {
     match object {
         Object::Params => Params::read_from(from, limit)?.to_bytes(),
         Object::Ciphertext | Object::SeededCiphertext => Ciphertext::read_from(params, from, limit)?.to_bytes(),
@@ -93,7 +98,7 @@ pub fn read_stream(params: &Params, object: Object, from: &mut impl std::io::Rea
 }
 
 /// The bytes with `value` at `at`.
-pub fn with(bytes: &[u8], at: usize, value: &[u8]) -> Vec<u8> {
+pub(crate) fn with(bytes: &[u8], at: usize, value: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     out[at..at + value.len()].copy_from_slice(value);
     out

@@ -1,8 +1,10 @@
 //! Polynomial activations with trained coefficients.
 
 use super::{Mode, norm::Running};
+use crate::error::Result;
+use crate::init::Init;
 use crate::ops;
-use crate::{Init, Result, Scope};
+use crate::params::Scope;
 use candle_core::Tensor;
 use std::f64::consts::PI;
 
@@ -76,7 +78,7 @@ impl HermiteActivation {
     /// a, b and c as [3, channel] that the running statistics make of it.
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
     pub fn coefficients(&self) -> Result<Tensor> {
         let (scale, shift) = self.running.affine(&self.weight)?;
         let constant = (shift.sum(0)? + &self.bias)?;

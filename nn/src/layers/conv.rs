@@ -1,7 +1,9 @@
 //! Convolutions.
 
+use crate::error::Result;
+use crate::init::Init;
 use crate::ops::{self, Conv2dConfig};
-use crate::{Init, Result, Scope};
+use crate::params::Scope;
 use candle_core::Tensor;
 
 /// A two-dimensional convolution: parameters `weight` and, unless left out, `bias`.
@@ -52,7 +54,7 @@ impl Conv2d {
         &self.weight
     }
 
-    /// `[outputs]`.
+    /// The bias, `[outputs]`, if there is one.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
@@ -103,7 +105,7 @@ impl ConvTranspose2d {
         &self.weight
     }
 
-    /// `[outputs]`.
+    /// The bias, `[outputs]`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }

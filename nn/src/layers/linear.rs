@@ -1,7 +1,9 @@
 //! A fully connected layer.
 
+use crate::error::Result;
+use crate::init::Init;
 use crate::ops;
-use crate::{Init, Result, Scope};
+use crate::params::Scope;
 use candle_core::Tensor;
 
 /// x W^T + b: parameters `weight` [outputs, inputs] and `bias` `[outputs]`.
@@ -37,12 +39,12 @@ impl Linear {
         ops::bias(&input.matmul(&self.weight.t()?)?, &self.bias)
     }
 
-    /// [outputs, inputs].
+    /// The weight, [outputs, inputs].
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// `[outputs]`.
+    /// The bias, `[outputs]`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }

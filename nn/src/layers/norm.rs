@@ -1,9 +1,11 @@
 //! Normalisation layers.
 
 use super::Mode;
+use crate::error::Result;
+use crate::init::Init;
 use crate::ops::{self, Statistics};
 use crate::params::Buffer;
-use crate::{Init, Result, Scope};
+use crate::params::Scope;
 use candle_core::Tensor;
 
 /// Group normalisation, optionally with SiLU behind it: parameters `weight` and `bias`.
@@ -79,7 +81,7 @@ impl BatchNorm {
     /// Scale and shift `[channel]` that the running statistics make of it: what a preceding convolution folds in.
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
     pub fn affine(&self) -> Result<(Tensor, Tensor)> {
         let (scale, shift) = self.running.affine(&self.weight.reshape((1, ()))?)?;
         Ok((scale.get(0)?, (shift.get(0)? + &self.bias)?))
@@ -97,13 +99,13 @@ pub(super) struct Running {
 
 impl Running {
     /// `eps` is added to variances; a batch moves the running values by the fraction `momentum` (usually 0.1).
-    pub fn new(scope: &Scope, terms: usize, channels: usize, eps: f64, momentum: f64) -> Result<Self> {
+    pub(super) fn new(scope: &Scope, terms: usize, channels: usize, eps: f64, momentum: f64) -> Result<Self> {
         let mean = scope.buffer("mean", &[terms, channels], Init::ZEROS)?;
         Ok(Self { mean, variance: scope.buffer("variance", &[terms, channels], Init::ONES)?, eps, momentum })
     }
 
     /// Moves towards a batch's statistics, its variance corrected for having been measured from its own mean.
-    pub fn update(&self, batch: &Statistics, input: &Tensor) -> Result<()> {
+    pub(super) fn update(&self, batch: &Statistics, input: &Tensor) -> Result<()> {
         let count = input.elem_count() as f64 / input.dim(1)? as f64;
         let unbiased = (&batch.variance * (count / (count - 1.0).max(1.0)))?;
         let blend = |old: &Tensor, new: &Tensor| (old * (1.0 - self.momentum))? + (new * self.momentum)?;
@@ -112,7 +114,7 @@ impl Running {
     }
 
     /// Scale and shift [terms, channel] of every term, given its `weight`.
-    pub fn affine(&self, weight: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn affine(&self, weight: &Tensor) -> Result<(Tensor, Tensor)> {
         let scale = weight.div(&(self.variance.tensor() + self.eps)?.sqrt()?)?;
         let shift = scale.mul(self.mean.tensor())?.neg()?;
         Ok((scale, shift))

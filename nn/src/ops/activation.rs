@@ -1,32 +1,14 @@
 //! Activation functions without parameters.
 
+use super::types::Activation;
 use super::{composed, cpu};
-use crate::Result;
+use crate::error::Result;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
-use serde::{Deserialize, Serialize};
-
-/// An activation function without parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Activation {
-    /// max(x, 0).
-    Relu,
-    /// x for positive x, `slope` x otherwise.
-    LeakyRelu {
-        /// Slope below zero, usually 0.2.
-        slope: f32,
-    },
-    /// x / (1 + e^-x).
-    Silu,
-    /// x^2.
-    Square,
-}
 
 /// `function` of every value of `input`.
 ///
 /// # Errors
-/// candle's, where memory or device fail.
+/// [`Error::Tensor`](crate::Error::Tensor) where memory or device fail.
 pub fn activate(input: &Tensor, function: Activation) -> Result<Tensor> {
     if !cpu::is_ours(input) {
         return composed::activate(input, function);

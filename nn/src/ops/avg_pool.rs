@@ -1,7 +1,7 @@
 //! Average pooling.
 
 use super::{composed, cpu};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 

@@ -1,18 +1,11 @@
 //! Batch normalisation of a basis: of x alone, or of x and x^2 each by itself.
 
-use super::{composed, cpu, polynomial::add_images};
-use crate::{Error, Result};
+use super::polynomial::add_images;
+use super::types::Statistics;
+use super::{composed, cpu};
+use crate::error::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
-
-/// Mean and biased variance over batch and space of each basis term, [terms, channel] each, outside the gradient.
-#[derive(Debug, Clone)]
-pub struct Statistics {
-    /// Means.
-    pub mean: Tensor,
-    /// Variances, divided by the number of values (not by one less).
-    pub variance: Tensor,
-}
 
 /// Batch normalisation (Ioffe and Szegedy 2015) of `input` [batch, channel, ...] by the batch's own statistics, then `weight`
 /// `[channel]` times that plus `bias` `[channel]`.

@@ -1,7 +1,7 @@
 //! One number per channel, added.
 
 use super::{composed, cpu};
-use crate::Result;
+use crate::error::Result;
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 use rayon::prelude::*;
 

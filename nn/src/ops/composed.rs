@@ -2,8 +2,8 @@
 //!
 //! Shapes are checked by the callers in [`crate::ops`]; candle's errors pass through.
 
-use super::{Activation, Conv2dConfig, Statistics, Unit};
-use crate::Result;
+use super::types::{Activation, Conv2dConfig, Statistics, Unit, at_least};
+use crate::error::Result;
 use candle_core::{D, DType, Tensor};
 
 /// [`super::conv2d`] by candle's convolution.
@@ -11,7 +11,7 @@ use candle_core::{D, DType, Tensor};
 /// candle 0.11 fails on the way back where stride leaves over another number of rows than of columns: these are cut off first.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn conv2d(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Tensor> {
     let Conv2dConfig { stride, padding, groups } = config;
     let (_, _, height, width) = input.dims4()?;
@@ -29,7 +29,7 @@ pub fn conv2d(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Co
 /// [`super::conv_transpose2d`] by candle's transposed convolution, group by group.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn conv_transpose2d(
     input: &Tensor,
     weight: &Tensor,
@@ -63,7 +63,7 @@ fn per_channel(values: &Tensor, input: &Tensor) -> Result<Tensor> {
 /// [`super::bias`] by broadcasting.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn bias(input: &Tensor, bias: &Tensor) -> Result<Tensor> {
     Ok(input.broadcast_add(&per_channel(bias, input)?)?)
 }
@@ -71,7 +71,7 @@ pub fn bias(input: &Tensor, bias: &Tensor) -> Result<Tensor> {
 /// [`super::activate`] by candle's elementwise operations.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn activate(input: &Tensor, function: Activation) -> Result<Tensor> {
     Ok(match function {
         Activation::Relu => input.relu()?,
@@ -84,7 +84,7 @@ pub fn activate(input: &Tensor, function: Activation) -> Result<Tensor> {
 /// [`super::group_norm`] by means over reshaped tensors.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn group_norm(input: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize, eps: f64, silu: bool) -> Result<Tensor> {
     let flat = input.reshape((input.dim(0)?, groups, ()))?;
     let centred = flat.broadcast_sub(&flat.mean_keepdim(D::Minus1)?)?;
@@ -98,7 +98,7 @@ pub fn group_norm(input: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize,
 /// transposed tensors.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn basis_norm(input: &Tensor, weight: &Tensor, add: &Tensor, eps: f64) -> Result<(Tensor, Statistics)> {
     let (mut means, mut variances) = (Vec::new(), Vec::new());
     let mut power = input.clone();
@@ -122,7 +122,7 @@ pub fn basis_norm(input: &Tensor, weight: &Tensor, add: &Tensor, eps: f64) -> Re
 /// [`super::polynomial2`] by broadcasting.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn polynomial2(input: &Tensor, coefficients: &Tensor) -> Result<Tensor> {
     let row = |i: usize| per_channel(&coefficients.get(i)?, input);
     let sloped = input.broadcast_mul(&row(0)?)?.broadcast_add(&row(1)?)?;
@@ -132,13 +132,13 @@ pub fn polynomial2(input: &Tensor, coefficients: &Tensor) -> Result<Tensor> {
 /// [`super::excess`], value by value.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn excess(input: &Tensor, bound: f64, unit: Unit) -> Result<Tensor> {
     let values = match unit {
         Unit::Absolute => input.abs()?,
         Unit::RootMeanSquare => {
             let squares = input.detach().to_dtype(DType::F64)?.sqr()?.mean_all()?.to_scalar::<f64>()?;
-            (input.abs()? / super::excess::at_least(squares.sqrt()))?
+            (input.abs()? / at_least(squares.sqrt()))?
         }
     };
     Ok((values - bound)?.relu()?.sqr()?.mean_all()?)
@@ -147,7 +147,7 @@ pub fn excess(input: &Tensor, bound: f64, unit: Unit) -> Result<Tensor> {
 /// [`super::upsample_nearest_x2`] by broadcasting, whose gradient adds to that of other consumers.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn upsample_nearest_x2(input: &Tensor) -> Result<Tensor> {
     let (b, c, h, w) = input.dims4()?;
     Ok(input.reshape((b, c, h, 1, w, 1))?.broadcast_as((b, c, h, 2, w, 2))?.reshape((b, c, 2 * h, 2 * w))?)
@@ -156,7 +156,7 @@ pub fn upsample_nearest_x2(input: &Tensor) -> Result<Tensor> {
 /// [`super::avg_pool2d`] as a sum of shifted, strided views.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub fn avg_pool2d(input: &Tensor, kernel: (usize, usize), stride: (usize, usize)) -> Result<Tensor> {
     let (_, _, height, width) = input.dims4()?;
     let starts = |size: usize, kernel: usize, stride: usize| -> candle_core::Result<Tensor> {
@@ -183,7 +183,7 @@ pub fn avg_pool2d(input: &Tensor, kernel: (usize, usize), stride: (usize, usize)
 /// Values divided by their sum along the last dimension.
 ///
 /// # Errors
-/// candle's.
+/// [`Error::Tensor`](crate::Error::Tensor) where candle refuses shapes, types or devices.
 pub(super) fn normalise(input: &Tensor) -> Result<Tensor> {
     Ok(input.broadcast_div(&input.sum_keepdim(D::Minus1)?)?)
 }

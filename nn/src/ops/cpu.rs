@@ -1,6 +1,6 @@
 //! What all CPU operations share: reading tensors as slices and cutting vector loops to the instruction set at hand.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Layout, Storage, Tensor};
 use rayon::prelude::*;
 use std::ops::{Deref, Range};

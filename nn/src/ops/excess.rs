@@ -1,18 +1,10 @@
 //! How far values leave a range, as a term of a loss.
 
+use super::types::{Unit, at_least};
 use super::{composed, cpu};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
-
-/// What the bound of [`excess`] is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// The values' own unit.
-    Absolute,
-    /// Root mean squares of all values of the input, which are taken as constants: no gradient flows through them.
-    RootMeanSquare,
-}
 
 /// Mean over all values x of `input` of max(|x| / u - `bound`, 0)², a scalar, where u is 1 or the input's root mean square, but not less than 1e-12. NaN for an input that holds one.
 ///
@@ -47,11 +39,6 @@ pub fn excess(input: &Tensor, bound: f64, unit: Unit) -> Result<Tensor> {
         ),
     };
     Ok(input.apply_op1(Excess { scale: (1.0 / unit) as f32, bound: bound as f32 })?)
-}
-
-/// A root mean square to divide by: not less than 1e-12; NaN stays NaN.
-pub(super) fn at_least(unit: f64) -> f64 {
-    if unit < 1e-12 { 1e-12 } else { unit }
 }
 
 /// The mean of `f`, in chunks of a fixed length that are added in order.

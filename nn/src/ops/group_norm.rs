@@ -1,7 +1,7 @@
 //! Group normalisation, with SiLU in the same pass.
 
 use super::{activation::silu_slope, composed, cpu, polynomial::add_images};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::OnceLock;

@@ -1,7 +1,7 @@
 //! The activation of encrypted networks: a polynomial of degree two per channel.
 
 use super::{composed, cpu};
-use crate::Result;
+use crate::error::Result;
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 use rayon::prelude::*;
 

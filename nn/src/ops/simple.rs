@@ -1,7 +1,7 @@
 //! Operations that are compositions of candle's on every device.
 
 use super::composed;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
 use veilray_base::Rng;
 

@@ -1,7 +1,7 @@
 //! Nearest-neighbour upsampling.
 
 use super::{composed, cpu};
-use crate::Result;
+use crate::error::Result;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 

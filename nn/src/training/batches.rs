@@ -1,6 +1,6 @@
 //! Which examples a step sees.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use veilray_base::Rng;
 
 /// Shuffled batches: each epoch is a permutation of 0..`examples` drawn from the seed and the epoch's number, cut into batches;

@@ -1,6 +1,6 @@
 //! Rows of metrics, as CSV and JSON lines.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -12,29 +12,29 @@ use veilray_base::file::write_atomically;
 pub struct Metrics(Vec<(String, f64)>);
 
 impl Metrics {
-    /// None yet.
+    /// A row without metrics.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One more.
+    /// The row with one more metric, `name`, as its last column.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<f64>) -> Self {
         self.0.push((name.into(), value.into()));
         self
     }
 
-    /// The metric `name`.
+    /// The value of the metric `name`, if the row has it.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
-    /// All, in order.
+    /// Names and values, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// Whether there are none.
+    /// Whether the row has no metric.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -45,7 +45,7 @@ impl Metrics {
 pub(super) struct Means(Vec<(String, u64, u64)>);
 
 impl Means {
-    pub fn add(&mut self, metrics: &Metrics) {
+    pub(super) fn add(&mut self, metrics: &Metrics) {
         for (name, value) in metrics.iter() {
             match self.0.iter_mut().find(|(known, _, _)| known == name) {
                 Some((_, bits, count)) => {
@@ -57,7 +57,7 @@ impl Means {
         }
     }
 
-    pub fn take(&mut self) -> Metrics {
+    pub(super) fn take(&mut self) -> Metrics {
         let mean = |(name, bits, count): (String, u64, u64)| (name, f64::from_bits(bits) / count as f64);
         Metrics(std::mem::take(&mut self.0).into_iter().map(mean).collect())
     }
@@ -73,19 +73,19 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the logs in `folder`, dropping rows beyond `step`: the run continues from there.
-    pub fn open(folder: &Path, step: u64) -> Result<Self> {
+    pub(super) fn open(folder: &Path, step: u64) -> Result<Self> {
         let lines = folder.join("log.jsonl");
         keep(&lines, |_, line| json_step(line).is_some_and(|at| at <= step))?;
         let (train, evaluate) = (Csv::open(folder.join("train.csv"), step)?, Csv::open(folder.join("evaluate.csv"), step)?);
         Ok(Self { train, evaluate, lines_file: append(&lines)?, lines })
     }
 
-    pub fn train(&mut self, step: u64, seconds: f64, metrics: &Metrics) -> Result<()> {
+    pub(super) fn train(&mut self, step: u64, seconds: f64, metrics: &Metrics) -> Result<()> {
         self.train.row(step, seconds, metrics)?;
         self.line("train", step, seconds, metrics)
     }
 
-    pub fn evaluate(&mut self, step: u64, seconds: f64, metrics: &Metrics) -> Result<()> {
+    pub(super) fn evaluate(&mut self, step: u64, seconds: f64, metrics: &Metrics) -> Result<()> {
         self.evaluate.row(step, seconds, metrics)?;
         self.line("evaluate", step, seconds, metrics)
     }
@@ -99,7 +99,7 @@ impl Log {
     }
 
     /// Waits until every row is on the disk.
-    pub fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         self.lines_file.sync_data().map_err(Error::io("write", &self.lines))?;
         self.train.flush()?;
         self.evaluate.flush()

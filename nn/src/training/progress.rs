@@ -1,4 +1,4 @@
-//! The bar on stderr.
+//! The progress bar on stderr.
 
 use super::Metrics;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    pub fn new(steps: u64, done: u64) -> Self {
+    pub(super) fn new(steps: u64, done: u64) -> Self {
         let bar = ProgressBar::new(steps).with_position(done);
         if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}") {
             bar.set_style(style);
@@ -16,16 +16,16 @@ impl Progress {
         Self(bar)
     }
 
-    pub fn show(&self, metrics: &Metrics) {
+    pub(super) fn show(&self, metrics: &Metrics) {
         let words: Vec<String> = metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
         self.0.set_message(words.join(" "));
     }
 
-    pub fn advance(&self, step: u64) {
+    pub(super) fn advance(&self, step: u64) {
         self.0.set_position(step);
     }
 
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.0.finish();
     }
 }

@@ -1,7 +1,8 @@
 //! The sizes of one convolution, checked once.
 
-use super::{Conv2dConfig, cpu};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::ops::cpu;
+use crate::ops::types::Conv2dConfig;
 use candle_core::Tensor;
 
 /// Sizes of a convolution. For a transposed one they are those of the convolution whose input gradient it is.
@@ -24,7 +25,7 @@ pub(super) struct Geometry {
 
 impl Geometry {
     /// For `input` [batch, channel, height, width] and `weight` [outputs, channel / groups, kernel, kernel].
-    pub fn convolution(input: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Self> {
+    pub(super) fn convolution(input: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Self> {
         const OP: &str = "conv2d";
         let [batch, channels, height, width] = cpu::dims4(input, OP, "input")?;
         let [outputs, inputs, kh, kw] = cpu::dims4(weight, OP, "weight")?;
@@ -54,7 +55,7 @@ impl Geometry {
 
     /// For `input` [batch, channel, height, width] and `weight` [channel, outputs / groups, kernel, kernel] of a transposed
     /// convolution with `output_padding` more rows and columns at the bottom and right.
-    pub fn transposed(input: &Tensor, weight: &Tensor, config: Conv2dConfig, output_padding: usize) -> Result<Self> {
+    pub(super) fn transposed(input: &Tensor, weight: &Tensor, config: Conv2dConfig, output_padding: usize) -> Result<Self> {
         const OP: &str = "conv_transpose2d";
         let [batch, channels, out_height, out_width] = cpu::dims4(input, OP, "input")?;
         let [weights, inputs, kh, kw] = cpu::dims4(weight, OP, "weight")?;
@@ -88,35 +89,35 @@ impl Geometry {
     }
 
     /// Values of one channel of the input.
-    pub fn in_plane(&self) -> usize {
+    pub(super) fn in_plane(&self) -> usize {
         self.height * self.width
     }
 
     /// Values of one channel of the output.
-    pub fn out_plane(&self) -> usize {
+    pub(super) fn out_plane(&self) -> usize {
         self.out_height * self.out_width
     }
 
     /// Rows of the column matrix: inputs x kernel height x kernel width.
-    pub fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         let [kh, kw] = self.kernel;
         self.inputs * kh * kw
     }
 
-    pub fn input_len(&self) -> usize {
+    pub(super) fn input_len(&self) -> usize {
         self.batch * self.groups * self.inputs * self.in_plane()
     }
 
-    pub fn output_len(&self) -> usize {
+    pub(super) fn output_len(&self) -> usize {
         self.batch * self.groups * self.outputs * self.out_plane()
     }
 
-    pub fn weight_len(&self) -> usize {
+    pub(super) fn weight_len(&self) -> usize {
         self.groups * self.outputs * self.taps()
     }
 
     /// Whether the column matrix is the input itself.
-    pub fn is_pointwise(&self) -> bool {
+    pub(super) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.padding == 0
     }
 }

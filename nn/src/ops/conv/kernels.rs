@@ -30,16 +30,16 @@ impl Tiles {
         Self::of_rows(g, rows, whole.clamp(1, g.batch.div_ceil(PARTS)))
     }
 
-    pub fn of_rows(g: &Geometry, rows: usize, images: usize) -> Self {
+    pub(super) fn of_rows(g: &Geometry, rows: usize, images: usize) -> Self {
         Self { images, rows, per_image: g.out_height.div_ceil(rows) }
     }
 
-    pub fn count(&self, g: &Geometry) -> usize {
+    pub(super) fn count(&self, g: &Geometry) -> usize {
         g.batch.div_ceil(self.images) * self.per_image
     }
 
     /// Images and rows of tile `index`.
-    pub fn tile(&self, g: &Geometry, index: usize) -> Tile {
+    pub(super) fn tile(&self, g: &Geometry, index: usize) -> Tile {
         let image = index / self.per_image * self.images;
         let row = index % self.per_image * self.rows;
         Tile { images: image..(image + self.images).min(g.batch), rows: row..(row + self.rows).min(g.out_height) }
@@ -47,7 +47,7 @@ impl Tiles {
 
     /// The rows of every output channel of every tile: `[tile][image x channel]`.
     #[allow(clippy::indexing_slicing, reason = "count() is one more than the largest index")]
-    pub fn split<'a>(&self, g: &Geometry, output: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
+    pub(super) fn split<'a>(&self, g: &Geometry, output: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
         let channels = g.groups * g.outputs;
         let mut parts: Vec<Vec<&mut [f32]>> = (0..self.count(g)).map(|_| Vec::with_capacity(channels * self.images)).collect();
         for (image, planes) in output.chunks_mut(channels * g.out_plane()).enumerate() {

@@ -20,7 +20,7 @@ pub(super) struct Phases {
 
 impl Phases {
     /// For taps up to `kernel` (height, width) on output rows from `first` on, `rows` of them and `columns` long.
-    pub fn new(
+    pub(super) fn new(
         [height, width]: [usize; 2],
         [kernel_height, kernel_width]: [usize; 2],
         stride: usize,
@@ -35,27 +35,27 @@ impl Phases {
     }
 
     /// The same with every phase at least `len` long, zeros behind its rows.
-    pub fn at_least(self, len: usize) -> Self {
+    pub(super) fn at_least(self, len: usize) -> Self {
         Self { slack: self.slack.max(len.saturating_sub(self.rows * self.columns)), ..self }
     }
 
     /// Length of a row: outputs and the columns between them and the next row's.
-    pub fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.columns
     }
 
     /// Values of one phase.
-    pub fn plane(&self) -> usize {
+    pub(super) fn plane(&self) -> usize {
         self.rows * self.columns + self.slack
     }
 
     /// Values of all phases of one channel.
-    pub fn channel(&self) -> usize {
+    pub(super) fn channel(&self) -> usize {
         self.stride * self.stride * self.plane()
     }
 
     /// Where the run of tap (ky, kx) starts among the phases of a channel.
-    pub fn tap(&self, ky: usize, kx: usize) -> usize {
+    pub(super) fn tap(&self, ky: usize, kx: usize) -> usize {
         let phase = ky % self.stride * self.stride + kx % self.stride;
         phase * self.plane() + ky / self.stride * self.columns + kx / self.stride
     }
@@ -71,7 +71,7 @@ impl Phases {
     /// Writes the phases of one channel.
     #[inline(always)]
     #[allow(clippy::indexing_slicing, reason = "inside() keeps rows and columns within image and plane")]
-    pub fn split(&self, image: &[f32], phases: &mut [f32]) {
+    pub(super) fn split(&self, image: &[f32], phases: &mut [f32]) {
         for (phase, plane) in phases.chunks_exact_mut(self.plane()).enumerate() {
             let (ys, y) = self.inside(phase / self.stride, self.first, self.height, self.rows);
             let (xs, x) = self.inside(phase % self.stride, 0, self.width, self.columns);
@@ -90,7 +90,7 @@ impl Phases {
     /// The way back: writes image rows from `top` on, each value plus `shift`; what no phase holds is `shift`.
     #[inline(always)]
     #[allow(clippy::indexing_slicing, reason = "inside() keeps rows and columns within image and plane")]
-    pub fn merge(&self, phases: &[f32], top: usize, rows: &mut [f32], shift: f32) {
+    pub(super) fn merge(&self, phases: &[f32], top: usize, rows: &mut [f32], shift: f32) {
         for (i, row) in rows.chunks_exact_mut(self.width).enumerate() {
             let padded = top + i + self.padding;
             let line = (padded / self.stride).wrapping_sub(self.first);

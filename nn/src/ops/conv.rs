@@ -5,41 +5,11 @@ mod kernels;
 mod phases;
 mod winograd;
 
+use super::types::Conv2dConfig;
 use super::{bias, composed, cpu};
-use crate::Result;
+use crate::error::Result;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 use geometry::Geometry;
-use serde::{Deserialize, Serialize};
-
-/// Stride, zero padding (both the same in height and width) and groups of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Conv2dConfig {
-    /// Distance between the patches of neighbouring outputs, at least 1.
-    pub stride: usize,
-    /// Zeros added on each of the four sides.
-    pub padding: usize,
-    /// Blocks of channels that do not see each other, at least 1.
-    pub groups: usize,
-}
-
-impl Default for Conv2dConfig {
-    fn default() -> Self {
-        Self { stride: 1, padding: 0, groups: 1 }
-    }
-}
-
-impl Conv2dConfig {
-    /// One group, the given stride and padding.
-    pub fn new(stride: usize, padding: usize) -> Self {
-        Self { stride, padding, groups: 1 }
-    }
-
-    /// The same with `groups` groups.
-    pub fn groups(self, groups: usize) -> Self {
-        Self { groups, ..self }
-    }
-}
 
 /// Convolution (as in every network library: correlation) of `input` [batch, channel, height, width] with `weight`
 /// [outputs, channel / groups, kernel height, kernel width], plus `bias` `[outputs]`.

@@ -50,7 +50,7 @@ enum Method {
 
 impl Embedding {
     /// The embedding of ring degree N = 2^`log_n`, 3 ≤ `log_n` ≤ 17.
-    pub fn new(log_n: u32) -> Self {
+    pub(crate) fn new(log_n: u32) -> Self {
         assert!((3..=17).contains(&log_n), "ring degree 2^{log_n} is outside 2^3..=2^17");
         let log_slots = log_n - 1;
         let method = if log_slots < 6 {
@@ -62,14 +62,14 @@ impl Embedding {
     }
 
     /// Number of slots n = N/2.
-    pub fn slots(&self) -> usize {
+    pub(crate) fn slots(&self) -> usize {
         1 << self.log_slots
     }
 
     /// n complex slots → N real coefficients, in place: `re[i]` becomes c_i and `im[i]` becomes c_{i+n}.
     ///
     /// Both slices have n entries. Nothing is allocated; slices aligned to 64 bytes are fastest.
-    pub fn slots_to_coeffs(&self, backend: Backend, re: &mut [f64], im: &mut [f64]) {
+    pub(crate) fn slots_to_coeffs(&self, backend: Backend, re: &mut [f64], im: &mut [f64]) {
         self.check(re, im);
         match &self.method {
             Method::Direct(roots) => direct::<true>(roots, re, im),
@@ -78,7 +78,7 @@ impl Embedding {
     }
 
     /// N real coefficients → n complex slots, in place: the inverse of [`Embedding::slots_to_coeffs`].
-    pub fn coeffs_to_slots(&self, backend: Backend, re: &mut [f64], im: &mut [f64]) {
+    pub(crate) fn coeffs_to_slots(&self, backend: Backend, re: &mut [f64], im: &mut [f64]) {
         self.check(re, im);
         match &self.method {
             Method::Direct(roots) => direct::<false>(roots, re, im),

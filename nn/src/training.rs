@@ -1,6 +1,6 @@
 //! The training loop: steps, logs, evaluations and checkpoints of a run that may be killed at any moment.
 //!
-//! A run lives in a folder:
+//! A run has a folder:
 //!
 //! | file | holds |
 //! |---|---|
@@ -19,7 +19,9 @@ mod progress;
 pub use batches::Batches;
 pub use log::Metrics;
 
-use crate::{Bundle, Error, Result, State};
+use crate::bundle::Bundle;
+use crate::error::{Error, Result};
+use crate::state::State;
 use candle_core::Device;
 use log::Log;
 use progress::Progress;
@@ -34,13 +36,13 @@ pub trait Task {
     /// Step `step`, counted from 0. Randomness must come from `rng` or from the step's number alone, never from a clock or a thread.
     ///
     /// # Errors
-    /// Whatever stops the run.
+    /// Any error ends the run; what was done since the last checkpoint is then lost.
     fn step(&mut self, step: u64, rng: &mut Rng) -> Result<Metrics>;
 
     /// Metrics of the present weights on held-out data; empty where the task has none.
     ///
     /// # Errors
-    /// Whatever stops the run.
+    /// Any error ends the run, as in [`Task::step`].
     fn evaluate(&mut self, step: u64) -> Result<Metrics> {
         let _ = step;
         Ok(Metrics::new())
@@ -68,7 +70,7 @@ pub trait Task {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoopConfig {
-    /// Steps in all.
+    /// Number of steps of the whole run, before and after resuming.
     pub steps: u64,
     /// Seed of the random generator that the steps draw from.
     pub seed: u64,
@@ -92,9 +94,9 @@ impl Default for LoopConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
-    /// The metric's name.
+    /// Name of a metric that [`Task::evaluate`] returns.
     pub metric: String,
-    /// Whether more is better.
+    /// Whether the largest value is the best one (the default); otherwise the smallest is.
     #[serde(default = "yes")]
     pub maximise: bool,
 }
@@ -110,7 +112,7 @@ pub struct Outcome {
     pub steps: u64,
     /// The checkpoint's step, where the run was resumed.
     pub resumed_at: Option<u64>,
-    /// The last evaluation.
+    /// Metrics of the last evaluation; empty where there was none.
     pub evaluation: Metrics,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
@@ -136,7 +138,8 @@ struct Position {
 /// A progress bar stands on stderr where that is a terminal.
 ///
 /// # Errors
-/// The task's, a folder that cannot be written to, a checkpoint of another run.
+/// Whatever the task refuses; [`Error::Setting`] for `log_every` or `checkpoint_every` of 0; [`Error::Io`] for a folder that cannot be
+/// written to; [`Error::OtherRun`] if the folder holds a run under another seed or other settings.
 pub fn run(task: &mut impl Task, config: &LoopConfig, folder: &Path, stop: Option<&AtomicBool>) -> Result<Outcome> {
     Run::start(task, config, folder)?.finish(stop)
 }

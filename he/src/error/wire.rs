@@ -1,6 +1,6 @@
 //! Why bytes were refused.
 
-use super::header::Object;
+use crate::object::Object;
 use std::io;
 
 /// What is wrong with an object's bytes, or with writing it.
@@ -102,7 +102,7 @@ pub enum WireError {
     /// A header field that this kind of object fixes.
     #[error("the header's {field} is {found} where this object has {wanted}")]
     Field {
-        /// Which.
+        /// Name of the field.
         field: &'static str,
         /// What the rest of the object says.
         wanted: String,
@@ -122,19 +122,19 @@ pub enum WireError {
         log_scale: f64,
         /// log2(Q) at the level.
         log_q: f64,
-        /// The level.
+        /// Level of the object.
         level: usize,
     },
     /// A number that is no residue of its prime.
     #[error("residue {index} of limb {limb} is {found}, not below its prime {modulus}: the bytes are damaged")]
     Residue {
-        /// Which limb of its polynomial.
+        /// Index of the limb in its polynomial, from 0.
         limb: usize,
-        /// Which of the limb's residues.
+        /// Index of the residue in its limb, from 0.
         index: usize,
         /// The number found.
         found: u32,
-        /// The prime.
+        /// The prime of that limb.
         modulus: u32,
     },
     /// More keys than a ring has use for, or than the payload can hold.
@@ -148,7 +148,7 @@ pub enum WireError {
     /// A Galois element that is no automorphism, or the identity, which needs no key.
     #[error("key {index} is of Galois element {found}: an odd number from 3 to {} is wanted", 2 * n - 1)]
     GaloisElement {
-        /// Which key.
+        /// Index of the key in the table, from 0.
         index: usize,
         /// The element found.
         found: u32,
@@ -158,11 +158,11 @@ pub enum WireError {
     /// A key that repeats, or stands behind one that it should precede.
     #[error("key {index} is of kind {found} after one of kind {previous}: each kind once, ascending, is wanted")]
     KeyOrder {
-        /// Which key.
+        /// Index of the key in the table, from 0.
         index: usize,
         /// The kind before it: 0 for relinearisation, else the Galois element.
         previous: u32,
-        /// Its kind.
+        /// The kind found: 0 for relinearisation, else the Galois element.
         found: u32,
     },
     /// A secret coefficient other than −1, 0 and 1. Which one is not said: it is secret.

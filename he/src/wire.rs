@@ -43,11 +43,10 @@
 //!   operation panics on what was read.
 //! * Parameters without 128-bit security are neither written nor read.
 //!
-//! It is a format, not a seal: bytes that somebody changed into another valid object are read as that object.
+//! The format does not authenticate: bytes that were changed into another valid object are read as that object.
 
 mod bits;
 mod ciphertext;
-mod error;
 mod evaluation;
 mod header;
 mod params;
@@ -56,8 +55,9 @@ mod secret;
 mod size;
 mod stream;
 
-pub use error::WireError;
-pub use header::{HEADER_BYTES, Header, Object, VERSION, inspect};
+pub use crate::error::WireError;
+pub use crate::object::Object;
+pub use header::{HEADER_BYTES, Header, VERSION, inspect};
 pub use size::{
     ciphertext_bytes, evaluation_keys_bytes, galois_key_bytes, params_bytes, public_key_bytes, relinearisation_key_bytes,
     secret_key_bytes,

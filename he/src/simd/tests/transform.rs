@@ -1,7 +1,8 @@
 //! The oracle: schoolbook products in Z_q[X]/(X^N + 1), and the transform by its definition.
 
-use super::NttTable;
+use super::{BITS, Random, modulus};
 use crate::modulus::Modulus;
+use crate::ntt::NttTable;
 use crate::prime::{nearest, primitive_root};
 use crate::simd::Backend;
 use proptest::prelude::*;
@@ -63,6 +64,34 @@ fn pointwise_product_is_negacyclic_convolution() {
             backend.mul_montgomery_assign(&t.modulus, &mut x, &y);
             backend.ntt_inverse(&t, &mut x);
             assert_eq!(x, expected, "{} at 2^{log_n}", backend.name());
+        }
+    }
+}
+
+pub(super) fn transforms_agree_with_scalar_over_their_whole_input_range(b: Backend) {
+    for bits in BITS {
+        for log_n in 5..=14 {
+            let (m, n) = (modulus(bits), 1 << log_n);
+            let (table, q) = (NttTable::new(m, log_n).unwrap(), m.value());
+            let mut random = Random(bits.to_bits() + u64::from(log_n));
+            let below = |random: &mut Random, times: u64| -> Vec<u32> {
+                let q = u64::from(q);
+                (0..n).map(|_| random.below(times * q, &[0, q - 1, q, 2 * q - 1, 2 * q, 4 * q - 1])).collect()
+            };
+            for input in [below(&mut random, 4), below(&mut random, 1), vec![4 * q - 1; n]] {
+                let (mut x, mut expected) = (input.clone(), input);
+                b.ntt_forward(&table, &mut x);
+                Backend::SCALAR.ntt_forward(&table, &mut expected);
+                assert!(expected.iter().all(|x| *x < q));
+                assert_eq!(x, expected, "forward transform at 2^{log_n} modulo {q}");
+            }
+            for input in [below(&mut random, 2), below(&mut random, 1), vec![2 * q - 1; n]] {
+                let (mut x, mut expected) = (input.clone(), input);
+                b.ntt_inverse(&table, &mut x);
+                Backend::SCALAR.ntt_inverse(&table, &mut expected);
+                assert!(expected.iter().all(|x| *x < q));
+                assert_eq!(x, expected, "inverse transform at 2^{log_n} modulo {q}");
+            }
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The tables of one prime's transform.
 
+use super::wide::{WideTwiddles, wide_twiddles};
+use crate::aligned::Aligned;
+use crate::error::{Error, Result};
 use crate::modulus::{Modulus, Shoup};
-use crate::pool::Aligned;
 use crate::prime::primitive_root;
-use crate::simd::{Backend, WideTwiddles, wide_twiddles};
-use crate::{Error, Result};
 
 /// Twiddles of the transform of 2^log_n coefficients modulo one prime q ≡ 1 mod 2^(log_n+1).
 ///
 /// Entry i of `forward` is ψ^brv(i), ψ the primitive 2N-th root and brv the reversal of log_n bits, so that the transform's output
 /// number i is the evaluation at ψ^(2·brv(i)+1). `inverse` holds the entries' inverses.
 #[derive(Debug)]
-pub struct NttTable {
+pub(crate) struct NttTable {
     pub(crate) modulus: Modulus,
     pub(crate) log_n: u32,
     pub(crate) forward: Aligned,
@@ -31,7 +31,7 @@ impl NttTable {
     ///
     /// # Errors
     /// [`Error::Modulus`] if the modulus is no prime ≡ 1 mod 2^(log_n+1).
-    pub fn new(modulus: Modulus, log_n: u32) -> Result<Self> {
+    pub(crate) fn new(modulus: Modulus, log_n: u32) -> Result<Self> {
         if !(2..=20).contains(&log_n) {
             return Err(Error::Length { found: 1 << log_n.min(63), wanted: 1 << 20 });
         }
@@ -67,30 +67,5 @@ impl NttTable {
             n_inverse_last: modulus.shoup(modulus.mul(n_inv, last)),
             wide,
         })
-    }
-
-    /// Coefficients in [0, q), natural order → evaluations in [0, q), bit-reversed order; in place.
-    ///
-    /// # Errors
-    /// [`Error::Length`] unless there are N of them.
-    pub fn transform(&self, backend: Backend, x: &mut [u32]) -> Result<()> {
-        self.check(x.len())?;
-        backend.ntt_forward(self, x);
-        Ok(())
-    }
-
-    /// Evaluations in [0, q), bit-reversed order → coefficients in [0, q), natural order; in place.
-    ///
-    /// # Errors
-    /// [`Error::Length`] unless there are N of them.
-    pub fn transform_back(&self, backend: Backend, x: &mut [u32]) -> Result<()> {
-        self.check(x.len())?;
-        backend.ntt_inverse(self, x);
-        Ok(())
-    }
-
-    fn check(&self, found: usize) -> Result<()> {
-        let wanted = 1 << self.log_n;
-        if found == wanted { Ok(()) } else { Err(Error::Length { found, wanted }) }
     }
 }

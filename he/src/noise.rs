@@ -129,7 +129,7 @@ impl Noise {
         self.rms().log2()
     }
 
-    /// log2 of [`Noise::max`]: what [`Decryptor::decrypt`](crate::Decryptor::decrypt) may be asked for, with a bit or two to spare.
+    /// log2 of [`Noise::max`]: what [`Decryptor::decrypt`](crate::Decryptor::decrypt) may be asked for, less a bit or two.
     pub fn log2_max(&self) -> f64 {
         self.max().log2()
     }

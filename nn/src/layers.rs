@@ -13,8 +13,8 @@ pub use norm::{BatchNorm, GroupNorm};
 /// Whether a layer that behaves differently in training is in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Statistics of the batch, which also move the running ones.
+    /// The statistics of the batch, which also move the running ones.
     Train,
-    /// Running statistics.
+    /// The running statistics, which stay as they are.
     Evaluate,
 }

@@ -1,4 +1,4 @@
-//! Vector backends, chosen once at run time. The only `unsafe` of the workspace lives in this folder.
+//! Vector backends, chosen once at run time. The only `unsafe` of this crate is in this folder.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -18,13 +18,12 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) use ifma::WideTwiddles;
-
-use crate::galois::Permutation;
+use crate::error::{Error, Result};
 use crate::modulus::{Modulus, Shoup};
 use crate::ntt::NttTable;
-use crate::{Error, Result};
+#[cfg(target_arch = "x86_64")]
+use crate::ntt::{MIN_LOG_N, WideTwiddles};
+use crate::permutation::Permutation;
 
 pub(crate) use memcheck::{mark_public, mark_secret};
 
@@ -47,10 +46,10 @@ enum Kind {
 }
 
 /// A piece of safe code to be compiled once per instruction set; mark [`Vectorize::run`] `#[inline(always)]`.
-pub trait Vectorize {
+pub(crate) trait Vectorize {
     /// What the code returns.
     type Output;
-    /// The code.
+    /// Runs the code once, on this instruction set.
     fn run(self) -> Self::Output;
 }
 
@@ -72,7 +71,7 @@ impl Backend {
                 && is_x86_feature_detected!("avx512vl")
             {
                 all.push(Self(Kind::Avx512));
-                if ifma::is_available() {
+                if is_x86_feature_detected!("avx512ifma") {
                     all.push(Self(Kind::Avx512Ifma));
                 }
             }
@@ -116,7 +115,7 @@ impl Backend {
 
     /// Runs safe code compiled for this backend's instruction set. No fused multiply-add is ever formed, so results agree bit for bit.
     #[inline]
-    pub fn vectorize<V: Vectorize>(self, op: V) -> V::Output {
+    pub(crate) fn vectorize<V: Vectorize>(self, op: V) -> V::Output {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2")]
         fn on_avx2<V: Vectorize>(op: V) -> V::Output {
@@ -156,9 +155,9 @@ pub(crate) struct Source {
 
 impl Source {
     /// Fractional bits of the quotient's fixed-point sum.
-    pub const FRACTION_BITS: u32 = 48;
+    pub(crate) const FRACTION_BITS: u32 = 48;
 
-    pub fn new(modulus: Modulus, factor: Shoup) -> Self {
+    pub(crate) fn new(modulus: Modulus, factor: Shoup) -> Self {
         let bits = modulus.bits();
         Self {
             modulus,
@@ -173,23 +172,6 @@ impl Source {
 fn offset_i64(m: &Modulus) -> u64 {
     ((1u64 << 62) / u64::from(m.value()) + 1) * u64::from(m.value())
 }
-
-/// The tables of the IFMA transform, where this CPU has it and the size suits it.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn wide_twiddles(m: &Modulus, log_n: u32, twiddles: &[u32]) -> Option<WideTwiddles> {
-    (log_n >= ifma::MIN_LOG_N && ifma::is_available()).then(|| WideTwiddles::new(m, twiddles))
-}
-
-/// There is no such transform on other architectures.
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn wide_twiddles(_: &Modulus, _: u32, _: &[u32]) -> Option<WideTwiddles> {
-    None
-}
-
-/// Never made on other architectures.
-#[cfg(not(target_arch = "x86_64"))]
-#[derive(Debug)]
-pub(crate) enum WideTwiddles {}
 
 /// Defines a method of [`Backend`] per kernel: safe to call, because a `Backend` proves its instruction set.
 macro_rules! dispatch {
@@ -295,7 +277,7 @@ impl Backend {
             (Kind::Avx2, _) if t.log_n >= ntt::min_log_n::<avx2::U32x8>() => unsafe { on_avx2(t, x) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx512Ifma, Some(wide)) if t.log_n >= ifma::MIN_LOG_N => unsafe { on_ifma(t, wide, x) },
+            (Kind::Avx512Ifma, Some(wide)) if t.log_n >= MIN_LOG_N => unsafe { on_ifma(t, wide, x) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             (Kind::Avx512 | Kind::Avx512Ifma, _) if t.log_n >= ntt::min_log_n::<avx512::U32x16>() => unsafe { on_avx512(t, x) },
