@@ -1,29 +1,44 @@
 //! Compresses one image with a released encoder and says what that costs.
 //!
 //! ```text
-//! cargo run --release -p veilray-encoder --example compress -- [--json] [--model weights/encoder-f8] [--image FILE]
+//! cargo run --release -p veilray-encoder --example compress -- [--json] [--model encoder-f8] [--image FILE]
 //! ```
 //!
 //! Without an image it takes the phantom. `compress_ms` covers encoding, reconstruction and the comparison that warnings come from;
 //! `encode_ms` the encoding alone. Threads: `RAYON_NUM_THREADS`.
 
+use clap::Parser;
+use std::path::PathBuf;
 use std::time::Instant;
+use veilray_base::release::find;
 use veilray_encoder::evaluate::Times;
-use veilray_encoder::ingest::{Settings, read_file};
-use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::Released;
+use veilray_imaging::ingest::{Settings, read_file};
+use veilray_imaging::phantom::Phantom;
 
 const ROUNDS: usize = 20;
 
+#[derive(Parser)]
+struct Arguments {
+    /// Name or folder of a released encoder.
+    #[arg(long, default_value = "encoder-f8")]
+    model: String,
+    /// A DICOM, PNG or JPEG file; without one, a synthetic X-ray.
+    #[arg(long)]
+    image: Option<PathBuf>,
+    /// One line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
-    let image = match after("--image") {
-        Some(path) => read_file(path.as_ref(), &Settings::default())?.image,
+    let arguments = Arguments::parse();
+    let image = match &arguments.image {
+        Some(path) => read_file(path, &Settings::default())?.image,
         None => Phantom::default().canonical()?,
     };
     let start = Instant::now();
-    let encoder = Released::open(after("--model").map_or("weights/encoder-f8", String::as_str).as_ref())?;
+    let encoder = Released::open(&find(&arguments.model)?)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
     let compressed = encoder.compress(&image)?;
@@ -41,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let peak_mb = veilray_nn::memory::peak_resident_bytes().map(|bytes| bytes as f64 / 1e6);
     let threads = std::env::var("RAYON_NUM_THREADS").ok();
     let (name, latent) = (&encoder.manifest().name, encoder.manifest().latent);
-    if arguments.iter().any(|a| a == "--json") {
+    if arguments.json {
         let line = serde_json::json!({
             "model": name, "latent": latent, "threads": threads, "load_ms": load_ms, "first_ms": first_ms,
             "compress_ms": compress_ms, "encode_ms": encode_ms, "peak_rss_mb": peak_mb,

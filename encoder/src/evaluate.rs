@@ -1,16 +1,16 @@
 //! How well a released encoder keeps the images of a data set.
 
-use crate::ingest::{Canonical, SIDE};
 use crate::metrics::{CodebookUse, Pair, Range};
 use crate::release::Released;
 use crate::vqgan::{Error, Result};
 use serde::Serialize;
 use std::time::Instant;
+use veilray_imaging::ingest::{Canonical, SIDE};
 
 /// Means over a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quality {
-    /// Images.
+    /// Number of images.
     pub n: usize,
     /// Mean peak signal-to-noise ratio of the unquantised path, dB.
     pub psnr: f64,
@@ -33,14 +33,14 @@ pub struct Quality {
 /// Milliseconds of repeated work.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Times {
-    /// Half took less.
+    /// The time that half of the repetitions stayed below, ms.
     pub median: f64,
-    /// 95 % took less.
+    /// The time that 95 % of the repetitions stayed below, ms.
     pub p95: f64,
 }
 
 impl Times {
-    /// Of measured `milliseconds`.
+    /// Median and 95th percentile of measured `milliseconds`; not a number where there are none.
     pub fn of(mut milliseconds: Vec<f64>) -> Self {
         milliseconds.sort_by(f64::total_cmp);
         let at = |part: f64| {
@@ -61,15 +61,15 @@ pub struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Of `encoder`, no image yet.
+    /// Starts an evaluation of `encoder`, without an image yet.
     pub fn new(encoder: &'a Released) -> Self {
         Self { encoder, sums: [0.0; 5], indices: Vec::new(), times: Vec::new() }
     }
 
-    /// One more image.
+    /// Encodes and decodes one more image and adds its measures.
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Network`], [`Error::Metric`].
     pub fn add(&mut self, image: &Canonical) -> Result<()> {
         let net = self.encoder.net();
         let tensor = self.encoder.tensor(std::slice::from_ref(image))?;
@@ -87,7 +87,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    /// The means.
+    /// The means over all images.
     ///
     /// # Errors
     /// [`Error::Data`] without images.

@@ -1,8 +1,8 @@
 //! A released encoder: a folder with a manifest and weights, checked against each other when opened.
 //!
 //! ```no_run
-//! use veilray_encoder::ingest::{Settings, read_file};
 //! use veilray_encoder::release::Released;
+//! use veilray_imaging::ingest::{Settings, read_file};
 //! let encoder = Released::open("weights/encoder-f8".as_ref())?;
 //! let read = read_file("image.dcm".as_ref(), &Settings::default())?;
 //! let compressed = encoder.compress(&read.image)?;
@@ -12,8 +12,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::ingest::gate::{self, TrainingLimits};
-use crate::ingest::{Canonical, SIDE, Warning};
 use crate::vqgan::{Config, Error, Result, Vqgan};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -21,27 +19,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use veilray_base::digest::sha256_hex;
-use veilray_base::file::write_atomically;
+use veilray_base::file::FileError;
+use veilray_base::release;
+use veilray_imaging::ingest::checks::{self, Measured, TrainingLimits};
+use veilray_imaging::ingest::{Canonical, PREPROCESSING, SIDE, Warning};
 use veilray_nn::{Bundle, Params};
 
-/// The manifest's file.
-pub const MANIFEST: &str = "manifest.toml";
-/// The weights' file.
+/// Name of the weights' file in the folder.
 pub const WEIGHTS: &str = "encoder.safetensors";
-/// The format of the manifests this crate writes and reads.
+/// Version of the manifest's format that this crate writes and reads.
 pub const FORMAT: u32 = 1;
-/// The name of the canonical form of [`crate::ingest`]: a change there that alters pixels needs a new one.
-pub const PREPROCESSING: &str = "canonical-1";
 
 /// What a released encoder is: `manifest.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format.
+    /// Version of the manifest's format, [`FORMAT`].
     pub format: u32,
     /// The encoder's name, such as `encoder-f8`.
     pub name: String,
-    /// The canonical form of the images it reads.
+    /// Name of the canonical form of the images it reads, [`PREPROCESSING`].
     pub preprocessing: String,
     /// Image side over latent side.
     pub factor: usize,
@@ -53,7 +50,7 @@ pub struct Manifest {
     pub limits: TrainingLimits,
     /// What it was trained on.
     pub training: Provenance,
-    /// Its shapes.
+    /// The shapes that network and weights have.
     pub shapes: Config,
 }
 
@@ -63,11 +60,11 @@ pub struct Manifest {
 pub struct Provenance {
     /// Data sets, train splits only, with their number of images.
     pub data: BTreeMap<String, usize>,
-    /// Steps.
+    /// Optimiser steps.
     pub steps: u64,
     /// Wall time of the training, s, on one machine.
     pub seconds: f64,
-    /// Its threads.
+    /// Number of threads of the training.
     pub threads: usize,
     /// Trained values of encoder, decoder and projections.
     pub parameters: usize,
@@ -92,9 +89,9 @@ impl fmt::Debug for Released {
 pub struct Compressed {
     /// The latent, [channel, height, width] row by row.
     pub latent: Vec<f32>,
-    /// What the encoder found, in the units of the manifest's limits.
-    pub found: gate::Compressed,
-    /// Where it oversteps them.
+    /// Reconstruction error and range of the latent, in the units of the manifest's limits.
+    pub found: Measured,
+    /// A warning for each limit of the manifest that the image is beyond.
     pub warnings: Vec<Warning>,
 }
 
@@ -108,56 +105,45 @@ impl Released {
     /// Opens the folder `path` and checks that its parts belong together.
     ///
     /// # Errors
-    /// Files that are missing or not of this format, weights of another digest or shape.
+    /// [`Error::Io`] for files that are missing, [`Error::Release`] for those of another format or digest, [`Error::Config`] for shapes that cannot be
+    /// built, [`Error::Network`] for weights of another shape.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join(MANIFEST);
-        let text = std::fs::read_to_string(&file).map_err(Error::io("read", &file))?;
-        let refuse = |why: String| Error::Release { path: file.clone(), why };
-        let manifest: Manifest = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+        let (manifest, digest) = release::manifest::<Manifest>(path)?;
+        let refuse = |why: String| Err(release::refuse(path, why).into());
         if manifest.format != FORMAT || manifest.preprocessing != PREPROCESSING {
-            return Err(refuse(format!(
+            return refuse(format!(
                 "format {} with {} is not {FORMAT} with {PREPROCESSING}; use the release of Veilray that belongs to these weights",
                 manifest.format, manifest.preprocessing
-            )));
+            ));
         }
         manifest.shapes.check()?;
         let latent = manifest.shapes.latent_shape(SIDE)?;
         if latent != manifest.latent || manifest.factor != manifest.shapes.factor() {
-            return Err(refuse(format!("the shapes give a latent of {latent:?}, the manifest states {:?}", manifest.latent)));
+            return refuse(format!("the shapes give a latent of {latent:?}, the manifest states {:?}", manifest.latent));
         }
-        let weights = path.join(WEIGHTS);
-        let bytes = std::fs::read(&weights).map_err(Error::io("read", &weights))?;
-        let found = sha256_hex(&bytes);
-        if found != manifest.weights_sha256 {
-            return Err(Error::Release {
-                path: weights,
-                why: format!("SHA-256 is {found}, the manifest wants {}; fetch the folder again", manifest.weights_sha256),
-            });
-        }
-        let params = Params::frozen(Bundle::from_bytes(&weights, &bytes, &Device::Cpu)?.into_tensors(), &Device::Cpu);
+        let bytes = release::checked(path, WEIGHTS, &manifest.weights_sha256)?;
+        let weights = Bundle::from_bytes(&path.join(WEIGHTS), &bytes, &Device::Cpu)?;
+        let params = Params::frozen(weights.into_tensors(), &Device::Cpu);
         let net = Vqgan::new(&params, &manifest.shapes)?;
         params.expect_all_taken()?;
-        Ok(Self { manifest, digest: sha256_hex(text.as_bytes()), net })
+        Ok(Self { manifest, digest, net })
     }
 
-    /// Writes a release to the folder `path`; the manifest's digest of the weights is filled in.
+    /// Writes a release to the folder `path`, which is made where it is missing; the manifest's digest of the weights is filled in.
     ///
     /// # Errors
-    /// A folder that cannot be written to.
+    /// [`Error::Io`] for a folder that cannot be written to, [`Error::Network`] for a tensor that cannot be read.
     pub fn write(path: &Path, mut manifest: Manifest, weights: &BTreeMap<String, Tensor>) -> Result<()> {
-        std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
+        std::fs::create_dir_all(path).map_err(FileError::at("create", path))?;
         let mut bundle = Bundle::new();
         bundle.put_tensors("", weights);
         let file = path.join(WEIGHTS);
         bundle.save(&file)?;
-        manifest.weights_sha256 = sha256_hex(&std::fs::read(&file).map_err(Error::io("read", &file))?);
-        let manifest_file = path.join(MANIFEST);
-        let text =
-            toml::to_string_pretty(&manifest).map_err(|e| Error::Release { path: manifest_file.clone(), why: e.to_string() })?;
-        Ok(write_atomically(&manifest_file, text.as_bytes())?)
+        manifest.weights_sha256 = sha256_hex(&std::fs::read(&file).map_err(FileError::at("read", &file))?);
+        Ok(release::write(path, &[], &manifest)?)
     }
 
-    /// What it is.
+    /// The manifest that the folder holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -167,7 +153,7 @@ impl Released {
         &self.digest
     }
 
-    /// The network.
+    /// The network with the released weights, frozen.
     pub fn net(&self) -> &Vqgan {
         &self.net
     }
@@ -175,7 +161,7 @@ impl Released {
     /// The images as a tensor [n, image channel, 256, 256].
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Network`].
     pub fn tensor(&self, images: &[Canonical]) -> Result<Tensor> {
         let values: Vec<f32> = images.iter().flat_map(|image| image.values().iter().copied()).collect();
         let grey = Tensor::from_vec(values, (images.len(), 1, SIDE, SIDE), &Device::Cpu)?;
@@ -186,7 +172,7 @@ impl Released {
     /// The latents of `images`, [n, channel, height, width] row by row.
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Network`].
     pub fn encode(&self, images: &[Canonical]) -> Result<Vec<f32>> {
         Ok(self.net.encode(&self.tensor(images)?)?.flatten_all()?.to_vec1()?)
     }
@@ -194,7 +180,7 @@ impl Released {
     /// The latents of `images` with each position at its nearest codebook entry, [n, channel, height, width] row by row.
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Network`].
     pub fn encode_quantized(&self, images: &[Canonical]) -> Result<Vec<f32>> {
         let latent = self.net.encode(&self.tensor(images)?)?;
         Ok(self.net.quantize(&latent)?.flatten_all()?.to_vec1()?)
@@ -203,12 +189,11 @@ impl Released {
     /// The image of a latent.
     ///
     /// # Errors
-    /// [`Error::Release`] for a latent of another size.
+    /// [`Error::Latent`] for another number of values, [`Error::Network`].
     pub fn decode(&self, latent: &[f32]) -> Result<Canonical> {
         let [c, h, w] = self.manifest.latent;
         if latent.len() != c * h * w {
-            let why = format!("a latent has {} values, {} came", c * h * w, latent.len());
-            return Err(Error::Release { path: self.manifest.name.clone().into(), why });
+            return Err(Error::Latent { wanted: c * h * w, found: latent.len() });
         }
         let latent = Tensor::from_slice(latent, (1, c, h, w), &Device::Cpu)?;
         let grey = self.net.decode(&latent)?.get(0)?.mean(0)?.flatten_all()?.to_vec1()?;
@@ -218,18 +203,18 @@ impl Released {
     /// Compresses one image, and compares it with its reconstruction and the latent with the training images'.
     ///
     /// # Errors
-    /// candle's.
+    /// [`Error::Network`].
     pub fn compress(&self, image: &Canonical) -> Result<Compressed> {
         let latent = self.encode(std::slice::from_ref(image))?;
         let output = self.decode(&latent)?;
         let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
         let squares: f64 = image.values().iter().zip(output.values()).map(square).sum();
-        let found = gate::Compressed {
+        let found = Measured {
             reconstruction_error: squares / image.values().len() as f64,
             latent_min: f64::from(latent.iter().copied().fold(f32::INFINITY, f32::min)),
             latent_max: f64::from(latent.iter().copied().fold(f32::NEG_INFINITY, f32::max)),
         };
-        let warnings = gate::far_from_training(&found, &self.manifest.limits);
+        let warnings = checks::far_from_training(&found, &self.manifest.limits);
         Ok(Compressed { latent, found, warnings })
     }
 }

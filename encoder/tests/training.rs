@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use veilray_base::release::MANIFEST;
 use veilray_encoder::evaluate::Evaluation;
-use veilray_encoder::ingest::{Canonical, Warning};
-use veilray_encoder::phantom::Phantom;
-use veilray_encoder::release::{MANIFEST, Released, WEIGHTS};
+use veilray_encoder::release::{Released, WEIGHTS};
 use veilray_encoder::train::{Images, TrainConfig, Training, release};
 use veilray_encoder::vqgan::{Config, Error};
+use veilray_imaging::ingest::{Canonical, Warning};
+use veilray_imaging::phantom::Phantom;
 use veilray_nn::training::{LoopConfig, Outcome, run};
 
 const SHAPES: &str = r#"

@@ -45,7 +45,7 @@ mod by_hand {
         2 * residual(channels, channels) + 2 * channels + 4 * conv(channels, channels, 1)
     }
 
-    pub fn encoder(widths: &[usize], latent: usize) -> usize {
+    pub(crate) fn encoder(widths: &[usize], latent: usize) -> usize {
         let (mut sum, mut inputs) = (conv(3, widths[0], 3), widths[0]);
         for (level, &width) in widths.iter().enumerate() {
             sum += residual(inputs, width) + residual(width, width);
@@ -55,7 +55,7 @@ mod by_hand {
         sum + middle(inputs) + 2 * inputs + conv(inputs, latent, 3)
     }
 
-    pub fn decoder(widths: &[usize], latent: usize) -> usize {
+    pub(crate) fn decoder(widths: &[usize], latent: usize) -> usize {
         let mut inputs = widths[widths.len() - 1];
         let mut sum = conv(latent, inputs, 3) + middle(inputs);
         for (level, &width) in widths.iter().enumerate().rev() {
@@ -66,7 +66,7 @@ mod by_hand {
         sum + 2 * inputs + conv(inputs, 3, 3)
     }
 
-    pub fn projection(latent: usize, entry: usize) -> usize {
+    pub(crate) fn projection(latent: usize, entry: usize) -> usize {
         conv(latent, entry, 1) + conv(entry, latent, 1)
     }
 }

@@ -2,14 +2,14 @@
 
 use super::images::Images;
 use super::task::Training;
-use crate::ingest::gate::TrainingLimits;
-use crate::ingest::{Canonical, SIDE};
-use crate::release::{FORMAT, Manifest, PREPROCESSING, Provenance, Released};
+use crate::release::{FORMAT, Manifest, Provenance, Released};
 use crate::vqgan::{Config, Error, Result, Vqgan, nearest};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 use veilray_base::Rng;
+use veilray_imaging::ingest::checks::TrainingLimits;
+use veilray_imaging::ingest::{Canonical, PREPROCESSING, SIDE};
 use veilray_nn::Params;
 
 /// Whole training images that the codebook is fitted to and the latent's mean and deviation come from.
@@ -144,7 +144,7 @@ fn lloyd(mut entries: Vec<f32>, vectors: &[f32], dim: usize) -> Vec<f32> {
 }
 
 impl Images {
-    /// Images per data set.
+    /// Number of images of each data set, by its name.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         self.names_and_lengths().map(|(name, count)| (name.to_string(), count)).collect()
     }

@@ -1,10 +1,10 @@
 //! Training images in memory, and crops of them.
 
-use crate::ingest::SIDE;
 use crate::vqgan::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::fmt;
 use veilray_base::Rng;
+use veilray_imaging::ingest::SIDE;
 
 const PIXELS: usize = SIDE * SIDE;
 
@@ -50,7 +50,7 @@ impl Images {
     /// # Errors
     /// [`Error::Data`] for a set without whole images or a weight that is not positive.
     ///
-    /// [`Canonical::to_levels`]: crate::ingest::Canonical::to_levels
+    /// [`Canonical::to_levels`]: veilray_imaging::ingest::Canonical::to_levels
     pub fn add(&mut self, name: &str, weight: f64, levels: Vec<u8>) -> Result<()> {
         if levels.is_empty() || !levels.len().is_multiple_of(PIXELS) || !(weight.is_finite() && weight > 0.0) {
             let why = format!(

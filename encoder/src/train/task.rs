@@ -7,6 +7,7 @@ use crate::vqgan::loss::Reconstruction;
 use crate::vqgan::{Config, Discriminator, Error, Judgement, Quantized, Result, Tracker, Vqgan, loss};
 use candle_core::{Device, Tensor, Var};
 use veilray_base::Rng;
+use veilray_imaging::ingest::SIDE;
 use veilray_nn::training::{Metrics, Task};
 use veilray_nn::{Bundle, Ema, Optimiser, Params, State};
 
@@ -86,7 +87,7 @@ impl Training {
         let wanted = 2 * self.shapes.codebook.size * self.shapes.codebook_dim();
         let mut vectors = Vec::new();
         while vectors.len() < wanted {
-            let image = self.train.crops(1, crate::ingest::SIDE, self.shapes.image_channels, rng)?;
+            let image = self.train.crops(1, SIDE, self.shapes.image_channels, rng)?;
             vectors.extend(frozen.quantizer().forward(&frozen.raw_latent(&image)?)?.vectors);
         }
         Ok(self.tracker.start(self.net.quantizer(), &vectors, rng)?)

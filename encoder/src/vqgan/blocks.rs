@@ -26,14 +26,14 @@ fn quiet_conv(scope: &Scope, channels: usize) -> Result<Conv2d> {
 pub(super) struct NormSilu(Option<GroupNorm>);
 
 impl NormSilu {
-    pub fn new(scope: &Scope, channels: usize, norm: Norm) -> Result<Self> {
+    pub(super) fn new(scope: &Scope, channels: usize, norm: Norm) -> Result<Self> {
         Ok(Self(match norm {
             Norm::Group => Some(GroupNorm::new(scope, GROUPS, channels, EPS)?),
             Norm::None => None,
         }))
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Some(norm) => norm.forward_silu(x),
             None => ops::activate(x, Activation::Silu),
@@ -50,7 +50,7 @@ pub(super) struct Residual {
 }
 
 impl Residual {
-    pub fn new(scope: &Scope, inputs: usize, outputs: usize, norm: Norm) -> Result<Self> {
+    pub(super) fn new(scope: &Scope, inputs: usize, outputs: usize, norm: Norm) -> Result<Self> {
         let last = scope.enter("conv2");
         let last = match norm {
             Norm::Group => conv(&last, outputs, outputs, 3)?,
@@ -64,7 +64,7 @@ impl Residual {
         })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut y = x.clone();
         for (norm, conv) in self.norms.iter().zip(&self.convs) {
             y = conv.forward(&norm.forward(&y)?)?;
@@ -123,7 +123,7 @@ pub(super) struct Middle {
 }
 
 impl Middle {
-    pub fn new(scope: &Scope, channels: usize, norm: Norm) -> Result<Self> {
+    pub(super) fn new(scope: &Scope, channels: usize, norm: Norm) -> Result<Self> {
         Ok(Self {
             first: Residual::new(&scope.enter("block1"), channels, channels, norm)?,
             attention: Attention::new(&scope.enter("attention"), channels)?,
@@ -131,7 +131,7 @@ impl Middle {
         })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.last.forward(&self.attention.forward(&self.first.forward(x)?)?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use veilray_base::file::FileError;
+use veilray_base::release::{FindError, FolderError};
 
 /// This module's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,19 +28,25 @@ pub enum Error {
     /// A side that the compression factor does not divide.
     #[error("an image side of {found} pixels is not a multiple of the compression factor {factor}; pad or resize it")]
     Side {
-        /// The side.
+        /// Side of the image, pixels.
         found: usize,
-        /// f.
+        /// Image side over latent side.
         factor: usize,
     },
-    /// A released encoder whose parts do not belong together.
-    #[error("{}: {why}", path.display())]
-    Release {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong and what to do.
-        why: String,
+    /// A latent of another number of values.
+    #[error("the decoder reads a latent of {wanted} values, {found} came")]
+    Latent {
+        /// Channels × height × width of the encoder's latents.
+        wanted: usize,
+        /// Number of values that came.
+        found: usize,
     },
+    /// A released encoder whose parts do not belong together.
+    #[error(transparent)]
+    Release(FolderError),
+    /// No released encoder of that name.
+    #[error(transparent)]
+    Unknown(#[from] FindError),
     /// Training data that cannot be used.
     #[error("training data: {why}")]
     Data {
@@ -55,11 +62,11 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("could not {doing} {}: {source}", path.display())]
     Io {
-        /// What was attempted.
+        /// The attempt: "read", "create" or "write".
         doing: &'static str,
-        /// The file.
+        /// The file or folder that could not be read or written.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 }
@@ -75,6 +82,15 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+impl From<FolderError> for Error {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::File(file) => file.into(),
+            other => Self::Release(other),
+        }
     }
 }
 

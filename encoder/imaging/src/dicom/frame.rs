@@ -1,0 +1,182 @@
+//! The stored values of the one frame, from whatever encoding.
+
+use super::dataset::{Coding, Dataset, PixelData};
+use super::{rle, value};
+use crate::codec::jpeg;
+#[cfg(feature = "jpeg2000")]
+use crate::codec::jpeg2000;
+use crate::image::attribute as at;
+use crate::image::{Error, Format, Result, Value};
+use dicom_core::VR;
+
+/// How a stored value lies in its container (PS3.5 8.1.1).
+pub(super) struct Layout {
+    /// Bits of the container: 8, 16 or 32.
+    pub allocated: u32,
+    /// Bits of the value, at most 16.
+    pub stored: u32,
+    /// Bits below the value in the container.
+    shift: u32,
+    pub signed: bool,
+}
+
+impl Layout {
+    /// Reads bits allocated, stored, high bit and pixel representation.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Malformed`], [`Error::Unsupported`] for more than 16 bits stored.
+    pub(super) fn read(dataset: &Dataset<'_>) -> Result<Self> {
+        let integer = |attribute| {
+            let value = dataset.integer(attribute)?;
+            value.map(|v| u32::try_from(v).map_err(|_| Error::at(attribute, "out of range"))).transpose()
+        };
+        let allocated = integer(at::BITS_ALLOCATED)?.ok_or(Error::Missing { attribute: at::BITS_ALLOCATED })?;
+        let stored = integer(at::BITS_STORED)?.unwrap_or(allocated);
+        let unsupported = |what, found: u32, wanted| Error::Unsupported {
+            format: Format::Dicom,
+            what,
+            found: Value::Count(u64::from(found)),
+            wanted,
+        };
+        if !matches!(allocated, 8 | 16 | 32) {
+            return Err(unsupported("the number of bits allocated", allocated, "8, 16 or 32"));
+        }
+        if !(1..=16).contains(&stored) {
+            return Err(unsupported("the number of bits stored", stored, "1 to 16"));
+        }
+        if stored > allocated {
+            return Err(Error::at(at::BITS_STORED, "more bits stored than allocated"));
+        }
+        let high = integer(at::HIGH_BIT)?.unwrap_or(stored - 1);
+        if high >= allocated || high + 1 < stored {
+            return Err(Error::at(at::HIGH_BIT, "the value does not fit in its container"));
+        }
+        let signed = match dataset.integer(at::PIXEL_REPRESENTATION)? {
+            None | Some(0) => false,
+            Some(1) => true,
+            Some(_) => return Err(Error::at(at::PIXEL_REPRESENTATION, "neither 0 nor 1")),
+        };
+        Ok(Self { allocated, stored, shift: high + 1 - stored, signed })
+    }
+
+    /// Number of different stored values.
+    pub(super) fn table_len(&self) -> usize {
+        1 << self.stored
+    }
+
+    /// A stored value's bits, as an index below [`Layout::table_len`].
+    pub(super) fn index(&self, bits: u16) -> usize {
+        usize::from(bits) & (self.table_len() - 1)
+    }
+
+    /// The bits of a value as stored.
+    pub(super) fn mask_of(&self, value: i64) -> u32 {
+        (value & ((1 << self.stored) - 1)) as u32
+    }
+
+    /// The value of a stored value's bits.
+    pub(super) fn value(&self, bits: u32) -> i32 {
+        let spare = 32 - self.stored;
+        if self.signed { (bits << spare).cast_signed() >> spare } else { ((bits << spare) >> spare).cast_signed() }
+    }
+
+    /// Smallest and largest value.
+    pub(super) fn range(&self) -> (i32, i32) {
+        if self.signed { (-(1 << (self.stored - 1)), (1 << (self.stored - 1)) - 1) } else { (0, (1 << self.stored) - 1) }
+    }
+
+    /// A container's stored bits.
+    fn unpack(&self, container: u32) -> u16 {
+        // 16 bits at most are stored; what else stands above them is masked in `index`.
+        (container >> self.shift) as u16
+    }
+}
+
+/// The frame's stored values, row by row; bits above those stored are to be ignored.
+pub(super) struct Frame {
+    pub width: usize,
+    pub height: usize,
+    pub raw: Vec<u16>,
+}
+
+impl Frame {
+    /// Decodes the frame. `size` is columns and rows, `pixels` their product, already checked.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] and what the decoders say.
+    pub(super) fn read(dataset: &Dataset<'_>, layout: &Layout, size: (u64, u64), pixels: usize) -> Result<Self> {
+        let short = || Error::at(at::PIXEL_DATA, "fewer pixels than rows × columns");
+        let (width, height) = (size.0 as usize, size.1 as usize);
+        let bytes_each = layout.allocated as usize / 8;
+        let wanted = pixels.checked_mul(bytes_each).ok_or_else(short)?;
+        let raw = match &dataset.pixels {
+            PixelData::Native(element) => {
+                let bytes = element.bytes.get(..wanted).ok_or_else(short)?;
+                containers(bytes, bytes_each, dataset.big_endian, element.vr, element.bytes)
+                    .map(|container| layout.unpack(container))
+                    .collect()
+            }
+            PixelData::Encapsulated(fragments) => {
+                let joined;
+                let stream: &[u8] = match fragments.as_slice() {
+                    [] => return Err(short()),
+                    [only] => only,
+                    several => {
+                        joined = several.concat();
+                        &joined
+                    }
+                };
+                match dataset.coding {
+                    Coding::Rle => rle::decode(stream, pixels, bytes_each)?.into_iter().map(|c| layout.unpack(c)).collect(),
+                    Coding::Jpeg => {
+                        let image = jpeg::decode(Format::Dicom, stream, pixels as u64)?;
+                        // The stream holds the value alone: no shift.
+                        same_size(&image, (width, height))?;
+                        image.values
+                    }
+                    Coding::Jpeg2000 => jpeg2000_values(stream, (width, height))?,
+                    Coding::Native => return Err(short()),
+                }
+            }
+        };
+        Ok(Self { width, height, raw })
+    }
+}
+
+fn same_size(image: &jpeg::Samples, size: (usize, usize)) -> Result<()> {
+    if (image.width, image.height) != size {
+        return Err(Error::at(at::PIXEL_DATA, "the compressed image has another size than rows × columns"));
+    }
+    if image.channels != 1 {
+        return Err(Error::at(at::PIXEL_DATA, "the compressed image has several channels"));
+    }
+    Ok(())
+}
+
+#[cfg(feature = "jpeg2000")]
+fn jpeg2000_values(stream: &[u8], size: (usize, usize)) -> Result<Vec<u16>> {
+    jpeg2000::decode(stream, size)
+}
+
+#[cfg(not(feature = "jpeg2000"))]
+fn jpeg2000_values(_: &[u8], _: (usize, usize)) -> Result<Vec<u16>> {
+    // `dataset::coding` has refused the transfer syntax.
+    Err(Error::at(at::PIXEL_DATA, "JPEG 2000 needs the feature `jpeg2000`"))
+}
+
+/// The containers of native pixel data.
+fn containers<'a>(bytes: &'a [u8], each: usize, big: bool, vr: VR, all: &'a [u8]) -> Box<dyn Iterator<Item = u32> + 'a> {
+    match each {
+        // Bytes written as 16-bit words: big endian swaps each pair, the last one's partner included.
+        1 if big && vr == VR::OW => {
+            let pairs = all.as_chunks::<2>().0.iter().flat_map(|&[second, first]| [first, second]);
+            Box::new(pairs.take(bytes.len()).map(u32::from))
+        }
+        1 => Box::new(bytes.iter().map(|&byte| u32::from(byte))),
+        2 => Box::new(value::words(bytes, big).map(u32::from)),
+        _ => {
+            let long = if big { u32::from_be_bytes } else { u32::from_le_bytes };
+            Box::new(bytes.as_chunks::<4>().0.iter().map(move |&four| long(four)))
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Values of elements: integers and decimals, in binary or in text.
+
+use super::dataset::Element;
+use crate::image::attribute::Attribute;
+use crate::image::{Error, Result};
+use dicom_core::VR;
+
+/// Text without the padding at its ends.
+pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
+    let nul = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    bytes.get(..nul).unwrap_or_default().trim_ascii()
+}
+
+/// The 16-bit words of a value.
+pub(super) fn words(bytes: &[u8], big_endian: bool) -> impl Iterator<Item = u16> {
+    let word = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+    bytes.as_chunks::<2>().0.iter().map(move |&pair| word(pair))
+}
+
+/// The first value as an integer; none if it is empty.
+pub(super) fn integer(attribute: Attribute, element: Element<'_>, big_endian: bool) -> Result<Option<i64>> {
+    if element.bytes.is_empty() {
+        return Ok(None);
+    }
+    let damaged = || Error::at(attribute, "not an integer of its kind");
+    let word = || words(element.bytes, big_endian).next().ok_or_else(damaged);
+    let long = || {
+        let &four = element.bytes.first_chunk::<4>().ok_or_else(damaged)?;
+        Ok(if big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
+    };
+    Ok(Some(match element.vr {
+        VR::US | VR::OW | VR::UN => i64::from(word()?),
+        VR::SS => i64::from(word()?.cast_signed()),
+        VR::UL => i64::from(long()?),
+        VR::SL => i64::from(long()?.cast_signed()),
+        _ => match first_text(element.bytes) {
+            None => return Ok(None),
+            Some(text) => text.parse().map_err(|_| damaged())?,
+        },
+    }))
+}
+
+/// The first value as a finite number; none if it is empty.
+pub(super) fn decimal(attribute: Attribute, element: Element<'_>, big_endian: bool) -> Result<Option<f64>> {
+    match element.vr {
+        VR::US | VR::SS | VR::UL | VR::SL => Ok(integer(attribute, element, big_endian)?.map(|value| value as f64)),
+        _ => match first_text(element.bytes) {
+            None => Ok(None),
+            Some(text) => {
+                let value: Option<f64> = text.parse().ok();
+                value.filter(|v| v.is_finite()).map(Some).ok_or(Error::at(attribute, "not a finite decimal number"))
+            }
+        },
+    }
+}
+
+/// The first of the values in a text; none if it is empty or not text.
+fn first_text(bytes: &[u8]) -> Option<&str> {
+    let first = bytes.split(|&byte| byte == b'\\').next()?;
+    Some(std::str::from_utf8(trimmed(first)).unwrap_or("?")).filter(|text| !text.is_empty())
+}

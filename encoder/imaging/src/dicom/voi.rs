@@ -1,0 +1,177 @@
+//! From stored values to displayed grey: modality and value-of-interest transforms (PS3.3 C.11.1, C.11.2).
+
+use super::dataset::{Dataset, Element};
+use super::frame::Layout;
+use super::value;
+use crate::image::attribute::{self as at, Attribute};
+use crate::image::{Error, Format, Result, Value};
+use dicom_core::VR;
+
+/// The modality transform: stored values to the units of the modality.
+pub(super) enum Modal {
+    Rescale { slope: f64, intercept: f64 },
+    Table(Lut),
+}
+
+impl Modal {
+    /// Reads the modality LUT, or rescale slope and intercept, or nothing (identity).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub(super) fn read(dataset: &Dataset<'_>, signed: bool) -> Result<Self> {
+        if let Some(lut) = Lut::read(dataset, at::MODALITY_LUT_SEQUENCE, signed)? {
+            return Ok(Self::Table(lut));
+        }
+        let slope = dataset.decimal(at::RESCALE_SLOPE)?.unwrap_or(1.0);
+        let intercept = dataset.decimal(at::RESCALE_INTERCEPT)?.unwrap_or(0.0);
+        if slope == 0.0 {
+            return Err(Error::at(at::RESCALE_SLOPE, "a slope of zero"));
+        }
+        Ok(Self::Rescale { slope, intercept })
+    }
+
+    /// A stored value in the units of the modality.
+    pub(super) fn apply(&self, stored: i32) -> f64 {
+        match self {
+            Self::Rescale { slope, intercept } => f64::from(stored) * slope + intercept,
+            Self::Table(lut) => lut.at(f64::from(stored)),
+        }
+    }
+
+    /// Smallest and largest value that can come out.
+    pub(super) fn range(&self, layout: &Layout) -> (f64, f64) {
+        match self {
+            Self::Rescale { .. } => {
+                let (low, high) = layout.range();
+                let (a, b) = (self.apply(low), self.apply(high));
+                (a.min(b), a.max(b))
+            }
+            Self::Table(lut) => (0.0, lut.full),
+        }
+    }
+}
+
+/// The value-of-interest transform: units of the modality to grey in [0, 1].
+pub(super) enum Voi {
+    Table(Lut),
+    Window { centre: f64, width: f64, function: Function },
+}
+
+/// The shape of a window (PS3.3 C.11.2.1.2, C.11.2.1.3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    Linear,
+    LinearExact,
+    Sigmoid,
+}
+
+impl Voi {
+    /// Reads the VOI LUT, or else the first window; none where there is neither.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Unsupported`] for another VOI LUT function.
+    pub(super) fn read(dataset: &Dataset<'_>) -> Result<Option<Self>> {
+        // The VOI LUT's first input is signed where the pixels are; rescaled values can be negative too, but then it is written SS.
+        let signed = dataset.integer(at::PIXEL_REPRESENTATION)? == Some(1);
+        if let Some(lut) = Lut::read(dataset, at::VOI_LUT_SEQUENCE, signed)? {
+            return Ok(Some(Self::Table(lut)));
+        }
+        let (Some(centre), Some(width)) = (dataset.decimal(at::WINDOW_CENTER)?, dataset.decimal(at::WINDOW_WIDTH)?) else {
+            return Ok(None);
+        };
+        let function = match dataset.text(at::VOI_LUT_FUNCTION).to_ascii_uppercase().as_slice() {
+            b"" | b"LINEAR" => Function::Linear,
+            b"LINEAR_EXACT" => Function::LinearExact,
+            b"SIGMOID" => Function::Sigmoid,
+            other => {
+                return Err(Error::Unsupported {
+                    format: Format::Dicom,
+                    what: "the VOI LUT function",
+                    found: Value::Unlisted { bytes: other.len() },
+                    wanted: "LINEAR, LINEAR_EXACT or SIGMOID",
+                });
+            }
+        };
+        let least = if function == Function::Linear { width >= 1.0 } else { width > 0.0 };
+        if !least {
+            return Err(Error::at(at::WINDOW_WIDTH, "the window is too narrow for its function"));
+        }
+        Ok(Some(Self::Window { centre, width, function }))
+    }
+
+    /// The grey, in [0, 1], of a value in the units of the modality.
+    pub(super) fn apply(&self, value: f64) -> f64 {
+        match self {
+            Self::Table(lut) => lut.at(value) / lut.full,
+            Self::Window { centre, width, function } => function.apply(value, *centre, *width),
+        }
+    }
+}
+
+impl Function {
+    fn apply(self, x: f64, centre: f64, width: f64) -> f64 {
+        match self {
+            Self::Linear => {
+                let (from, span) = (x - (centre - 0.5), width - 1.0);
+                if from <= -span / 2.0 {
+                    0.0
+                } else if from > span / 2.0 {
+                    1.0
+                } else {
+                    from / span + 0.5
+                }
+            }
+            Self::LinearExact => ((x - centre) / width + 0.5).clamp(0.0, 1.0),
+            Self::Sigmoid => 1.0 / (1.0 + (-4.0 * (x - centre) / width).exp()),
+        }
+    }
+}
+
+/// A lookup table: the entry of the first input, the others after it, both ends held beyond them.
+pub(super) struct Lut {
+    first: f64,
+    entries: Vec<u16>,
+    /// Largest entry that its bits allow.
+    full: f64,
+}
+
+impl Lut {
+    fn read(dataset: &Dataset<'_>, sequence: Attribute, signed: bool) -> Result<Option<Self>> {
+        let inside = |attribute| dataset.in_sequence(sequence, attribute);
+        let (descriptor, data) = match (inside(at::LUT_DESCRIPTOR), inside(at::LUT_DATA)) {
+            (Some(descriptor), Some(data)) => (descriptor, data),
+            (None, None) => return Ok(None),
+            _ => return Err(Error::at(sequence, "a lookup table without its descriptor or without its data")),
+        };
+        let mut words = value::words(descriptor.bytes, dataset.big_endian);
+        let (Some(count), Some(first), Some(bits)) = (words.next(), words.next(), words.next()) else {
+            return Err(Error::at(at::LUT_DESCRIPTOR, "three values are wanted"));
+        };
+        let count = if count == 0 { 1 << 16 } else { usize::from(count) };
+        let signed = signed || descriptor.vr == VR::SS;
+        let first = if signed { f64::from(first.cast_signed()) } else { f64::from(first) };
+        // Some writers give 8-bit tables a descriptor of 16, or the reverse; beyond 16 there is nothing to store them in.
+        if !(8..=16).contains(&bits) {
+            return Err(Error::at(at::LUT_DESCRIPTOR, "8 to 16 bits per entry are wanted"));
+        }
+        let entries = entries(data, count, dataset.big_endian).ok_or(Error::at(at::LUT_DATA, "fewer entries than described"))?;
+        Ok(Some(Self { first, entries, full: f64::from((1u32 << bits) - 1) }))
+    }
+
+    fn at(&self, input: f64) -> f64 {
+        // The cast saturates, which is what both ends want.
+        let index = ((input - self.first).round().max(0.0) as usize).min(self.entries.len().saturating_sub(1));
+        self.entries.get(index).map_or(0.0, |&entry| f64::from(entry).min(self.full))
+    }
+}
+
+/// The table's entries: 16-bit words, or bytes where there are too few for words.
+fn entries(data: Element<'_>, count: usize, big_endian: bool) -> Option<Vec<u16>> {
+    if data.bytes.len() >= 2 * count {
+        Some(value::words(data.bytes, big_endian).take(count).collect())
+    } else if data.bytes.len() >= count {
+        Some(data.bytes.iter().take(count).map(|&byte| u16::from(byte)).collect())
+    } else {
+        None
+    }
+}

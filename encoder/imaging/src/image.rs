@@ -1,0 +1,17 @@
+//! What every reader of image files shares: the canonical image, what a file may state, the checks, the errors.
+
+pub mod attribute;
+mod canonical;
+pub mod checks;
+mod error;
+pub(crate) mod picture;
+pub(crate) mod range;
+mod settings;
+pub(crate) mod terms;
+
+pub use attribute::Attribute;
+pub use canonical::{Canonical, PREPROCESSING, Placement, SIDE};
+pub use error::{Error, Format, Result, Value};
+pub use picture::Picture;
+pub use settings::{Limits, Settings};
+pub use terms::{Assume, BodyPart, Modality, Photometric, Stated, View};

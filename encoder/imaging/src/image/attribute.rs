@@ -1,0 +1,118 @@
+//! The DICOM attributes that ingest reads. Every other one, the patient's above all, is stepped over unread. What a
+//! Segmentation ([`crate::seg`]) copies of patient and study is a list of its own.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// A DICOM attribute: its tag and its keyword in the standard's dictionary (PS3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attribute {
+    group: u16,
+    element: u16,
+    keyword: &'static str,
+}
+
+impl Attribute {
+    const fn new(group: u16, element: u16, keyword: &'static str) -> Self {
+        Self { group, element, keyword }
+    }
+
+    /// Group and element number.
+    pub const fn tag(self) -> (u16, u16) {
+        (self.group, self.element)
+    }
+
+    /// Keyword, as in PS3.6.
+    pub const fn keyword(self) -> &'static str {
+        self.keyword
+    }
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({:04X},{:04X}) {}", self.group, self.element, self.keyword)
+    }
+}
+
+impl Serialize for Attribute {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+macro_rules! attributes {
+    ($visibility:vis, $($name:ident = $group:literal, $element:literal, $keyword:literal;)*) => {
+        $(
+            #[doc = $keyword]
+            $visibility const $name: Attribute = Attribute::new($group, $element, $keyword);
+        )*
+        /// Every attribute of this list.
+        pub(crate) const ALL: &[Attribute] = &[$($name),*];
+    };
+}
+
+attributes! {
+    pub,
+    TRANSFER_SYNTAX_UID = 0x0002, 0x0010, "TransferSyntaxUID";
+    MODALITY = 0x0008, 0x0060, "Modality";
+    CODE_VALUE = 0x0008, 0x0100, "CodeValue";
+    BODY_PART_EXAMINED = 0x0018, 0x0015, "BodyPartExamined";
+    VIEW_POSITION = 0x0018, 0x5101, "ViewPosition";
+    PATIENT_ORIENTATION = 0x0020, 0x0020, "PatientOrientation";
+    SAMPLES_PER_PIXEL = 0x0028, 0x0002, "SamplesPerPixel";
+    PHOTOMETRIC_INTERPRETATION = 0x0028, 0x0004, "PhotometricInterpretation";
+    NUMBER_OF_FRAMES = 0x0028, 0x0008, "NumberOfFrames";
+    ROWS = 0x0028, 0x0010, "Rows";
+    COLUMNS = 0x0028, 0x0011, "Columns";
+    BITS_ALLOCATED = 0x0028, 0x0100, "BitsAllocated";
+    BITS_STORED = 0x0028, 0x0101, "BitsStored";
+    HIGH_BIT = 0x0028, 0x0102, "HighBit";
+    PIXEL_REPRESENTATION = 0x0028, 0x0103, "PixelRepresentation";
+    PIXEL_PADDING_VALUE = 0x0028, 0x0120, "PixelPaddingValue";
+    PIXEL_PADDING_RANGE_LIMIT = 0x0028, 0x0121, "PixelPaddingRangeLimit";
+    BURNED_IN_ANNOTATION = 0x0028, 0x0301, "BurnedInAnnotation";
+    WINDOW_CENTER = 0x0028, 0x1050, "WindowCenter";
+    WINDOW_WIDTH = 0x0028, 0x1051, "WindowWidth";
+    RESCALE_INTERCEPT = 0x0028, 0x1052, "RescaleIntercept";
+    RESCALE_SLOPE = 0x0028, 0x1053, "RescaleSlope";
+    VOI_LUT_FUNCTION = 0x0028, 0x1056, "VOILUTFunction";
+    MODALITY_LUT_SEQUENCE = 0x0028, 0x3000, "ModalityLUTSequence";
+    LUT_DESCRIPTOR = 0x0028, 0x3002, "LUTDescriptor";
+    LUT_DATA = 0x0028, 0x3006, "LUTData";
+    VOI_LUT_SEQUENCE = 0x0028, 0x3010, "VOILUTSequence";
+    VIEW_CODE_SEQUENCE = 0x0054, 0x0220, "ViewCodeSequence";
+    PIXEL_DATA = 0x7FE0, 0x0010, "PixelData";
+}
+
+/// What a Segmentation copies from its film, so that an archive files the two together ([`crate::seg`]). Ingest itself reads none of it.
+pub(crate) mod filing {
+    use super::Attribute;
+
+    attributes! {
+        pub(crate),
+        SPECIFIC_CHARACTER_SET = 0x0008, 0x0005, "SpecificCharacterSet";
+        SOP_CLASS_UID = 0x0008, 0x0016, "SOPClassUID";
+        SOP_INSTANCE_UID = 0x0008, 0x0018, "SOPInstanceUID";
+        STUDY_DATE = 0x0008, 0x0020, "StudyDate";
+        STUDY_TIME = 0x0008, 0x0030, "StudyTime";
+        ACCESSION_NUMBER = 0x0008, 0x0050, "AccessionNumber";
+        REFERRING_PHYSICIAN_NAME = 0x0008, 0x0090, "ReferringPhysicianName";
+        STUDY_DESCRIPTION = 0x0008, 0x1030, "StudyDescription";
+        PATIENT_NAME = 0x0010, 0x0010, "PatientName";
+        PATIENT_ID = 0x0010, 0x0020, "PatientID";
+        ISSUER_OF_PATIENT_ID = 0x0010, 0x0021, "IssuerOfPatientID";
+        PATIENT_BIRTH_DATE = 0x0010, 0x0030, "PatientBirthDate";
+        PATIENT_SEX = 0x0010, 0x0040, "PatientSex";
+        PATIENT_AGE = 0x0010, 0x1010, "PatientAge";
+        BODY_PART_EXAMINED = 0x0018, 0x0015, "BodyPartExamined";
+        STUDY_INSTANCE_UID = 0x0020, 0x000D, "StudyInstanceUID";
+        SERIES_INSTANCE_UID = 0x0020, 0x000E, "SeriesInstanceUID";
+        STUDY_ID = 0x0020, 0x0010, "StudyID";
+        PATIENT_ORIENTATION = 0x0020, 0x0020, "PatientOrientation";
+        FRAME_OF_REFERENCE_UID = 0x0020, 0x0052, "FrameOfReferenceUID";
+        POSITION_REFERENCE_INDICATOR = 0x0020, 0x1040, "PositionReferenceIndicator";
+        LOSSY_IMAGE_COMPRESSION = 0x0028, 0x2110, "LossyImageCompression";
+        LOSSY_IMAGE_COMPRESSION_RATIO = 0x0028, 0x2112, "LossyImageCompressionRatio";
+        LOSSY_IMAGE_COMPRESSION_METHOD = 0x0028, 0x2114, "LossyImageCompressionMethod";
+    }
+}

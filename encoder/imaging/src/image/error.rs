@@ -1,0 +1,158 @@
+//! Why a file did not become a canonical image.
+//!
+//! No field of an error, a refusal or a warning can hold text of the file: words come from this crate's own tables, the rest are
+//! numbers. A patient's name therefore cannot reach a message, whichever tag it was put in.
+
+use super::attribute::Attribute;
+use super::checks::Refusal;
+use serde::Serialize;
+use std::fmt;
+
+/// Result of every fallible operation of [`super`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a file did not become a canonical image.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system did not give the file.
+    #[error("the file cannot be read: {kind}")]
+    Io {
+        /// The operating system's reason. The path is left to the caller: file names carry patient names.
+        kind: std::io::ErrorKind,
+    },
+    /// More than the set limit, found before anything of that size was allocated.
+    #[error("{what}: {found}, above the limit of {limit}; raise `Limits` if the file is genuine")]
+    TooLarge {
+        /// The quantity and its unit: the file's bytes or the picture's pixel count.
+        what: &'static str,
+        /// Its value, as the header announces it.
+        found: u64,
+        /// The largest value allowed by [`super::Limits`].
+        limit: u64,
+    },
+    /// Neither DICOM nor PNG nor JPEG, by its first bytes.
+    #[error("the file is not DICOM (DICM at byte 128), PNG or JPEG: export the image as one of them")]
+    UnknownFormat,
+    /// A variant of the format that is not read here.
+    #[error("{format}: {what} {found} is not supported, {wanted} is")]
+    Unsupported {
+        /// The file's format.
+        format: Format,
+        /// The property that is not supported, such as "the transfer syntax".
+        what: &'static str,
+        /// What it is in this file.
+        found: Value,
+        /// What it may be.
+        wanted: &'static str,
+    },
+    /// The bytes contradict the format.
+    #[error("{format}: {reason}{}", At(*attribute))]
+    Malformed {
+        /// The file's format.
+        format: Format,
+        /// The attribute of a DICOM file where it was found; none for a raster file.
+        attribute: Option<Attribute>,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// An attribute without which there is no image.
+    #[error("DICOM: {attribute} is missing")]
+    Missing {
+        /// The attribute that the file lacks.
+        attribute: Attribute,
+    },
+    /// Readable, but not an image to classify.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// A picture whose numbers do not fit together.
+    #[error("a picture of {width} × {height} needs that many finite values, {found} came")]
+    Picture {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// Finite values found.
+        found: usize,
+    },
+    /// An [`super::Assume`] that cannot be read.
+    #[error("cannot assume that: wanted {wanted}")]
+    Assume {
+        /// What can be assumed.
+        wanted: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn malformed(format: Format, reason: &'static str) -> Self {
+        Self::Malformed { format, attribute: None, reason }
+    }
+
+    pub(crate) fn at(attribute: Attribute, reason: &'static str) -> Self {
+        Self::Malformed { format: Format::Dicom, attribute: Some(attribute), reason }
+    }
+}
+
+/// The file formats that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// DICOM part 10.
+    Dicom,
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dicom => "DICOM",
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+        })
+    }
+}
+
+/// A value as it may be shown: a number, or a word of this crate's own tables, never the file's own text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Value {
+    /// A term that DICOM, PNG or JPEG defines.
+    Term(&'static str),
+    /// Text that is in no table, and so is not shown.
+    Unlisted {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// A count, in the unit that the rule names.
+    Count(u64),
+    /// A measured share or spread, in the unit that the rule names.
+    Measure(f64),
+    /// Nothing was stated.
+    Absent,
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Term(term) => f.write_str(term),
+            Self::Unlisted { bytes } => write!(f, "an unlisted text of {bytes} bytes (not shown)"),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Measure(value) => write!(f, "{value:.4}"),
+            Self::Absent => f.write_str("nothing"),
+        }
+    }
+}
+
+/// " in (gggg,eeee) Keyword", or nothing.
+struct At(Option<Attribute>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |attribute| write!(f, ", in {attribute}"))
+    }
+}

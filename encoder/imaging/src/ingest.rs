@@ -1,0 +1,129 @@
+//! From a file to a canonical image `[1, 256, 256]` in [−1, 1], or a reason why not.
+//!
+//! A file is DICOM, PNG or JPEG, by its first bytes. Its size and the picture's are checked before anything is allocated, then what it states
+//! ([`checks`]), then its pixels. A DICOM file's attributes are read from a fixed list ([`attribute`]); the others, the patient's among them,
+//! are stepped over. What [`crate::seg`] copies into a Segmentation has a list of its own.
+//!
+//! ```no_run
+//! use veilray_imaging::ingest::{Settings, read_file};
+//! let read = read_file("image.dcm".as_ref(), &Settings::default())?;
+//! assert_eq!(read.image.values().len(), 256 * 256);
+//! for warning in &read.report.warnings {
+//!     eprintln!("{warning}");
+//! }
+//! # Ok::<(), veilray_imaging::ingest::Error>(())
+//! ```
+
+mod raster;
+
+pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
+pub use crate::image::{
+    Assume, Attribute, BodyPart, Canonical, Error, Format, Limits, Modality, PREPROCESSING, Photometric, Picture, Placement,
+    Result, SIDE, Settings, Stated, Value, View, attribute,
+};
+
+use crate::dicom;
+use serde::Serialize;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ingested {
+    /// The image.
+    pub image: Canonical,
+    /// What is known of it.
+    pub report: Report,
+}
+
+/// What is known of an image that was read; nothing in it tells whose it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The file's format.
+    pub format: Format,
+    /// Columns of the file's picture.
+    pub width: usize,
+    /// Rows of the file's picture.
+    pub height: usize,
+    /// Bits that a pixel's value may fill.
+    pub bits: u32,
+    /// Stated or assumed modality.
+    pub modality: Option<Modality>,
+    /// Stated or assumed view.
+    pub view: Option<View>,
+    /// Stated or assumed photometric interpretation.
+    pub photometric: Photometric,
+    /// Where the picture lies in the canonical image.
+    pub placement: Placement,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, otherwise as [`read_bytes`].
+pub fn read_file(path: &Path, settings: &Settings) -> Result<Ingested> {
+    let limit = settings.limits.file_bytes;
+    let failed = |error: std::io::Error| Error::Io { kind: error.kind() };
+    let file = File::open(path).map_err(failed)?;
+    let announced = file.metadata().map_err(failed)?.len();
+    checked_file(announced, limit)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed: a file that grows, or a device, is then found out.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    read_bytes(&bytes, settings)
+}
+
+/// Reads a file's bytes.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`].
+pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
+    checked_file(bytes.len() as u64, settings.limits.file_bytes)?;
+    let mut warnings = Vec::new();
+    let format = detect(bytes).ok_or(Error::UnknownFormat)?;
+    let (picture, bits, resolved) = match format {
+        Format::Dicom => {
+            let read = dicom::read(bytes, settings, &mut warnings)?;
+            (read.picture, read.bits, read.resolved)
+        }
+        Format::Png | Format::Jpeg => {
+            let read = if format == Format::Png { raster::png } else { raster::jpeg };
+            let read = read(bytes, settings, &mut warnings)?;
+            (read.picture, read.bits, read.resolved)
+        }
+    };
+    checks::pixels(&picture, &settings.checks)?;
+    let (image, placement) = Canonical::from_picture(&picture)?;
+    let report = Report {
+        format,
+        width: picture.width(),
+        height: picture.height(),
+        bits,
+        modality: resolved.modality,
+        view: resolved.view,
+        photometric: resolved.photometric,
+        placement,
+        warnings,
+    };
+    Ok(Ingested { image, report })
+}
+
+/// The format that a file's first bytes announce.
+pub fn detect(bytes: &[u8]) -> Option<Format> {
+    if bytes.get(128..132) == Some(b"DICM".as_slice()) {
+        Some(Format::Dicom)
+    } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Some(Format::Png)
+    } else if bytes.starts_with(b"\xff\xd8\xff") {
+        Some(Format::Jpeg)
+    } else {
+        None
+    }
+}
+
+fn checked_file(found: u64, limit: u64) -> Result<()> {
+    if found > limit { Err(Error::TooLarge { what: "the file's bytes", found, limit }) } else { Ok(()) }
+}

@@ -1,0 +1,64 @@
+//! JPEG 2000 in DICOM, against streams of another implementation (see `vectors/README.md`).
+#![cfg(feature = "jpeg2000")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
+#[path = "support/files.rs"]
+mod support;
+
+use support::dicom::{self, File};
+use support::{grey_png, levels_apart, picture, read};
+use veilray_imaging::ingest::{Error, Settings, read_bytes};
+
+const W: usize = 144;
+const H: usize = 128;
+const GREY: &[u8] = include_bytes!("vectors/grey12.j2k");
+const SIGNED: &[u8] = include_bytes!("vectors/signed16.j2k");
+const LOSSY: &[u8] = include_bytes!("vectors/lossy8.j2k");
+
+fn file(file: File, stream: &[u8]) -> Vec<u8> {
+    file.fragments(vec![stream.to_vec()]).write(dicom::JPEG_2000)
+}
+
+#[test]
+fn reversible_streams_read_as_the_picture() {
+    let wanted = read(&grey_png(W, H, &picture(W, H)));
+    assert!(levels_apart(&read(&file(File::new(W, H, 16, 12), GREY)), &wanted) <= 1);
+    let signed = File::new(W, H, 16, 16).short((0x0028, 0x0103), 1);
+    assert!(levels_apart(&read(&file(signed, SIGNED)), &wanted) <= 1);
+}
+
+#[test]
+fn an_irreversible_stream_reads_nearly_as_the_picture() {
+    let wanted = read(&grey_png(W, H, &picture(W, H)));
+    let found = read(&file(File::new(W, H, 8, 8), LOSSY));
+    let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+    let error = found.values().iter().zip(wanted.values()).map(square).sum::<f64>() / 65_536.0;
+    assert!(error < 1e-3, "{error}");
+}
+
+#[test]
+fn damaged_streams_are_errors() {
+    for stream in [GREY, SIGNED, LOSSY] {
+        for end in (0..stream.len()).step_by(37) {
+            let _ = read_bytes(&file(File::new(W, H, 16, 12), &stream[..end]), &Settings::default());
+        }
+        for at in 0..stream.len().min(300) {
+            let mut damaged = stream.to_vec();
+            damaged[at] ^= 0x55;
+            let result = read_bytes(&file(File::new(W, H, 16, 12), &damaged), &Settings::default());
+            assert!(!format!("{result:?}").contains("broke its decoder"), "byte {at}: {result:?}");
+        }
+    }
+    // Tiles of one pixel each on a grid of four thousand million.
+    let mut tiles = GREY.to_vec();
+    tiles[24..32].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    let error = read_bytes(&file(File::new(W, H, 16, 12), &tiles), &Settings::default()).unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    let error = read_bytes(&file(File::new(W, H + 1, 16, 12), GREY), &Settings::default()).unwrap_err();
+    assert!(error.to_string().contains("another size"), "{error}");
+}

@@ -1,0 +1,59 @@
+//! The X-rays of the data sets that encoders were trained on, where `VEILRAY_DATA` names their folder: none is refused.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
+
+use std::path::PathBuf;
+use veilray_imaging::ingest::{Assume, Error, Rule, Settings, read_file};
+
+/// The folder of the data sets.
+fn data() -> Option<PathBuf> {
+    std::env::var_os("VEILRAY_DATA").map(PathBuf::from).filter(|folder| folder.is_dir())
+}
+
+fn images(set: &str, every: usize) -> Vec<PathBuf> {
+    let Some(folder) = data().map(|data| data.join(set).join("images")).filter(|folder| folder.is_dir()) else {
+        eprintln!("skipped: no {set} under VEILRAY_DATA");
+        return vec![];
+    };
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().step_by(every).collect()
+}
+
+#[test]
+fn real_x_rays_pass_the_checks() {
+    let assume: Assume = "photometric=MONOCHROME2,view=FRONTAL,modality=CR".parse().unwrap();
+    let settings = Settings { assume, ..Settings::default() };
+    for (set, every) in [("nih_cxr14_256", 3), ("nih_cxr14_128", 20), ("kermany_pneumonia", 12), ("tb_nlm_cxr", 2)] {
+        let (mut read, mut refused) = (0, vec![]);
+        for path in images(set, every) {
+            match read_file(&path, &settings) {
+                Ok(image) => {
+                    assert_eq!(image.report.warnings, []);
+                    read += 1;
+                }
+                Err(Error::Refused(refusal)) => refused.push(format!("{:?}: {refusal}", path.file_name())),
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
+        eprintln!("{set}: {read} read, {} refused {refused:?}", refused.len());
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+}
+
+#[test]
+fn lung_masks_are_no_x_rays() {
+    let Some(folder) = data().map(|data| data.join("tb_nlm_cxr/masks")).filter(|folder| folder.is_dir()) else {
+        eprintln!("skipped: no tb_nlm_cxr masks under VEILRAY_DATA");
+        return;
+    };
+    for entry in std::fs::read_dir(folder).unwrap().step_by(40) {
+        let error = read_file(&entry.unwrap().path(), &Settings::default()).unwrap_err();
+        assert!(matches!(error, Error::Refused(refusal) if refusal.rule == Rule::Saturated), "{error}");
+    }
+}

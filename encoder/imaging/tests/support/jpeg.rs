@@ -1,0 +1,127 @@
+//! Two small JPEG encoders (ITU-T T.81), enough to test a decoder with.
+
+/// Bits, high ones first, with the stuffing of entropy-coded data.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    pending: u64,
+    count: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, bits: u32) {
+        self.pending = self.pending << bits | u64::from(value & ((1u64 << bits) - 1) as u32);
+        self.count += bits;
+        while self.count >= 8 {
+            self.count -= 8;
+            let byte = (self.pending >> self.count) as u8;
+            self.bytes.push(byte);
+            if byte == 0xff {
+                self.bytes.push(0);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let spare = (8 - self.count % 8) % 8;
+        self.put((1 << spare) - 1, spare);
+        self.bytes
+    }
+
+    /// A difference as its category's code of five bits, then its bits.
+    fn difference(&mut self, difference: i32) {
+        let category = 32 - difference.unsigned_abs().leading_zeros();
+        self.put(category, 5);
+        if category < 16 {
+            let low = if difference < 0 { difference - 1 } else { difference };
+            self.put(low as u32, category);
+        }
+    }
+}
+
+fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![0xff, marker];
+    out.extend(((body.len() + 2) as u16).to_be_bytes());
+    out.extend(body);
+    out
+}
+
+/// A Huffman table with seventeen codes of five bits: category n has code n.
+fn flat_table(class_and_id: u8, symbols: &[u8]) -> Vec<u8> {
+    let mut body = vec![class_and_id];
+    body.extend((1..=16).map(|length| if length == 5 { symbols.len() as u8 } else { 0 }));
+    body.extend(symbols);
+    segment(0xc4, &body)
+}
+
+fn frame(marker: u8, precision: u8, width: usize, height: usize) -> Vec<u8> {
+    let mut body = vec![precision];
+    body.extend((height as u16).to_be_bytes());
+    body.extend((width as u16).to_be_bytes());
+    body.extend([1, 1, 0x11, 0]);
+    segment(marker, &body)
+}
+
+/// Lossless JPEG (process 14, first-order prediction) of `precision` bits.
+pub(crate) fn lossless(width: usize, height: usize, precision: u8, values: &[u16]) -> Vec<u8> {
+    predicted(width, height, precision, values, 1)
+}
+
+/// Lossless JPEG with one of the predictors 1 to 7 of T.81 table H.1.
+pub(crate) fn predicted(width: usize, height: usize, precision: u8, values: &[u16], predictor: u8) -> Vec<u8> {
+    let mut out = vec![0xff, 0xd8];
+    out.extend(frame(0xc3, precision, width, height));
+    out.extend(flat_table(0x00, &(0..=16).collect::<Vec<u8>>()));
+    out.extend(segment(0xda, &[1, 1, 0x00, predictor, 0, 0]));
+    let mut bits = Bits::default();
+    let at = |i: usize| i32::from(values[i]);
+    for (i, &value) in values.iter().enumerate() {
+        let predicted = match (i % width, i / width) {
+            (0, 0) => 1i32 << (precision - 1),
+            (0, _) => at(i - width),
+            (_, 0) => at(i - 1),
+            _ => {
+                let (left, up, corner) = (at(i - 1), at(i - width), at(i - width - 1));
+                match predictor {
+                    1 => left,
+                    2 => up,
+                    3 => corner,
+                    4 => left + up - corner,
+                    5 => left + ((up - corner) >> 1),
+                    6 => up + ((left - corner) >> 1),
+                    _ => (left + up) >> 1,
+                }
+            }
+        };
+        // Differences are modulo 2^16; −32 768 is written as 32 768.
+        let difference = (i32::from(value) - predicted) as i16;
+        bits.difference(if difference == i16::MIN { 32_768 } else { i32::from(difference) });
+    }
+    out.extend(bits.finish());
+    out.extend([0xff, 0xd9]);
+    out
+}
+
+/// Baseline JPEG of 8 × 8 blocks of one grey each, `blocks_wide` × `blocks_high` of them: the DC coefficient alone, exact.
+pub(crate) fn baseline(blocks_wide: usize, blocks_high: usize, greys: &[u8]) -> Vec<u8> {
+    let mut out = vec![0xff, 0xd8];
+    let mut table = vec![0];
+    table.extend([1; 64]);
+    out.extend(segment(0xdb, &table));
+    out.extend(frame(0xc0, 8, 8 * blocks_wide, 8 * blocks_high));
+    out.extend(flat_table(0x00, &(0..=11).collect::<Vec<u8>>()));
+    out.extend(flat_table(0x10, &[0]));
+    out.extend(segment(0xda, &[1, 1, 0x00, 0, 63, 0]));
+    let mut bits = Bits::default();
+    let mut last = 0;
+    for &grey in greys {
+        let dc = 8 * (i32::from(grey) - 128);
+        bits.difference(dc - last);
+        last = dc;
+        // End of block.
+        bits.put(0, 5);
+    }
+    out.extend(bits.finish());
+    out.extend([0xff, 0xd9]);
+    out
+}
