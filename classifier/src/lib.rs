@@ -22,7 +22,7 @@
 //! use veilray_he::ParamsLiteral;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let network = networks::usual("tenseal-mnist")?;
+//! let network = networks::default_for("tenseal-mnist")?;
 //! let weights = Weights::random(&network, 1)?;
 //! let circuit = fold(&network, &weights, &FoldOptions::default())?;
 //! let packed = pack(&circuit, &PackOptions::new(&ParamsLiteral::named("n13")?.check()?, &circuit))?;
@@ -38,20 +38,19 @@
 
 pub mod circuit;
 pub mod execute;
-#[cfg(feature = "tfhe")]
-pub mod fcnn_tfhe;
 pub mod fold;
 pub mod interface;
+pub mod known_answer;
+pub mod levels;
 pub mod mask;
-pub mod metrics;
 pub mod networks;
+pub mod operating_point;
 pub mod pack;
 pub mod plan;
+pub mod range;
 pub mod reference;
 pub mod release;
-pub mod schedule;
+pub mod served;
 pub mod sparse;
 pub mod spec;
-pub mod train;
-pub mod unet;
 pub mod weights;

@@ -12,9 +12,9 @@ mod table;
 pub use fit::{Limits, PlanError, fit};
 pub use memory::PlannedMemory;
 
-use crate::execute::{ExecuteError, Simulation, needs, simulate};
-use crate::pack::{CostModel, PackedCircuit, PackedNode, PackedOp};
-use crate::schedule::schedule;
+use crate::execute::{ExecuteError, Simulation, simulate};
+use crate::levels::{LevelScale, level_scales};
+use crate::pack::{CostModel, PackedCircuit, PackedNode, PackedOp, needs};
 use serde::Serialize;
 use veilray_base::Rng;
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
@@ -129,26 +129,26 @@ impl Plan {
     /// The plan of a packed circuit. Nothing is encoded, no key is made.
     ///
     /// # Errors
-    /// [`PlanError::Schedule`] for parameters that the circuit does not fit, [`PlanError::Overflow`] for values of the
+    /// [`PlanError::OtherParams`] for parameters that the circuit does not fit, [`PlanError::Overflow`] for values of the
     /// options' images beyond the modulus.
     pub fn new(circuit: &PackedCircuit, params: &Params, options: &PlanOptions) -> Result<Self, PlanError> {
-        let places = schedule(circuit, params)?;
+        let level_scales = level_scales(circuit, params)?;
         let keys = circuit
             .nodes()
             .iter()
-            .zip(&places)
-            .fold(KeySpec::new(), |keys, (node, place)| keys.union(&needs::node_keys(params, node, *place)));
+            .zip(&level_scales)
+            .fold(KeySpec::new(), |keys, (node, at)| keys.union(&needs::node_keys(params, node, at.level)));
         let factor = options.costs.on_threads(options.threads);
         let layers: Vec<PlannedLayer> = circuit
             .nodes()
             .iter()
-            .zip(&places)
+            .zip(&level_scales)
             .zip(circuit.node_ms(&options.costs))
-            .map(|((node, place), ms)| PlannedLayer {
+            .map(|((node, at), ms)| PlannedLayer {
                 name: node.name.clone(),
                 op: node.op.kind(),
-                level: place.level,
-                log_scale: place.scale.log2(),
+                level: at.level,
+                log_scale: at.scale.log2(),
                 ciphertexts: node.layout.blocks(),
                 diagonals: diagonals(node),
                 rotations: rotations(node),
@@ -162,7 +162,7 @@ impl Plan {
             reply: ciphertext_bytes(params, 0, false).map_err(engine)?,
             evaluation_keys: evaluation_keys_bytes(params, &keys).map_err(engine)?,
         };
-        let precision = if options.precision { Some(precision(circuit, params, &places, options)?) } else { None };
+        let precision = if options.precision { Some(precision(circuit, params, &level_scales, options)?) } else { None };
         Ok(Self {
             network: circuit.name().into(),
             params: name_of(params),
@@ -203,7 +203,7 @@ fn rotations(node: &PackedNode) -> usize {
     match &node.op {
         PackedOp::Linear(map) => {
             let counts = map.counts();
-            counts.babies + counts.copies + counts.giants + map.folds().count() * blocks
+            counts.baby_steps + counts.copies + counts.giant_steps + map.folds().count() * blocks
         }
         PackedOp::WindowSum { steps, .. } | PackedOp::Spread { steps, .. } => steps.len() * blocks,
         _ => 0,
@@ -214,7 +214,7 @@ fn rotations(node: &PackedNode) -> usize {
 fn precision(
     circuit: &PackedCircuit,
     params: &Params,
-    places: &[crate::schedule::Place],
+    level_scales: &[LevelScale],
     options: &PlanOptions,
 ) -> Result<PlannedPrecision, PlanError> {
     let image = |i: u64| {
@@ -230,15 +230,15 @@ fn precision(
     };
     let found: Simulation = simulate(circuit, params, images, 0)?;
     let mut headroom_bits = f64::INFINITY;
-    for (node, place) in found.nodes.iter().zip(places) {
+    for (node, at) in found.nodes.iter().zip(level_scales) {
         // The sign takes a bit.
-        let left = params.log_q(place.level) - 1.0 - place.scale.log2();
+        let left = params.log_q(at.level) - 1.0 - at.scale.log2();
         if !options.images.is_empty() && node.largest > left.exp2() {
             return Err(PlanError::Overflow {
                 node: node.name.clone(),
                 largest: node.largest,
                 bound: left.exp2(),
-                cure: fit::wider(params, place.level, node.largest),
+                cure: fit::wider(params, at.level, node.largest),
             });
         }
         headroom_bits = headroom_bits.min(left - node.largest.max(f64::MIN_POSITIVE).log2());

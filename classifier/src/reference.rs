@@ -1,5 +1,7 @@
 //! A network evaluated as its layers are defined, in f64 and loop by loop: what folding and packing are tested against.
 
+mod calibrated;
+
 use crate::spec::{Activation, AvgPool, Conv, ConvTranspose, Form, Layer, NORM_EPS, NetworkSpec, Shape, Squeeze};
 use crate::weights::{Weights, WeightsError};
 

@@ -38,7 +38,7 @@ pub const NORM_EPS: f64 = 1e-5;
 pub const CUBIC_SIGMOID: [f64; 3] = [-1e-5, 0.12, 0.5];
 
 /// Largest extent of any axis, and largest number of values between two layers.
-pub(crate) const MOST: usize = 1 << 24;
+pub(crate) const MAX_VALUES: usize = 1 << 24;
 
 /// A network as a list of layers, the last of which gives one logit per label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

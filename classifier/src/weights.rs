@@ -1,7 +1,5 @@
 //! A trained network's numbers by name, outside any tensor library.
 
-mod calibrated;
-
 use crate::spec::{NetworkSpec, Parameter, Role, SpecError};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -221,6 +219,11 @@ impl Weights {
         }
     }
 
+    /// Puts a tensor in the place of the one of that name.
+    pub(crate) fn insert(&mut self, name: String, tensor: Tensor) {
+        self.tensors.insert(name, tensor);
+    }
+
     /// The values of a tensor.
     ///
     /// # Errors
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn random_weights_are_the_networks_and_survive_the_file() {
-        let spec = networks::usual("resnet20-se").unwrap();
+        let spec = networks::default_for("resnet20-se").unwrap();
         let weights = Weights::random(&spec, 1).unwrap();
         weights.check(&spec).unwrap();
         assert_eq!(Weights::from_safetensors(&weights.to_safetensors().unwrap()).unwrap(), weights);
@@ -291,7 +294,7 @@ mod tests {
 
     #[test]
     fn weights_of_another_network_are_refused_by_name() {
-        let spec = networks::usual("veilnet-s").unwrap();
+        let spec = networks::default_for("veilnet-s").unwrap();
         let weights = Weights::random(&spec, 1).unwrap();
         let change = |f: &dyn Fn(&mut BTreeMap<String, Tensor>)| {
             let mut tensors = weights.tensors().clone();
@@ -313,7 +316,7 @@ mod tests {
 
     #[test]
     fn hostile_bytes_are_errors() {
-        let weights = Weights::random(&networks::usual("tenseal-mnist").unwrap(), 1).unwrap();
+        let weights = Weights::random(&networks::default_for("tenseal-mnist").unwrap(), 1).unwrap();
         let bytes = weights.to_safetensors().unwrap();
         for cut in [0, 4, 8, 100, bytes.len() - 1] {
             assert!(Weights::from_safetensors(&bytes[..cut]).is_err());

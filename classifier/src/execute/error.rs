@@ -1,7 +1,7 @@
 //! Why a circuit was not executed or its result not believed.
 
+use crate::levels::LevelsError;
 use crate::pack::PackError;
-use crate::schedule::ScheduleError;
 
 /// Why a circuit was not executed or its result not believed.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ use crate::schedule::ScheduleError;
 pub enum ExecuteError {
     /// The circuit does not fit the parameters.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Levels(#[from] LevelsError),
     /// Diagonals that could not be built.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -28,7 +28,7 @@ pub enum ExecuteError {
     #[error(
         "the input must be at level {wanted_level} and scale 2^{wanted_scale:.3}, it is at {found_level} and 2^{found_scale:.3}; encrypt the image for this model"
     )]
-    Place {
+    LevelScale {
         /// Level of the circuit's input.
         wanted_level: usize,
         /// log2 of the parameters' scale.

@@ -1,6 +1,8 @@
 //! What every node of an encrypted run held, against the run in clear: a researcher's tool, for it needs the secret key.
 
-use super::{ClearExecutor, EncryptedCircuit, ExecuteError};
+use super::clear::ClearExecutor;
+use super::encrypted::EncryptedCircuit;
+use super::error::ExecuteError;
 use serde::Serialize;
 use std::fmt;
 use veilray_he::{Ciphertext, Decryptor, Encoder, ExpandedKeys, SecretKey};

@@ -3,8 +3,8 @@
 use super::{Plan, PlanOptions};
 use crate::circuit::{Circuit, Op};
 use crate::execute::ExecuteError;
+use crate::levels::LevelsError;
 use crate::pack::{CostModel, PackError, PackOptions, PackedCircuit, pack};
-use crate::schedule::ScheduleError;
 use veilray_he::{Params, ParamsLiteral};
 
 /// What a server allows.
@@ -76,7 +76,7 @@ pub enum PlanError {
     },
     /// A circuit packed for other parameters.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    OtherParams(#[from] LevelsError),
     /// A circuit that cannot be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -176,7 +176,7 @@ pub(super) fn wider(params: &Params, level: usize, largest: f64) -> String {
     let holds = |l: &ParamsLiteral| l.base_bits * l.base_limbs as f64 - 1.0 - l.log_scale > largest.log2();
     match named(|l| l.levels >= params.max_level().min(level + 1) && holds(l)) {
         Some(name) => format!("use {name}, or train with a smaller range"),
-        None => "train with a smaller range (`train::RangePenalty`)".into(),
+        None => "train with a smaller range (`RangePenalty` of veilray-training)".into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The layers, their settings and the shapes they give.
 
-use super::{MOST, Shape, SpecError};
+use super::{MAX_VALUES, Shape, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// One layer, written as a table with a `kind`.
@@ -285,7 +285,7 @@ impl ConvTranspose {
         let side = |n: usize| {
             let whole = (n - 1).checked_mul(self.stride).and_then(|s| s.checked_add(self.kernel));
             match whole.and_then(|s| s.checked_sub(self.padding.checked_mul(2)?)) {
-                Some(side) if (1..=MOST).contains(&side) => Ok(side),
+                Some(side) if (1..=MAX_VALUES).contains(&side) => Ok(side),
                 _ => setting(path, "padding", "smaller, so that an output is left", self.padding),
             }
         };
@@ -313,7 +313,7 @@ fn setting<T>(path: &str, what: &'static str, wanted: impl ToString, found: impl
 }
 
 fn positive(path: &str, what: &'static str, found: usize) -> Result<(), SpecError> {
-    if (1..=MOST).contains(&found) { Ok(()) } else { setting(path, what, format!("1 to {MOST}"), found) }
+    if (1..=MAX_VALUES).contains(&found) { Ok(()) } else { setting(path, what, format!("1 to {MAX_VALUES}"), found) }
 }
 
 fn grouped(path: &str, input: Shape, out: usize, groups: usize) -> Result<(), SpecError> {

@@ -1,6 +1,6 @@
 //! The shape of one image's values between layers.
 
-use super::{MOST, SpecError};
+use super::{MAX_VALUES, SpecError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -54,7 +54,7 @@ impl Shape {
     }
 
     pub(crate) fn check(self, layer: &str) -> Result<(), SpecError> {
-        let most = |n: usize| (1..=MOST).contains(&n);
+        let most = |n: usize| (1..=MAX_VALUES).contains(&n);
         let values = self.channels.checked_mul(self.height).and_then(|n| n.checked_mul(self.width));
         if most(self.channels) && most(self.height) && most(self.width) && values.is_some_and(most) {
             return Ok(());
@@ -62,7 +62,7 @@ impl Shape {
         Err(SpecError::Setting {
             layer: layer.into(),
             what: "the number of values",
-            wanted: format!("1 to {MOST}"),
+            wanted: format!("1 to {MAX_VALUES}"),
             found: self.to_string(),
         })
     }
