@@ -5,7 +5,7 @@
 //!     [--stream] [--json | --trace | --plan | --plan-only]
 //! ```
 //!
-//! The network has its usual input and labels; `--spec FILE` takes the one that a TOML file describes instead. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
+//! The network has its default input and labels; `--spec FILE` takes the one that a TOML file describes instead. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
 //! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan-only` prints the plan and ends,
 //! `--plan` prints it and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %,
 //! precision within two bits; with `--stream`, memory beside what is planned for that. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
@@ -23,7 +23,6 @@ use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_he::wire::evaluation_keys_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
-use veilray_nn::memory::peak_resident_bytes;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -187,6 +186,13 @@ impl Session {
 
 fn bytes(ciphertexts: &[Ciphertext]) -> Result<usize> {
     ciphertexts.iter().map(|c| Ok(c.to_bytes()?.len())).sum()
+}
+
+/// The process's largest resident size so far, bytes, where Linux tells.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(kib.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

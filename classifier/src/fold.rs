@@ -7,7 +7,7 @@
 //! asks for go into one of its operands.
 //!
 //! Where |a| is small, the shift b/2a is large and the square nearly cancels against the constant: beyond
-//! [`FoldOptions::max_shift`] that is an error, or x goes beside x² into the next map ([`WideShift`]).
+//! [`FoldOptions::max_shift`] that is an error, or the next map reads x beside x² ([`WideShift`]).
 
 mod activation;
 mod error;

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
 use veilray_he::{KeySpec, Params, ParamsLiteral};
 
-/// Most labels of a model.
+/// Largest number of labels of a model.
 const MAX_LABELS: usize = 4096;
-/// Most ciphertexts of an image.
+/// Largest number of ciphertexts of an image.
 const MAX_CIPHERTEXTS: usize = 1024;
-/// Most bytes of an image's ciphertexts; the largest of a released model's images has 6 MB.
+/// Largest size of an image's ciphertexts, bytes; the released models' images have at most 6 MB.
 const MAX_UPLOAD_BYTES: usize = 64_000_000;
 
 /// What a client must know of a model.
@@ -59,7 +59,7 @@ pub enum InterfaceError {
     /// Parts that contradict each other.
     #[error("the interface of {model} contradicts itself: {why}; ask the provider for a sound one")]
     Unsound {
-        /// The model.
+        /// The model's name.
         model: String,
         /// What is wrong.
         why: String,
@@ -69,11 +69,11 @@ pub enum InterfaceError {
         "{model} wants evaluation keys of {found} bytes, more than the {most} that are allowed; raise the limit if you trust its provider"
     )]
     Keys {
-        /// The model.
+        /// The model's name.
         model: String,
         /// Bytes of its keys.
         found: usize,
-        /// The limit.
+        /// The limit, bytes.
         most: usize,
     },
     /// Images that would take too much room.
@@ -81,11 +81,11 @@ pub enum InterfaceError {
         "{model} wants images of {found} bytes in ciphertexts, more than the {most} that are allowed; ask the provider for a sound one"
     )]
     Upload {
-        /// The model.
+        /// The model's name.
         model: String,
         /// Bytes of an image's ciphertexts.
         found: usize,
-        /// The limit.
+        /// The limit, bytes.
         most: usize,
     },
     /// A parameter set that cannot tell large logits from others that wrapped around.
@@ -93,7 +93,7 @@ pub enum InterfaceError {
         "the logits of {model} may reach {wanted:.1} by its range, but a reply under {params} has no slot that would show one beyond {found:.1} coming back from the other end; ask the provider for the model under a set with a larger base, such as n14"
     )]
     Room {
-        /// The model.
+        /// The model's name.
         model: String,
         /// The parameter set.
         params: String,
@@ -136,7 +136,7 @@ impl Interface {
         }
         let names = thresholds.labels.len();
         if names > MAX_LABELS {
-            return unsound(format!("{names} labels, at most {MAX_LABELS} are believed"));
+            return unsound(format!("{names} labels, at most {MAX_LABELS} are allowed"));
         }
         if thresholds.values.iter().any(|t| !t.is_finite()) {
             return unsound("a threshold is not finite".into());

@@ -77,6 +77,12 @@ mod tests {
             assert!(image.iter().all(|v| (-1.0..=1.0).contains(v)));
             let left = check_range(model.spec(), model.weights(), &model.manifest().range, &image, 1.0).unwrap();
             assert!(left.is_empty(), "{name}: {left:?}");
+            // Noise is no such picture.
+            let noise = known_answer_input("", image.len());
+            assert!(
+                !check_range(model.spec(), model.weights(), &model.manifest().range, &noise, 1.0).unwrap().is_empty(),
+                "{name}"
+            );
         }
     }
 

@@ -9,9 +9,9 @@ use veilray_he::{Params, SCALE_TOLERANCE};
 /// Level and scale of a node's ciphertexts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LevelScale {
-    /// Rescalings left.
+    /// How many rescalings are left.
     pub level: usize,
-    /// What slots are multiplied by.
+    /// What the slots' values are multiplied by before they are rounded to integers.
     pub scale: f64,
 }
 
@@ -42,7 +42,7 @@ pub enum LevelsError {
         "{node} adds ciphertexts of one level but scales 2^{first:.3} and 2^{second:.3}; put a linear layer behind one of them"
     )]
     Scales {
-        /// The node.
+        /// Path of the layer that the node computes.
         node: String,
         /// log2 of the one scale.
         first: f64,

@@ -11,14 +11,14 @@ const MAX_SIDE: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mask {
-    /// Rows.
+    /// Height, pixels; 1 to 1024.
     pub height: usize,
-    /// Columns.
+    /// Width, pixels; 1 to 1024.
     pub width: usize,
 }
 
 impl Mask {
-    /// Pixels; none where a side is zero or beyond 1024.
+    /// Number of pixels; none where a side is zero or beyond 1024.
     pub fn pixels(&self) -> Option<usize> {
         let side = 1..=MAX_SIDE;
         (side.contains(&self.height) && side.contains(&self.width)).then(|| self.height * self.width)

@@ -54,9 +54,9 @@ pub struct PlannedLayer {
     pub level: usize,
     /// log2 of their scale.
     pub log_scale: f64,
-    /// Their number.
+    /// Number of its ciphertexts.
     pub ciphertexts: usize,
-    /// Encoded diagonals.
+    /// Number of encoded diagonals.
     pub diagonals: usize,
     /// Rotations that are computed, folds among them.
     pub rotations: usize,
@@ -89,7 +89,7 @@ pub struct PlannedPrecision {
 /// What an encrypted network will cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// The network.
+    /// The network's name.
     pub network: String,
     /// Name of the parameter set, or `custom`.
     pub params: String,

@@ -73,7 +73,7 @@ pub fn evaluate_watched(
     Ok(layers(&spec.layers, "layers", weights, input, watch)?.values)
 }
 
-/// Told of an activation's name and input.
+/// Called with an activation's name and input.
 pub type Watch<'a> = &'a mut dyn FnMut(&str, &Values);
 
 fn layers(list: &[Layer], path: &str, weights: &Weights, mut x: Values, watch: Watch<'_>) -> Result<Values, WeightsError> {

@@ -32,25 +32,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder.
+    /// A folder that cannot be read or written, or whose manifest is refused.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The network.
+    /// A network that is refused.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The weights.
+    /// Weights that are refused.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The parameter set.
+    /// A parameter set that is refused.
     #[error(transparent)]
     Params(#[from] veilray_he::Error),
-    /// Folding.
+    /// A network that cannot be folded.
     #[error(transparent)]
     Fold(#[from] FoldError),
-    /// Packing.
+    /// A circuit that cannot be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// Encoding.
+    /// A circuit that cannot be encoded under its parameters.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
     /// A parameter set that cannot tell large logits from others that wrapped around: clients would refuse the model.
@@ -59,7 +59,7 @@ pub enum Error {
          {found:.1} coming back from the other end; release it under a set with a larger base, such as n14"
     )]
     Room {
-        /// The model.
+        /// The model's name.
         model: String,
         /// The parameter set.
         params: String,
@@ -198,12 +198,12 @@ impl Model {
         &self.digest
     }
 
-    /// The network.
+    /// The network: its layers and shapes.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
     }
 
-    /// Its weights.
+    /// The network's weights, checked against it.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }

@@ -61,7 +61,7 @@ pub enum SpecError {
     /// A file that cannot be read.
     #[error("cannot read the network {path}: {why}")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The system's reason.
         why: String,
@@ -77,9 +77,9 @@ pub enum SpecError {
     Setting {
         /// Path of the layer.
         layer: String,
-        /// The setting.
+        /// The setting's name.
         what: &'static str,
-        /// Its range.
+        /// The range it must lie in.
         wanted: String,
         /// The value given.
         found: String,
@@ -91,7 +91,7 @@ pub enum SpecError {
         layer: String,
         /// What it takes.
         wanted: String,
-        /// What comes.
+        /// Its input.
         found: Shape,
     },
     /// Two branches that cannot be added.
@@ -117,9 +117,9 @@ pub enum SpecError {
     /// A name that no network has.
     #[error("no network is called `{found}`; there are {known}")]
     Unknown {
-        /// The name.
+        /// The name that was given.
         found: String,
-        /// All names.
+        /// All names there are, separated by commas.
         known: String,
     },
 }

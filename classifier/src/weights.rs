@@ -29,7 +29,7 @@ pub enum WeightsError {
     File {
         /// What was tried.
         action: &'static str,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The system's reason.
         why: String,
@@ -43,7 +43,7 @@ pub enum WeightsError {
     /// A tensor of another number type.
     #[error("{name} holds {found} values; save the weights as F32")]
     Dtype {
-        /// The tensor.
+        /// The tensor's name.
         name: String,
         /// Its type.
         found: String,
@@ -51,61 +51,61 @@ pub enum WeightsError {
     /// As many values as its extents say belong to a tensor.
     #[error("{name} has {found} values but the extents {shape:?}")]
     Length {
-        /// The tensor.
+        /// The tensor's name.
         name: String,
         /// Its extents.
         shape: Vec<usize>,
-        /// Its values.
+        /// Number of values given.
         found: usize,
     },
     /// A tensor that the network needs is not there.
     #[error("the weights lack {name} {shape:?}; they belong to another network than `{network}`")]
     Missing {
-        /// The network.
+        /// The network's name.
         network: String,
-        /// The tensor.
+        /// The tensor's name.
         name: String,
         /// Its extents.
         shape: Vec<usize>,
     },
-    /// A tensor that the network has no place for.
-    #[error("the weights hold {name}, which `{network}` has no place for; they belong to another network")]
+    /// A tensor that the network does not have.
+    #[error("the weights hold {name}, which `{network}` does not have; they belong to another network")]
     Unexpected {
-        /// The network.
+        /// The network's name.
         network: String,
-        /// The tensor.
+        /// The tensor's name.
         name: String,
     },
     /// A tensor of other extents.
     #[error("{name} has the extents {found:?} where `{network}` needs {wanted:?}")]
     Shape {
-        /// The network.
+        /// The network's name.
         network: String,
-        /// The tensor.
+        /// The tensor's name.
         name: String,
-        /// Extents needed.
+        /// Extents that the network needs.
         wanted: Vec<usize>,
-        /// Extents found.
+        /// Extents that the tensor has.
         found: Vec<usize>,
     },
-    /// A number that is none.
-    #[error("{name} holds {value} at place {index}; every weight must be finite: the training run diverged")]
+    /// A value that is infinite or not a number.
+    #[error("{name} holds {value} at index {index}; every weight must be finite: the training run diverged")]
     NotFinite {
-        /// The tensor.
+        /// The tensor's name.
         name: String,
-        /// The place.
+        /// Index of the value in the tensor.
         index: usize,
-        /// The value.
+        /// The value found.
         value: f32,
     },
     /// A variance below zero.
-    #[error("{name} holds the variance {value} at place {index}; variances are at least 0")]
+    #[error("{name} holds the variance {value} at index {index}; variances are at least 0")]
     Variance {
-        /// The tensor.
+        /// The tensor's name.
         name: String,
-        /// The place.
+        /// Index of the value in the tensor.
         index: usize,
-        /// The value.
+        /// The value found.
         value: f32,
     },
     /// The network itself was refused.
@@ -126,19 +126,19 @@ impl Tensor {
         Ok(Self { shape, values })
     }
 
-    /// Its extents.
+    /// Its extents, outermost axis first.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Its values.
+    /// Its values, the last axis fastest.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 }
 
 impl Weights {
-    /// Those tensors, not yet checked against a network.
+    /// Weights of those tensors, not yet checked against a network.
     pub fn new(tensors: BTreeMap<String, Tensor>) -> Self {
         Self { tensors }
     }

@@ -5,10 +5,10 @@ use crate::pack::IoLayout;
 use crate::range::RangeContract;
 use veilray_he::{Ciphertext, Decryptor, Encoder, Encryptor, Params};
 
-/// What a reply must look like to be believed.
+/// Limits within which a client accepts a reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
-    /// Largest |logit|; beyond, the image has left the range that the network was trained for.
+    /// Largest |logit|; a larger one means that the image is outside the range that the network was trained for.
     pub logit: f64,
     /// Largest value in a slot that should hold zero, or difference between two copies of a logit.
     pub stray: f64,
@@ -23,8 +23,8 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Those of a model whose logits reached `range` on the validation split: four times as far is as far as they may go, at least 8 and at
-    /// most the default.
+    /// The limits for a model whose logits reached `range.logits` on the validation split: four times as much, at least 8 and at most the
+    /// default.
     #[must_use]
     pub fn of(range: &RangeContract) -> Self {
         let (default, reach) = (Self::default(), 4.0 * range.logits);

@@ -32,7 +32,7 @@ pub(super) enum Encoded {
 /// A ciphertext of an input, rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Copy {
-    /// The node.
+    /// Index of the node that gives it.
     pub input: usize,
     /// Its ciphertext.
     pub block: usize,

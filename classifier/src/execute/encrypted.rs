@@ -27,11 +27,11 @@ pub struct EncryptedCircuit {
 pub struct Step<'a> {
     /// Its place among the nodes.
     pub index: usize,
-    /// The node.
+    /// The node that was computed.
     pub node: &'a PackedNode,
-    /// Its ciphertexts.
+    /// Its ciphertexts, at the level and scale of the node.
     pub ciphertexts: &'a [Ciphertext],
-    /// Wall time.
+    /// Wall time, ms.
     pub ms: f64,
 }
 
@@ -65,12 +65,12 @@ impl EncryptedCircuit {
         Some(Compiler { params, encoder: Encoder::new(params), level_scales, node, here: *here })
     }
 
-    /// The circuit.
+    /// The packed circuit that is evaluated.
     pub fn circuit(&self) -> &PackedCircuit {
         &self.circuit
     }
 
-    /// The parameters.
+    /// The parameters that it is evaluated under.
     pub fn params(&self) -> &Params {
         &self.params
     }

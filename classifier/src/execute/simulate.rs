@@ -20,7 +20,7 @@ use veilray_he::noise::{LinearShape, Message, Noise, NoiseModel};
 pub struct Sample {
     /// As decryption would give them.
     pub logits: Vec<f64>,
-    /// Without errors.
+    /// As the circuit gives them without errors.
     pub clear: Vec<f64>,
 }
 
@@ -44,9 +44,9 @@ pub struct NodeError {
 /// What a simulation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Simulation {
-    /// By image.
+    /// One for each image, in order.
     pub samples: Vec<Sample>,
-    /// By node.
+    /// One for each node, in order.
     pub nodes: Vec<NodeError>,
 }
 

@@ -16,7 +16,7 @@ pub struct TraceRow {
     pub op: &'static str,
     /// Level of its ciphertexts.
     pub level: usize,
-    /// Their number.
+    /// Number of its ciphertexts.
     pub ciphertexts: usize,
     /// Smallest value of the tensor, in clear.
     pub least: f64,
@@ -35,7 +35,7 @@ pub struct TraceRow {
 pub struct Trace {
     /// The encrypted logits.
     pub reply: Ciphertext,
-    /// By node.
+    /// One row for each node, in order.
     pub rows: Vec<TraceRow>,
 }
 

@@ -23,7 +23,7 @@ pub enum FoldError {
     Shift {
         /// Path of the layer.
         layer: String,
-        /// The channel.
+        /// Index of the channel.
         channel: usize,
         /// b/2a.
         shift: f64,

@@ -21,6 +21,6 @@ impl Default for FoldOptions {
 pub enum WideShift {
     /// [`FoldError::Shift`] names layer and channel.
     Refuse,
-    /// x goes beside x² into the next map, for those channels.
+    /// The next map reads x beside x², for those channels: x² and the linear term are added there.
     KeepLinearTerm,
 }

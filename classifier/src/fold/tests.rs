@@ -110,7 +110,7 @@ fn one_activation(a: [f32; 3]) -> (NetworkSpec, Weights) {
 }
 
 #[test]
-fn a_wide_shift_is_refused_by_layer_and_channel_or_fed_beside() {
+fn a_wide_shift_is_refused_by_layer_and_channel_or_keeps_its_linear_term() {
     for small in [1e-3f32, -1e-3, 0.0] {
         let (spec, weights) = one_activation([0.1, small, -0.2]);
         let error = fold(&spec, &weights, &FoldOptions::default()).unwrap_err();

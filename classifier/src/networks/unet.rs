@@ -1,4 +1,4 @@
-//! The U-Net (Ronneberger et al. 2015) as encryption likes it: a mask from an image of pixels.
+//! The U-Net (Ronneberger et al. 2015) in a form that suits encryption: a mask from an image of pixels.
 //!
 //! - The stem reads patches that do not overlap, a convolution whose kernel is its stride. The client arranges the patches, so that the
 //!   first map has few diagonals, and no tensor inside is as large as the image.

@@ -8,7 +8,7 @@ use super::steps::{StepCounts, Steps};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Milliseconds per megabyte at which weights end: a key is then dearer than most maps, and steps no longer change.
+/// Milliseconds per megabyte beyond which no larger weight is tried: a key then costs more than most maps, and steps no longer change.
 const MAX_WEIGHT: f64 = 128.0;
 
 /// One way to split a map's diagonals, and what it takes whatever that costs.

@@ -19,14 +19,14 @@ pub enum PackedOp {
     Linear(PackedLinear),
     /// Each ciphertext times itself, relinearised and rescaled; one level.
     Square {
-        /// The node.
+        /// Index of the node that is read.
         input: usize,
     },
     /// Ciphertext by ciphertext, relinearised and rescaled; one level.
     Product {
-        /// One factor.
+        /// Index of the node that is one factor.
         left: usize,
-        /// The other.
+        /// Index of the node that is the other factor.
         right: usize,
     },
     /// Σ factor · ciphertext + constant; no level. Terms of a higher level are first brought to the lowest level and its scale.
@@ -39,7 +39,7 @@ pub enum PackedOp {
     /// Ciphertext b starts as the sum of the input's ciphertexts `sources[b]`, usually b alone; then for each step in turn:
     /// x ← x + rotate(x, step), a rotation to the left; no level.
     WindowSum {
-        /// The node.
+        /// Index of the node that is read.
         input: usize,
         /// Ciphertexts of the input that each output begins with, at least one.
         sources: Vec<Vec<usize>>,
@@ -49,7 +49,7 @@ pub enum PackedOp {
     /// Ciphertext b starts as ciphertext `sources[b]` of the input; then for each step in turn: x ← x + rotate(x, −step), a rotation to
     /// the right; no level.
     Spread {
-        /// The node.
+        /// Index of the node that is read.
         input: usize,
         /// Ciphertext of the input that each output begins with.
         sources: Vec<usize>,

@@ -12,15 +12,15 @@ pub enum PackError {
     /// A number of slots that no parameter set has, or too few.
     #[error("{found} slots: the number of slots must be a power of two from {least} (one per label) to 32768; N = 2 · slots")]
     Slots {
-        /// The number.
+        /// The number that was given.
         found: usize,
-        /// The least.
+        /// The least that will do.
         least: usize,
     },
     /// A tensor of too many ciphertexts.
     #[error("{node} has {shape} values, more than {MAX_BLOCKS} ciphertexts of {slots} slots; take a larger N")]
     Blocks {
-        /// The node.
+        /// Path of the layer that the node computes.
         node: String,
         /// Its extents.
         shape: Shape,
@@ -42,7 +42,7 @@ pub enum PackError {
     /// Tensors that must lie alike but cannot.
     #[error("{node}: {found} values must lie in the slots of {wanted} ones; put a convolution or linear layer between")]
     Conflict {
-        /// The node.
+        /// Path of the layer that the node computes.
         node: String,
         /// Extents of the one.
         found: Shape,
@@ -73,9 +73,9 @@ pub enum PackError {
     /// What the engine refused.
     #[error("diagonals of {node}: {why}")]
     Diagonals {
-        /// The node.
+        /// Path of the layer that the node computes.
         node: String,
-        /// Its reason.
+        /// The engine's reason.
         why: String,
     },
 }

@@ -14,7 +14,7 @@ pub enum AddressBit {
     Row,
     /// The next bit of the column.
     Column,
-    /// Nothing.
+    /// A bit that belongs to no axis.
     Free,
 }
 

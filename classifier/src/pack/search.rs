@@ -50,7 +50,7 @@ struct Map {
 
 /// The chosen layouts.
 pub(super) struct Found {
-    /// By node.
+    /// The layout of each node, in order.
     pub layouts: Vec<Arc<Layout>>,
     /// By node, for linear maps: steps of the inner folds, and the phases of each term.
     pub folds: BTreeMap<usize, (Vec<usize>, Vec<usize>)>,

@@ -23,13 +23,13 @@ pub enum PlanError {
     /// Fewer levels than the circuit consumes.
     #[error("{network} needs {wanted} levels, {params} gives {found}: {cure}")]
     Levels {
-        /// The network.
+        /// The network's name.
         network: String,
         /// Levels of the circuit.
         wanted: usize,
-        /// The set.
+        /// The parameter set's name.
         params: String,
-        /// Its levels.
+        /// Levels of the parameter set.
         found: usize,
         /// What would help.
         cure: String,
@@ -37,9 +37,9 @@ pub enum PlanError {
     /// More memory than allowed.
     #[error("{network} under {params} needs {wanted} MB of memory, {limit} are allowed: {cure}")]
     Memory {
-        /// The network.
+        /// The network's name.
         network: String,
-        /// The set.
+        /// The parameter set's name.
         params: String,
         /// Predicted peak, MB (10^6 bytes).
         wanted: usize,
@@ -51,9 +51,9 @@ pub enum PlanError {
     /// More bytes of keys than allowed.
     #[error("{network} under {params} needs {wanted} MB of evaluation keys, {limit} are allowed: {cure}")]
     Keys {
-        /// The network.
+        /// The network's name.
         network: String,
-        /// The set.
+        /// The parameter set's name.
         params: String,
         /// Their size, MB (10^6 bytes), rounded up.
         wanted: usize,

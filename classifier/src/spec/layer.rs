@@ -47,7 +47,7 @@ pub struct Empty {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
-    /// Channels out.
+    /// Number of output channels.
     pub out: usize,
     /// Height and width of the kernel.
     pub kernel: usize,
@@ -69,7 +69,7 @@ pub struct Conv {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConvTranspose {
-    /// Channels out.
+    /// Number of output channels.
     pub out: usize,
     /// Height and width of the kernel.
     pub kernel: usize,
@@ -129,7 +129,7 @@ pub struct AvgPool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// Values out.
+    /// Number of output values.
     pub out: usize,
 }
 
@@ -145,9 +145,9 @@ pub struct Dropout {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
-    /// One branch.
+    /// Layers of one branch.
     pub body: Vec<Layer>,
-    /// The other one; without layers, the input itself.
+    /// Layers of the other branch; without any, it is the input itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortcut: Vec<Layer>,
 }

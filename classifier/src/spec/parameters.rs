@@ -22,7 +22,7 @@ pub enum Role {
         /// Products per output.
         fan_in: usize,
     },
-    /// Added.
+    /// Added to an output: one value per channel, or per output of a linear layer.
     Bias,
     /// A normalisation's factor.
     Scale,

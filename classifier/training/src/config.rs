@@ -31,7 +31,7 @@ pub struct TrainConfig {
     pub evaluate_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// The loss.
+    /// Settings of the loss.
     pub loss: LossConfig,
     /// Changes to images.
     pub images: ImageAugmentation,

@@ -22,7 +22,7 @@ pub enum Error {
     /// Samples whose columns do not fit each other.
     #[error("{what} of the samples: expected {wanted}, found {found}")]
     Samples {
-        /// Which column.
+        /// The column's name.
         what: &'static str,
         /// What it should be.
         wanted: String,
@@ -34,7 +34,7 @@ pub enum Error {
     Setting {
         /// The setting's name.
         what: &'static str,
-        /// Its range.
+        /// The range it must lie in.
         wanted: String,
         /// The value given.
         found: String,

@@ -1,4 +1,4 @@
-//! What every run of this crate holds, whatever it learns: weights, their average, optimiser, schedule and the order of samples.
+//! What every run of this crate holds: weights, their average, optimiser, learning-rate schedule and the order of samples.
 
 use crate::error::{Result, setting};
 use crate::network::{Architecture, Network, Pass};
@@ -11,7 +11,7 @@ use veilray_base::Rng;
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Outcome, Task};
 use veilray_nn::{Bundle, Ema, Optimiser, OptimiserConfig, Params, Schedule, State};
 
-/// What a run leaves: the best weights and where they stood.
+/// What a run gives: the best weights, and how it ended.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// Parameters and buffers by name, of the evaluation with the highest validation macro-AUC.

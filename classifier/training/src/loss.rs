@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 pub struct LossConfig {
     /// Part of the loss that comes from the teacher's probabilities where there is a teacher (Hinton et al. 2015), in [0, 1].
     pub distil: f64,
-    /// Weight of a yes against a no: (no / yes)^power of the training split, per label; 0 weighs them the same.
+    /// Weight of a yes against a no: (no / yes)^balance of the training split, per label; with 0 both count the same.
     pub balance: f64,
     /// Labels are moved towards 1/2 by this much, in [0, 0.5).
     pub smoothing: f64,
     /// Weight of the auxiliary labels (those that are trained on and not reported) against the others.
     pub auxiliary: f64,
-    /// Weight of a label against the others: v^-power, where v = p (1 - p) is the variance of its yes in the training split, scaled so that
-    /// the weights' mean is 1. With 0 all weigh the same, so that frequent labels move the network most; with 1/2 a label of which 1 in 500
-    /// is a yes weighs 11 times one of equally many yes and no. For figures that are means over labels, such as the macro ROC-AUC.
+    /// Weights each label by (p (1 - p))^-equalise, where p is its share of yes in the training split, scaled so that the mean weight is 1.
+    /// With 0 all labels count the same, so that frequent ones change the network most; with 1/2 a label with 1 yes in 500 images counts 11
+    /// times as much as one with as many yes as no. For figures that are means over labels, such as the macro ROC-AUC.
     #[serde(skip_serializing_if = "is_zero")]
     pub equalise: f64,
 }
@@ -63,7 +63,7 @@ impl LossConfig {
     }
 
     /// The weight of each label, the first `reported` of which are not auxiliary, from the labels [sample, label] of the training split. A
-    /// label without a yes or a no has no variance to go by: it weighs 1 and counts in no mean.
+    /// label without a yes or a no has no such weight: it gets 1 and is left out of the mean.
     pub(crate) fn label_weights(&self, labels: &[u8], count: usize, reported: usize) -> Vec<f32> {
         let rarity = |(yes, no): (usize, usize)| {
             let part = yes as f64 / (yes + no).max(1) as f64;

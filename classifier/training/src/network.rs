@@ -68,7 +68,7 @@ impl<'a> Pass<'a> {
         Self { watched: Some(Vec::new()), ..self }
     }
 
-    /// How layers that differ in training shall behave.
+    /// Whether layers that behave differently in training are in training or in evaluation.
     pub fn mode(&self) -> Mode {
         if self.rng.is_some() { Mode::Train } else { Mode::Evaluate }
     }

@@ -8,7 +8,7 @@ use veilray_base::Rng;
 
 /// What is done to each input on its way into a batch.
 pub(crate) enum Change<'a> {
-    /// Nothing.
+    /// Inputs stay as they are.
     None,
     /// Mirrored, left to right.
     Mirror,

@@ -26,7 +26,7 @@ impl Student {
         Ok(Self { spec })
     }
 
-    /// The specification.
+    /// The network's specification.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
     }

@@ -1,4 +1,4 @@
-//! The network that sees pixels and is not encrypted: it teaches the one that is.
+//! The teacher: a network on pixels that is never encrypted, from whose probabilities the student learns.
 
 use crate::error::{Result, setting};
 use crate::network::{Architecture, Network, Pass};
@@ -27,7 +27,7 @@ pub struct ResNetConfig {
     pub blocks: Vec<usize>,
     /// Dropout before the linear layer.
     pub dropout: f64,
-    /// Logits.
+    /// Number of logits, one per label.
     pub labels: usize,
 }
 

@@ -24,10 +24,10 @@ pub struct Reply {
 /// probability 2^-48. Under another key they lie anywhere; of such replies to the released network 97 in 100 are refused.
 const DEVIATIONS: f64 = 8.0;
 
-/// What of the network the client must know: the number of inputs, the two moduli and how loud a logit is, not the weights.
+/// What of the network the client must know: the number of inputs, the two moduli and how much noise a logit has, not the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoding {
-    /// Inputs.
+    /// Number of inputs.
     pub inputs: usize,
     /// Largest |input|.
     pub largest_input: i8,

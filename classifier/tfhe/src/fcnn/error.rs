@@ -20,11 +20,11 @@ pub enum Error {
     /// A list of another length.
     #[error("{what}: {wanted} values are wanted, found {found}")]
     Length {
-        /// Which list.
+        /// The list's name.
         what: &'static str,
-        /// Its length.
+        /// The length it must have.
         wanted: usize,
-        /// The length found.
+        /// The length it has.
         found: usize,
     },
     /// A file that holds no network.
@@ -36,7 +36,7 @@ pub enum Error {
     /// Parameters under which a network would decrypt wrongly too often.
     #[error("{what} fails with probability 2^{found:.0}, at most 2^{wanted:.0} is allowed; take {cure}")]
     Failure {
-        /// Which step.
+        /// The step that fails.
         what: &'static str,
         /// log2 of the bound.
         wanted: f64,
@@ -50,9 +50,9 @@ pub enum Error {
     Bytes {
         /// Key or ciphertext.
         what: &'static str,
-        /// Its length.
+        /// The length it must have.
         wanted: usize,
-        /// The length found.
+        /// The length it has.
         found: usize,
     },
     /// A reply whose logits lie between the values that a logit can take.
@@ -62,7 +62,7 @@ pub enum Error {
     Residual {
         /// The largest distance of a logit.
         found: f64,
-        /// The bound.
+        /// The largest that is allowed.
         most: f64,
     },
     /// Parameters with too little noise.
@@ -74,10 +74,10 @@ pub enum Error {
     /// A release's folder.
     #[error(transparent)]
     Folder(#[from] veilray_base::release::FolderError),
-    /// Training.
+    /// What training refused.
     #[error(transparent)]
     Train(#[from] veilray_training::Error),
-    /// Metrics.
+    /// What a metric refused.
     #[error(transparent)]
     Metrics(#[from] veilray_training::metrics::Error),
 }

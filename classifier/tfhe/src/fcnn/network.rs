@@ -135,7 +135,7 @@ impl Fcnn {
         self.output.chunks_exact(self.hidden()).zip(self.output_biases.iter().copied())
     }
 
-    /// Inputs.
+    /// Number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
@@ -155,7 +155,7 @@ impl Fcnn {
         self.modulus
     }
 
-    /// Largest root of a neuron's Σ w²: how much louder the noise of a sum is than that of an input.
+    /// Largest root of a neuron's Σ w²: the standard deviation of a sum's noise, in units of an input's.
     pub fn weight_norm(&self) -> f64 {
         self.neurons().map(|(weights, _)| norm(weights)).fold(0.0, f64::max)
     }

@@ -53,7 +53,7 @@ impl EncryptedFcnn {
         &self.network
     }
 
-    /// The parameters.
+    /// The parameters that it is evaluated under.
     pub fn params(&self) -> &TfheParams {
         &self.params
     }

@@ -137,7 +137,7 @@ fn measured_noise_has_the_predicted_variances() {
             let sum = circuit.sum(&pixels, at);
             let phase = decrypt_lwe_ciphertext(&input_key, &sum).0;
             let exact = (i64::from(clear) as u64).wrapping_mul(step);
-            // Every neuron has its own weights; all are brought to the loudest one's.
+            // Every neuron has its own weights; all are scaled to the largest one's.
             let norm = weights.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
             sums.push((phase.wrapping_sub(exact) as i64 as f64 * circuit.network().weight_norm() / norm) as i64);
             let switched = lwe_ciphertext_centered_binary_modulus_switch::<u64, u64, _>(sum.as_view(), steps);

@@ -9,9 +9,9 @@ use veilray_base::Rng;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
-    /// Lower end.
+    /// Lower end of the interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the interval.
     pub high: f64,
 }
 
@@ -19,7 +19,7 @@ pub struct Interval {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bootstrap {
-    /// Resampled splits.
+    /// Number of resampled splits, at least 1.
     pub resamples: usize,
     /// Part of them between the interval's ends, in (0, 1).
     pub confidence: f64,

@@ -26,7 +26,7 @@ pub enum Criterion {
 pub struct LabelDecisions {
     /// The label's name.
     pub label: String,
-    /// The threshold.
+    /// A score from here on is a yes.
     pub threshold: f32,
     /// Yes called yes.
     pub true_yes: usize,

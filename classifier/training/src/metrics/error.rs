@@ -10,13 +10,13 @@ pub enum Error {
     /// A column or table of another length than the others.
     #[error("{what} has {found} entries where {wanted} belong; give one per {per}")]
     Length {
-        /// Which table.
+        /// The table's name.
         what: &'static str,
         /// One for each of these.
         per: &'static str,
-        /// Entries needed.
+        /// Number of entries that are needed.
         wanted: usize,
-        /// Entries found.
+        /// Number of entries that were given.
         found: usize,
     },
     /// A score that cannot be ranked.
@@ -26,7 +26,7 @@ pub enum Error {
         image: usize,
         /// The label's name.
         label: String,
-        /// The score.
+        /// The score found.
         score: f32,
     },
     /// A label that is neither yes, no nor unknown.
@@ -36,7 +36,7 @@ pub enum Error {
         image: usize,
         /// The label's name.
         label: String,
-        /// The value.
+        /// The value found.
         value: u8,
     },
     /// Thresholds of other labels.
@@ -52,9 +52,9 @@ pub enum Error {
     /// A setting outside its range.
     #[error("{what} must be {wanted}, found {found}")]
     Setting {
-        /// The setting.
+        /// The setting's name.
         what: &'static str,
-        /// Its range.
+        /// The range it must lie in.
         wanted: &'static str,
         /// The value given.
         found: f64,
