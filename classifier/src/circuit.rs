@@ -2,7 +2,10 @@
 //!
 //! Every network reaches encryption only through a [`Circuit`]. It knows nothing of slots: packing it is the next step.
 
-use crate::sparse::Sparse;
+mod sparse;
+
+pub use sparse::Sparse;
+
 use crate::spec::Shape;
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! One packed circuit, several executors.
 //!
-//! [`ClearExecutor`] computes in f64 and proves packing right, [`simulate()`] adds the errors that ciphertexts would have, [`EncryptedCircuit`]
-//! computes on ciphertexts for the server, and [`client`] is what stands before and behind it. [`trace()`] shows what every node of an
+//! [`ClearExecutor`] computes in f64 and shows that the packing is right, [`simulate()`] adds the errors that ciphertexts would have,
+//! [`EncryptedCircuit`] computes on ciphertexts for the server; [`client`] encrypts its input and decrypts its reply. [`trace()`] shows what every
+//! node of an
 //! encrypted run held.
 //!
 //! The client refuses a reply whose logits lie beyond its [`Bounds`](client::Bounds), and sees nothing of the layers before them: it has no
@@ -12,6 +13,7 @@ pub mod client;
 mod compile;
 mod encrypted;
 mod error;
+pub mod levels;
 mod run;
 mod simulate;
 mod slots;

@@ -9,7 +9,7 @@
 //! | [`fold`] | network and weights | a [`circuit`]: linear maps, squares, products and sums of tensors |
 //! | [`pack`] | a circuit and a number of slots | layouts, diagonals and rotations |
 //! | [`plan`] | a packed circuit and parameters | levels, keys, bytes, memory, time and precision, before any key exists |
-//! | [`levels`] | a packed circuit and parameters | level and exact scale of every node |
+//! | [`execute::levels`] | a packed circuit and parameters | level and exact scale of every node |
 //! | [`execute`] | a packed circuit and an image's values | logits |
 //! | [`release`], [`interface`], [`served`] | a released folder | a checked model, what its clients must know, and both ready to answer |
 //! | [`range`], [`operating_point`], [`mask`] | parts of a release | how far values may reach; probabilities, decisions, masks |
@@ -44,7 +44,6 @@ pub mod execute;
 pub mod fold;
 pub mod interface;
 pub mod known_answer;
-pub mod levels;
 pub mod mask;
 pub mod networks;
 pub mod operating_point;
@@ -54,6 +53,5 @@ pub mod range;
 pub mod reference;
 pub mod release;
 pub mod served;
-pub mod sparse;
 pub mod spec;
 pub mod weights;

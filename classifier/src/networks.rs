@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "writes configs/networks anew; run it after a change of a constructor"]
+    #[ignore = "writes configs/networks anew: .ci/tier write-networks"]
     fn write_files() {
         for (name, input, labels) in NAMES {
             let spec = default_for(name).unwrap();

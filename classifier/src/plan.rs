@@ -5,20 +5,24 @@
 //! becomes of them is computed on images. Which images matters by a bit or so, since squares multiply errors by what they square; without
 //! any, standard normal values are taken, what a latent is scaled to.
 
+mod error;
 mod fit;
 mod memory;
+mod sets;
 mod table;
 
-pub use fit::{Limits, PlanError, fit};
+pub use error::PlanError;
+pub use fit::{Limits, fit};
 pub use memory::PlannedMemory;
 
+use crate::execute::levels::{LevelScale, level_scales};
 use crate::execute::{ExecuteError, Simulation, simulate};
-use crate::levels::{LevelScale, level_scales};
 use crate::pack::{CostModel, PackedCircuit, PackedNode, PackedOp, needs};
 use serde::Serialize;
+use sets::{name_of, wider};
 use veilray_base::Rng;
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
-use veilray_he::{KeySpec, Params, ParamsLiteral};
+use veilray_he::{KeySpec, Params};
 
 /// Images of a plan that is given none.
 const IMAGES: usize = 4;
@@ -185,12 +189,6 @@ impl Plan {
     }
 }
 
-/// The name of a set of `configs/params/`.
-fn name_of(params: &Params) -> String {
-    let known = ParamsLiteral::names().find(|name| ParamsLiteral::named(name).is_ok_and(|l| l == *params.literal()));
-    known.unwrap_or("custom").into()
-}
-
 fn diagonals(node: &PackedNode) -> usize {
     match &node.op {
         PackedOp::Linear(map) => needs::encoded_diagonals(map),
@@ -238,7 +236,7 @@ fn precision(
                 node: node.name.clone(),
                 largest: node.largest,
                 bound: left.exp2(),
-                cure: fit::wider(params, at.level, node.largest),
+                cure: wider(params, at.level, node.largest),
             });
         }
         headroom_bits = headroom_bits.min(left - node.largest.max(f64::MIN_POSITIVE).log2());

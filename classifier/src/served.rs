@@ -8,7 +8,7 @@ use std::path::Path;
 /// A model ready to be evaluated on ciphertexts.
 #[derive(Debug)]
 pub struct Served {
-    /// The release.
+    /// The opened release.
     pub model: Model,
     /// Its circuit, diagonals encoded.
     pub circuit: EncryptedCircuit,

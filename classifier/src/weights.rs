@@ -1,140 +1,22 @@
 //! A trained network's numbers by name, outside any tensor library.
 
-use crate::spec::{NetworkSpec, Parameter, Role, SpecError};
+mod error;
+mod random;
+mod tensor;
+
+pub use error::WeightsError;
+pub use tensor::Tensor;
+
+use crate::spec::{NetworkSpec, Parameter, Role};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use veilray_base::Rng;
-
-/// Extents and values, the last axis fastest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
+use std::path::Path;
 
 /// Tensors by name; [`Weights::check`] says whether they are a network's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
-}
-
-/// Why weights were refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsError {
-    /// A file that cannot be read or written.
-    #[error("cannot {action} the weights {path}: {why}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// Path of the file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
-    /// Bytes that are no safetensors file.
-    #[error("not a safetensors file: {why}")]
-    Format {
-        /// The reader's reason.
-        why: String,
-    },
-    /// A tensor of another number type.
-    #[error("{name} holds {found} values; save the weights as F32")]
-    Dtype {
-        /// The tensor's name.
-        name: String,
-        /// Its type.
-        found: String,
-    },
-    /// As many values as its extents say belong to a tensor.
-    #[error("{name} has {found} values but the extents {shape:?}")]
-    Length {
-        /// The tensor's name.
-        name: String,
-        /// Its extents.
-        shape: Vec<usize>,
-        /// Number of values given.
-        found: usize,
-    },
-    /// A tensor that the network needs is not there.
-    #[error("the weights lack {name} {shape:?}; they belong to another network than `{network}`")]
-    Missing {
-        /// The network's name.
-        network: String,
-        /// The tensor's name.
-        name: String,
-        /// Its extents.
-        shape: Vec<usize>,
-    },
-    /// A tensor that the network does not have.
-    #[error("the weights hold {name}, which `{network}` does not have; they belong to another network")]
-    Unexpected {
-        /// The network's name.
-        network: String,
-        /// The tensor's name.
-        name: String,
-    },
-    /// A tensor of other extents.
-    #[error("{name} has the extents {found:?} where `{network}` needs {wanted:?}")]
-    Shape {
-        /// The network's name.
-        network: String,
-        /// The tensor's name.
-        name: String,
-        /// Extents that the network needs.
-        wanted: Vec<usize>,
-        /// Extents that the tensor has.
-        found: Vec<usize>,
-    },
-    /// A value that is infinite or not a number.
-    #[error("{name} holds {value} at index {index}; every weight must be finite: the training run diverged")]
-    NotFinite {
-        /// The tensor's name.
-        name: String,
-        /// Index of the value in the tensor.
-        index: usize,
-        /// The value found.
-        value: f32,
-    },
-    /// A variance below zero.
-    #[error("{name} holds the variance {value} at index {index}; variances are at least 0")]
-    Variance {
-        /// The tensor's name.
-        name: String,
-        /// Index of the value in the tensor.
-        index: usize,
-        /// The value found.
-        value: f32,
-    },
-    /// The network itself was refused.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-}
-
-impl Tensor {
-    /// A tensor of those extents; `name` is for the error.
-    ///
-    /// # Errors
-    /// [`WeightsError::Length`].
-    pub fn new(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Result<Self, WeightsError> {
-        let wanted = shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
-        if wanted != Some(values.len()) {
-            return Err(WeightsError::Length { name: name.into(), shape, found: values.len() });
-        }
-        Ok(Self { shape, values })
-    }
-
-    /// Its extents, outermost axis first.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// Its values, the last axis fastest.
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
 }
 
 impl Weights {
@@ -231,50 +113,6 @@ impl Weights {
     pub(crate) fn values(&self, name: &str) -> Result<&[f32], WeightsError> {
         let missing = || WeightsError::Missing { network: String::new(), name: name.into(), shape: vec![] };
         Ok(&self.tensors.get(name).ok_or_else(missing)?.values)
-    }
-
-    /// Weights as an untrained network might have them, the same for the same seed: values between layers stay of order one, no
-    /// coefficient of x² is near zero, means and variances are not trivial.
-    ///
-    /// # Errors
-    /// As [`NetworkSpec::check`].
-    pub fn random(spec: &NetworkSpec, seed: u64) -> Result<Self, SpecError> {
-        let draw = |p: Parameter| {
-            let mut rng = Rng::new(seed, &format!("weights {}", p.name));
-            let count: usize = p.shape.iter().product();
-            let columns = p.shape.last().copied().unwrap_or(1).max(1);
-            let value = |i: usize| random_value(p.role, i / columns, &mut rng) as f32;
-            let values = (0..count).map(value).collect();
-            (p.name, Tensor { shape: p.shape, values })
-        };
-        Ok(Self { tensors: spec.parameters()?.into_iter().map(draw).collect() })
-    }
-}
-
-/// One random value in `row` of a tensor.
-fn random_value(role: Role, row: usize, rng: &mut Rng) -> f64 {
-    let mut around = |centre: f64, spread: f64| centre + spread * (2.0 * rng.uniform() - 1.0);
-    match role {
-        // Variance 1 / fan_in.
-        Role::Weight { fan_in } => around(0.0, (3.0 / fan_in.max(1) as f64).sqrt()),
-        Role::Bias | Role::Mean => around(0.0, 0.2),
-        Role::Scale => around(1.0, 0.2),
-        Role::Variance => around(1.0, 0.3),
-        // As fitted to a ReLU on [-4, 4]: 0.1 x² + 0.5 x + 0.3.
-        Role::Polynomial => match row {
-            0 => around(0.1, 0.05),
-            1 => around(0.5, 0.1),
-            _ => around(0.3, 0.1),
-        },
-        Role::Basis => match row {
-            0 => around(0.5, 0.1),
-            _ => around(0.28, 0.1),
-        },
-        Role::Sigmoid => match row {
-            0 => around(-1e-5, 0.0),
-            1 => around(0.12, 0.02),
-            _ => around(0.5, 0.1),
-        },
     }
 }
 

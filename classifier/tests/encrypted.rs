@@ -3,9 +3,9 @@
 
 use veilray_base::Rng;
 use veilray_classifier::execute::client::{self, Bounds};
+use veilray_classifier::execute::levels::LevelsError;
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, ExecuteError};
 use veilray_classifier::fold::{FoldOptions, fold};
-use veilray_classifier::levels::LevelsError;
 use veilray_classifier::networks::UNet;
 use veilray_classifier::pack::{PackOptions, PackedOp, pack};
 use veilray_classifier::spec::{NetworkSpec, Shape};
@@ -99,7 +99,7 @@ fn the_tutorial_network_and_our_smallest_agree_with_clear_at_n13() {
 
 /// The deepest of the published networks: 30 levels at N = 2^16. Its diagonals would take 13 GB, so they are encoded as they are needed.
 #[test]
-#[ignore = "minutes, and 10 GB of memory: cargo test --release -p veilray-classifier --test encrypted resnet20 -- --ignored"]
+#[ignore = "minutes, and 10 GB of memory: .ci/tier resnet20"]
 fn resnet20_agrees_with_clear_at_n16() {
     let spec = networks::default_for("resnet20").unwrap();
     let images: Vec<Vec<f64>> = (100..104).map(|seed| image(&spec, seed)).collect();

@@ -1,7 +1,7 @@
 //! Nodes encoded: diagonals and constants as the engine wants them.
 
 use super::error::ExecuteError;
-use crate::levels::{LevelScale, same_scale};
+use super::levels::{LevelScale, same_scale};
 use crate::pack::{PackedLinear, PackedNode, PackedOp};
 use std::collections::{BTreeMap, BTreeSet};
 use veilray_he::{Diagonals, Encoder, LinearTransform, Params, Plaintext};

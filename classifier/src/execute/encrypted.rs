@@ -2,8 +2,8 @@
 
 use super::compile::{Compiler, Encoded};
 use super::error::ExecuteError;
+use super::levels::{LevelScale, level_scales, same_scale};
 use super::run::Run;
-use crate::levels::{LevelScale, level_scales, same_scale};
 use crate::pack::needs::node_keys;
 use crate::pack::{PackedCircuit, PackedNode};
 use std::time::Instant;

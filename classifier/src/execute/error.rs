@@ -1,6 +1,6 @@
 //! Why a circuit was not executed or its result was refused.
 
-use crate::levels::LevelsError;
+use super::levels::LevelsError;
 use crate::pack::PackError;
 
 /// Why a circuit was not executed or its result was refused.

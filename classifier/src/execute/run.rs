@@ -2,7 +2,7 @@
 
 use super::compile::{Compiler, Copy, Encoded, Row};
 use super::error::ExecuteError;
-use crate::levels::LevelScale;
+use super::levels::LevelScale;
 use crate::pack::{PackedLinear, PackedNode, PackedOp, chain};
 use std::collections::{BTreeMap, BTreeSet};
 use veilray_he::{Ciphertext, Evaluator, ExpandedKeys, Plaintext};

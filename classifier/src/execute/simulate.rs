@@ -6,8 +6,8 @@
 //! the messages that a rounding is multiplied with.
 
 use super::error::ExecuteError;
+use super::levels::{LevelScale, level_scales, same_scale};
 use super::slots::{Blocks, Event, Maps, diagonals, evaluate};
-use crate::levels::{LevelScale, level_scales, same_scale};
 use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -5,8 +5,7 @@ use super::expr::{Affine, Expr};
 use super::folder::Folder;
 use super::maps::channelwise;
 use super::options::WideShift;
-use crate::circuit::Op;
-use crate::sparse::Sparse;
+use crate::circuit::{Op, Sparse};
 use crate::spec::{Activation, Form, NORM_EPS, Squeeze};
 
 impl Folder<'_> {

@@ -1,8 +1,7 @@
 //! What is known of a tensor before it becomes a node: maps still to be joined, products not yet taken.
 
 use super::maps::diagonals;
-use crate::circuit::{Circuit, NodeId, Op};
-use crate::sparse::Sparse;
+use crate::circuit::{Circuit, NodeId, Op, Sparse};
 use crate::spec::Shape;
 use std::sync::Arc;
 

@@ -4,8 +4,7 @@ use super::error::Result;
 use super::expr::{Affine, Expr};
 use super::maps::{self, channelwise, diagonals};
 use super::options::FoldOptions;
-use crate::circuit::{Circuit, Op};
-use crate::sparse::Sparse;
+use crate::circuit::{Circuit, Op, Sparse};
 use crate::spec::{Activation, Form, Layer, NORM_EPS, Shape};
 use crate::weights::{Weights, WeightsError};
 

@@ -1,6 +1,6 @@
 //! Layers as sparse matrices.
 
-use crate::sparse::Sparse;
+use crate::circuit::Sparse;
 use crate::spec::{AvgPool, Conv, ConvTranspose, Shape};
 
 /// Places that a window at (y, x) covers, with the tap (row, column) that each lies under.

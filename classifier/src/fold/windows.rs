@@ -3,8 +3,7 @@
 use super::expr::{Affine, Expr};
 use super::folder::Folder;
 use super::maps::{self, channelwise};
-use crate::circuit::{NodeId, Op};
-use crate::sparse::Sparse;
+use crate::circuit::{NodeId, Op, Sparse};
 use crate::spec::{AvgPool, Layer, Shape};
 
 impl Folder<'_> {

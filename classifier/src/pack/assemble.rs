@@ -8,8 +8,7 @@ use super::layout::{AddressBit, Layout, bits_for};
 use super::linear_map::PackedLinear;
 use super::options::PackOptions;
 use super::search::Found;
-use crate::circuit::{Circuit, NodeId, Op};
-use crate::sparse::Sparse;
+use crate::circuit::{Circuit, NodeId, Op, Sparse};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -67,7 +67,7 @@ fn every_named_network_packed_on_several_ciphertexts_is_what_it_was() {
 }
 
 #[test]
-#[ignore = "minutes: the published networks at full size, with the search"]
+#[ignore = "minutes: .ci/tier published-networks"]
 fn published_networks_at_full_size_are_what_they_were() {
     for (name, usual, _) in networks::NAMES {
         let set = if name.starts_with("resnet20") { "n16" } else { "n15" };

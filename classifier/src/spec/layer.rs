@@ -1,6 +1,8 @@
 //! The layers, their settings and the shapes they give.
 
-use super::{MAX_VALUES, Shape, SpecError};
+use super::error::SpecError;
+use super::limits::MAX_VALUES;
+use super::shape::Shape;
 use serde::{Deserialize, Serialize};
 
 /// One layer, written as a table with a `kind`.
