@@ -5,7 +5,7 @@
 //!     [--stream] [--json | --trace | --plan | --plan-only]
 //! ```
 //!
-//! The network has its usual input and labels; `--spec FILE` takes the one that a TOML file describes instead. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
+//! The network has its default input and labels; `--spec FILE` takes the one that a TOML file describes instead. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
 //! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan-only` prints the plan and ends,
 //! `--plan` prints it and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %,
 //! precision within two bits; with `--stream`, memory beside what is planned for that. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
@@ -23,7 +23,6 @@ use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_he::wire::evaluation_keys_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
-use veilray_nn::memory::peak_resident_bytes;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -48,7 +47,7 @@ fn main() -> Result<()> {
     let set = after("--params").unwrap_or("n14");
     let spec = match after("--spec") {
         Some(file) => NetworkSpec::read(Path::new(file))?,
-        None => networks::usual(after("--network").unwrap_or("veilnet-s"))?,
+        None => networks::default_for(after("--network").unwrap_or("veilnet-s"))?,
     };
     let network = spec.name.as_str();
     let params = ParamsLiteral::named(set)?.check()?;
@@ -129,7 +128,7 @@ impl Session {
     /// |error| of every logit against clear.
     fn errors(&self, reply: &Ciphertext, image: &[f64], clear: &ClearExecutor<'_>) -> Result<Vec<f64>> {
         let bounds = client::Bounds { logit: f64::MAX, precision_bits: 30, ..client::Bounds::default() };
-        let found = client::read(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
+        let found = client::decrypt_logits(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
         Ok(found.iter().zip(clear.run(image)).map(|(f, w)| (f - w).abs()).collect())
     }
 
@@ -189,13 +188,20 @@ fn bytes(ciphertexts: &[Ciphertext]) -> Result<usize> {
     ciphertexts.iter().map(|c| Ok(c.to_bytes()?.len())).sum()
 }
 
+/// The process's largest resident size so far, bytes, where Linux tells.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(kib.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn describe(op: &PackedOp, index: usize, server: &EncryptedCircuit) -> String {
-    let (node, place) = (server.circuit().nodes().get(index), server.places().get(index));
+    let (node, place) = (server.circuit().nodes().get(index), server.level_scales().get(index));
     let (name, layout) = node.map_or((String::new(), String::new()), |n| (n.name.clone(), n.layout.to_string()));
     let level = place.map_or(0, |place| place.level);
     let diagonals = match op {

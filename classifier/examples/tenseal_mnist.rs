@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     }
     let rounds = number("--rounds")?.unwrap_or(15);
 
-    let spec = networks::usual("tenseal-mnist")?;
+    let spec = networks::default_for("tenseal-mnist")?;
     let mut rng = Rng::new(73, "tenseal-mnist");
     let mut tensors = BTreeMap::new();
     for parameter in spec.parameters()? {
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
     times.sort_by(f64::total_cmp);
     let (median, min) = (times.get(rounds / 2).copied(), times.first().copied());
     let bounds = client::Bounds { logit: f64::MAX, ..client::Bounds::default() };
-    let found = client::read(server.circuit(), &Decryptor::new(&secret), &reply, &bounds)?;
+    let found = client::decrypt_logits(server.circuit(), &Decryptor::new(&secret), &reply, &bounds)?;
     let error = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f64::max);
     let reply_bytes = reply.to_bytes()?.len();
     let largest = wanted.iter().map(|w| w.abs()).fold(0.0, f64::max);

@@ -2,7 +2,10 @@
 //!
 //! Every network reaches encryption only through a [`Circuit`]. It knows nothing of slots: packing it is the next step.
 
-use crate::sparse::Sparse;
+mod sparse;
+
+pub use sparse::Sparse;
+
 use crate::spec::Shape;
 use std::sync::Arc;
 
@@ -42,7 +45,7 @@ pub enum Op {
     },
     /// Sums (not means) over windows that do not overlap; rows and columns that fill no window are left out. No level: rotations alone.
     WindowSum {
-        /// The tensor.
+        /// The tensor's name.
         input: NodeId,
         /// Height and width of a window, powers of two.
         window: [usize; 2],
@@ -170,7 +173,7 @@ impl Circuit {
         &self.nodes
     }
 
-    /// A node.
+    /// The node of that id; none where the circuit has fewer nodes.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.0)
     }

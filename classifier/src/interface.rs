@@ -6,20 +6,20 @@
 use crate::execute::EncryptedCircuit;
 use crate::execute::client::too_large;
 use crate::mask::Mask;
-use crate::metrics::OperatingPoint;
-use crate::pack::Ends;
+use crate::operating_point::OperatingPoint;
+use crate::pack::IoLayout;
+use crate::range::RangeContract;
 use crate::release::Model;
-use crate::train::RangeContract;
 use serde::{Deserialize, Serialize};
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
 use veilray_he::{KeySpec, Params, ParamsLiteral};
 
-/// Most labels of a model.
-const MOST_LABELS: usize = 4096;
-/// Most ciphertexts of an image.
-const MOST_CIPHERTEXTS: usize = 1024;
-/// Most bytes of an image's ciphertexts; the largest of a released model's images has 6 MB.
-const MOST_UPLOAD_BYTES: usize = 64_000_000;
+/// Largest number of labels of a model.
+const MAX_LABELS: usize = 4096;
+/// Largest number of ciphertexts of an image.
+const MAX_CIPHERTEXTS: usize = 1024;
+/// Largest size of an image's ciphertexts, bytes; the released models' images have at most 6 MB.
+const MAX_UPLOAD_BYTES: usize = 64_000_000;
 
 /// What a client must know of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,7 +45,8 @@ pub struct Interface {
     /// The evaluation keys that it needs.
     pub keys: KeySpec,
     /// Where an image's values go and where the logits come out.
-    pub ends: Ends,
+    #[serde(rename = "ends")]
+    pub io: IoLayout,
 }
 
 /// Why an interface was refused.
@@ -58,7 +59,7 @@ pub enum InterfaceError {
     /// Parts that contradict each other.
     #[error("the interface of {model} contradicts itself: {why}; ask the provider for a sound one")]
     Unsound {
-        /// The model.
+        /// The model's name.
         model: String,
         /// What is wrong.
         why: String,
@@ -68,11 +69,11 @@ pub enum InterfaceError {
         "{model} wants evaluation keys of {found} bytes, more than the {most} that are allowed; raise the limit if you trust its provider"
     )]
     Keys {
-        /// The model.
+        /// The model's name.
         model: String,
         /// Bytes of its keys.
         found: usize,
-        /// The limit.
+        /// The limit, bytes.
         most: usize,
     },
     /// Images that would take too much room.
@@ -80,11 +81,11 @@ pub enum InterfaceError {
         "{model} wants images of {found} bytes in ciphertexts, more than the {most} that are allowed; ask the provider for a sound one"
     )]
     Upload {
-        /// The model.
+        /// The model's name.
         model: String,
         /// Bytes of an image's ciphertexts.
         found: usize,
-        /// The limit.
+        /// The limit, bytes.
         most: usize,
     },
     /// A parameter set that cannot tell large logits from others that wrapped around.
@@ -92,7 +93,7 @@ pub enum InterfaceError {
         "the logits of {model} may reach {wanted:.1} by its range, but a reply under {params} has no slot that would show one beyond {found:.1} coming back from the other end; ask the provider for the model under a set with a larger base, such as n14"
     )]
     Room {
-        /// The model.
+        /// The model's name.
         model: String,
         /// The parameter set.
         params: String,
@@ -117,47 +118,47 @@ impl Interface {
             operating_point: manifest.operating_point.clone(),
             range: manifest.range.clone(),
             keys: circuit.key_spec().clone(),
-            ends: circuit.circuit().ends().clone(),
+            io: circuit.circuit().io().clone(),
         }
     }
 
-    /// The parameters, once the interface is found sound: its parts fit them and each other, its keys take at most `most_key_bytes`, an
+    /// The parameters, once the interface is found sound: its parts fit them and each other, its keys take at most `max_key_bytes`, an
     /// image's ciphertexts no more than 64 MB, and the set holds the logits that the range allows.
     ///
     /// # Errors
     /// An unknown parameter set, parts that contradict each other, too many keys, too large images, too small a set.
-    pub fn check(&self, most_key_bytes: usize) -> Result<Params, InterfaceError> {
+    pub fn check(&self, max_key_bytes: usize) -> Result<Params, InterfaceError> {
         let params = ParamsLiteral::named(&self.params)?.check()?;
         let unsound = |why: String| Err(InterfaceError::Unsound { model: self.model.clone(), why });
         let thresholds = &self.operating_point.thresholds;
-        if let Some(found) = Mask::contradiction(self.mask, thresholds, self.ends.labels()) {
+        if let Some(found) = Mask::contradiction(self.mask, thresholds, self.io.labels()) {
             return unsound(found);
         }
         let names = thresholds.labels.len();
-        if names > MOST_LABELS {
-            return unsound(format!("{names} labels, at most {MOST_LABELS} are believed"));
+        if names > MAX_LABELS {
+            return unsound(format!("{names} labels, at most {MAX_LABELS} are allowed"));
         }
         if thresholds.values.iter().any(|t| !t.is_finite()) {
             return unsound("a threshold is not finite".into());
         }
-        if self.ends.slots() != params.slots() || !self.ends.is_sound() {
-            return unsound(format!("packed for {} slots, the set {} has {}", self.ends.slots(), self.params, params.slots()));
+        if self.io.slots() != params.slots() || !self.io.is_sound() {
+            return unsound(format!("packed for {} slots, the set {} has {}", self.io.slots(), self.params, params.slots()));
         }
-        let (level, blocks) = (self.ends.level(), self.ends.input().layout().blocks());
-        if level > params.max_level() || blocks > MOST_CIPHERTEXTS {
+        let (level, blocks) = (self.io.level(), self.io.input().layout().blocks());
+        if level > params.max_level() || blocks > MAX_CIPHERTEXTS {
             let most = params.max_level();
             return unsound(format!("{blocks} ciphertexts at level {level}, the set {} has {most} levels", self.params));
         }
         let found = ciphertext_bytes(&params, level, true)?.saturating_mul(blocks);
-        if found > MOST_UPLOAD_BYTES {
-            return Err(InterfaceError::Upload { model: self.model.clone(), found, most: MOST_UPLOAD_BYTES });
+        if found > MAX_UPLOAD_BYTES {
+            return Err(InterfaceError::Upload { model: self.model.clone(), found, most: MAX_UPLOAD_BYTES });
         }
-        if let Some((wanted, found)) = too_large(&self.range, &self.ends, &params) {
+        if let Some((wanted, found)) = too_large(&self.range, &self.io, &params) {
             return Err(InterfaceError::Room { model: self.model.clone(), params: self.params.clone(), wanted, found });
         }
         let found = evaluation_keys_bytes(&params, &self.keys)?;
-        if found > most_key_bytes {
-            return Err(InterfaceError::Keys { model: self.model.clone(), found, most: most_key_bytes });
+        if found > max_key_bytes {
+            return Err(InterfaceError::Keys { model: self.model.clone(), found, most: max_key_bytes });
         }
         Ok(params)
     }
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
     use crate::execute::client::{Bounds, safe_room};
     use crate::fold::{FoldOptions, fold};
-    use crate::metrics::{Temperature, Thresholds};
+    use crate::operating_point::{Temperature, Thresholds};
     use crate::pack::{PackOptions, pack};
     use crate::spec::Shape;
     use crate::weights::Weights;
@@ -189,7 +190,7 @@ mod tests {
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
             range: RangeContract { images: 1, layers: vec![], logits: 1.0 },
             keys: circuit.key_spec().clone(),
-            ends: circuit.circuit().ends().clone(),
+            io: circuit.circuit().io().clone(),
         };
         (interface, circuit)
     }
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(back, interface);
         assert_eq!(back.check(1 << 30).unwrap().log_n(), 13);
         let image: Vec<f64> = (0..4096).map(|i| f64::from(i) / 4096.0).collect();
-        assert_eq!(back.ends.input().pack(&image), circuit.circuit().input().pack(&image));
+        assert_eq!(back.io.input().pack(&image), circuit.circuit().input().pack(&image));
     }
 
     #[test]

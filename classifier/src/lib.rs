@@ -1,16 +1,19 @@
 //! Turns a trained polynomial network into one circuit over encrypted slots: fold, pack, plan, execute.
 //!
-//! Stands on `veilray-he` and knows nothing of images or processes.
+//! Stands on `veilray-he` and knows nothing of image files, training or processes; `veilray-training` trains what it evaluates.
 //!
 //! | module | from | to |
 //! |---|---|---|
 //! | [`spec`], [`networks`] | a TOML file or a name | layers, their shapes, their parameters' names |
-//! | [`train`], [`metrics`] | images or latents with labels | trained parameters, and how good they are |
 //! | [`weights`] | a safetensors file | those parameters, checked against the network |
 //! | [`fold`] | network and weights | a [`circuit`]: linear maps, squares, products and sums of tensors |
 //! | [`pack`] | a circuit and a number of slots | layouts, diagonals and rotations |
 //! | [`plan`] | a packed circuit and parameters | levels, keys, bytes, memory, time and precision, before any key exists |
+//! | [`execute::levels`] | a packed circuit and parameters | level and exact scale of every node |
 //! | [`execute`] | a packed circuit and an image's values | logits |
+//! | [`release`], [`interface`], [`served`] | a released folder | a checked model, what its clients must know, and both ready to answer |
+//! | [`range`], [`operating_point`], [`mask`] | parts of a release | how far values may reach; probabilities, decisions, masks |
+//! | [`known_answer`] | the name of an encoder | the input of a self-test |
 //!
 //! [`mod@reference`] evaluates a network as its layers are defined; everything behind it is tested against that.
 //!
@@ -22,7 +25,7 @@
 //! use veilray_he::ParamsLiteral;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let network = networks::usual("tenseal-mnist")?;
+//! let network = networks::default_for("tenseal-mnist")?;
 //! let weights = Weights::random(&network, 1)?;
 //! let circuit = fold(&network, &weights, &FoldOptions::default())?;
 //! let packed = pack(&circuit, &PackOptions::new(&ParamsLiteral::named("n13")?.check()?, &circuit))?;
@@ -38,20 +41,17 @@
 
 pub mod circuit;
 pub mod execute;
-#[cfg(feature = "tfhe")]
-pub mod fcnn_tfhe;
 pub mod fold;
 pub mod interface;
+pub mod known_answer;
 pub mod mask;
-pub mod metrics;
 pub mod networks;
+pub mod operating_point;
 pub mod pack;
 pub mod plan;
+pub mod range;
 pub mod reference;
 pub mod release;
-pub mod schedule;
-pub mod sparse;
+pub mod served;
 pub mod spec;
-pub mod train;
-pub mod unet;
 pub mod weights;

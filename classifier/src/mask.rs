@@ -1,26 +1,26 @@
 //! The answer of a model that gives a mask instead of labels.
 
-use crate::metrics::Thresholds;
+use crate::operating_point::Thresholds;
 use serde::{Deserialize, Serialize};
 
 /// Largest height and width of a mask.
-const MOST_SIDE: usize = 1024;
+const MAX_SIDE: usize = 1024;
 
 /// A model's logits are the pixels of a mask, row by row. Its operating point has one label, what the mask shows, whose threshold is that
 /// of every pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mask {
-    /// Rows.
+    /// Height, pixels; 1 to 1024.
     pub height: usize,
-    /// Columns.
+    /// Width, pixels; 1 to 1024.
     pub width: usize,
 }
 
 impl Mask {
-    /// Pixels; none where a side is zero or beyond 1024.
+    /// Number of pixels; none where a side is zero or beyond 1024.
     pub fn pixels(&self) -> Option<usize> {
-        let side = 1..=MOST_SIDE;
+        let side = 1..=MAX_SIDE;
         (side.contains(&self.height) && side.contains(&self.width)).then(|| self.height * self.width)
     }
 

@@ -5,20 +5,24 @@
 //! becomes of them is computed on images. Which images matters by a bit or so, since squares multiply errors by what they square; without
 //! any, standard normal values are taken, what a latent is scaled to.
 
+mod error;
 mod fit;
 mod memory;
+mod sets;
 mod table;
 
-pub use fit::{Limits, PlanError, fit};
+pub use error::PlanError;
+pub use fit::{Limits, fit};
 pub use memory::PlannedMemory;
 
-use crate::execute::{ExecuteError, Simulation, needs, simulate};
-use crate::pack::{CostModel, PackedCircuit, PackedNode, PackedOp};
-use crate::schedule::schedule;
+use crate::execute::levels::{LevelScale, level_scales};
+use crate::execute::{ExecuteError, Simulation, simulate};
+use crate::pack::{CostModel, PackedCircuit, PackedNode, PackedOp, needs};
 use serde::Serialize;
+use sets::{name_of, wider};
 use veilray_base::Rng;
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
-use veilray_he::{KeySpec, Params, ParamsLiteral};
+use veilray_he::{KeySpec, Params};
 
 /// Images of a plan that is given none.
 const IMAGES: usize = 4;
@@ -54,9 +58,9 @@ pub struct PlannedLayer {
     pub level: usize,
     /// log2 of their scale.
     pub log_scale: f64,
-    /// Their number.
+    /// Number of its ciphertexts.
     pub ciphertexts: usize,
-    /// Encoded diagonals.
+    /// Number of encoded diagonals.
     pub diagonals: usize,
     /// Rotations that are computed, folds among them.
     pub rotations: usize,
@@ -89,7 +93,7 @@ pub struct PlannedPrecision {
 /// What an encrypted network will cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// The network.
+    /// The network's name.
     pub network: String,
     /// Name of the parameter set, or `custom`.
     pub params: String,
@@ -129,26 +133,26 @@ impl Plan {
     /// The plan of a packed circuit. Nothing is encoded, no key is made.
     ///
     /// # Errors
-    /// [`PlanError::Schedule`] for parameters that the circuit does not fit, [`PlanError::Overflow`] for values of the
+    /// [`PlanError::OtherParams`] for parameters that the circuit does not fit, [`PlanError::Overflow`] for values of the
     /// options' images beyond the modulus.
     pub fn new(circuit: &PackedCircuit, params: &Params, options: &PlanOptions) -> Result<Self, PlanError> {
-        let places = schedule(circuit, params)?;
+        let level_scales = level_scales(circuit, params)?;
         let keys = circuit
             .nodes()
             .iter()
-            .zip(&places)
-            .fold(KeySpec::new(), |keys, (node, place)| keys.union(&needs::node_keys(params, node, *place)));
+            .zip(&level_scales)
+            .fold(KeySpec::new(), |keys, (node, at)| keys.union(&needs::node_keys(params, node, at.level)));
         let factor = options.costs.on_threads(options.threads);
         let layers: Vec<PlannedLayer> = circuit
             .nodes()
             .iter()
-            .zip(&places)
+            .zip(&level_scales)
             .zip(circuit.node_ms(&options.costs))
-            .map(|((node, place), ms)| PlannedLayer {
+            .map(|((node, at), ms)| PlannedLayer {
                 name: node.name.clone(),
                 op: node.op.kind(),
-                level: place.level,
-                log_scale: place.scale.log2(),
+                level: at.level,
+                log_scale: at.scale.log2(),
                 ciphertexts: node.layout.blocks(),
                 diagonals: diagonals(node),
                 rotations: rotations(node),
@@ -162,7 +166,7 @@ impl Plan {
             reply: ciphertext_bytes(params, 0, false).map_err(engine)?,
             evaluation_keys: evaluation_keys_bytes(params, &keys).map_err(engine)?,
         };
-        let precision = if options.precision { Some(precision(circuit, params, &places, options)?) } else { None };
+        let precision = if options.precision { Some(precision(circuit, params, &level_scales, options)?) } else { None };
         Ok(Self {
             network: circuit.name().into(),
             params: name_of(params),
@@ -185,12 +189,6 @@ impl Plan {
     }
 }
 
-/// The name of a set of `configs/params/`.
-fn name_of(params: &Params) -> String {
-    let known = ParamsLiteral::names().find(|name| ParamsLiteral::named(name).is_ok_and(|l| l == *params.literal()));
-    known.unwrap_or("custom").into()
-}
-
 fn diagonals(node: &PackedNode) -> usize {
     match &node.op {
         PackedOp::Linear(map) => needs::encoded_diagonals(map),
@@ -203,7 +201,7 @@ fn rotations(node: &PackedNode) -> usize {
     match &node.op {
         PackedOp::Linear(map) => {
             let counts = map.counts();
-            counts.babies + counts.copies + counts.giants + map.folds().count() * blocks
+            counts.baby_steps + counts.copies + counts.giant_steps + map.folds().count() * blocks
         }
         PackedOp::WindowSum { steps, .. } | PackedOp::Spread { steps, .. } => steps.len() * blocks,
         _ => 0,
@@ -214,7 +212,7 @@ fn rotations(node: &PackedNode) -> usize {
 fn precision(
     circuit: &PackedCircuit,
     params: &Params,
-    places: &[crate::schedule::Place],
+    level_scales: &[LevelScale],
     options: &PlanOptions,
 ) -> Result<PlannedPrecision, PlanError> {
     let image = |i: u64| {
@@ -230,15 +228,15 @@ fn precision(
     };
     let found: Simulation = simulate(circuit, params, images, 0)?;
     let mut headroom_bits = f64::INFINITY;
-    for (node, place) in found.nodes.iter().zip(places) {
+    for (node, at) in found.nodes.iter().zip(level_scales) {
         // The sign takes a bit.
-        let left = params.log_q(place.level) - 1.0 - place.scale.log2();
+        let left = params.log_q(at.level) - 1.0 - at.scale.log2();
         if !options.images.is_empty() && node.largest > left.exp2() {
             return Err(PlanError::Overflow {
                 node: node.name.clone(),
                 largest: node.largest,
                 bound: left.exp2(),
-                cure: fit::wider(params, place.level, node.largest),
+                cure: wider(params, at.level, node.largest),
             });
         }
         headroom_bits = headroom_bits.min(left - node.largest.max(f64::MIN_POSITIVE).log2());

@@ -1,5 +1,7 @@
 //! A network evaluated as its layers are defined, in f64 and loop by loop: what folding and packing are tested against.
 
+mod calibrated;
+
 use crate::spec::{Activation, AvgPool, Conv, ConvTranspose, Form, Layer, NORM_EPS, NetworkSpec, Shape, Squeeze};
 use crate::weights::{Weights, WeightsError};
 
@@ -71,7 +73,7 @@ pub fn evaluate_watched(
     Ok(layers(&spec.layers, "layers", weights, input, watch)?.values)
 }
 
-/// Told of an activation's name and input.
+/// Called with an activation's name and input.
 pub type Watch<'a> = &'a mut dyn FnMut(&str, &Values);
 
 fn layers(list: &[Layer], path: &str, weights: &Weights, mut x: Values, watch: Watch<'_>) -> Result<Values, WeightsError> {

@@ -6,19 +6,17 @@ use crate::execute::client::too_large;
 use crate::execute::{EncryptedCircuit, ExecuteError};
 use crate::fold::{FoldError, FoldOptions, fold};
 use crate::mask::Mask;
-use crate::metrics::OperatingPoint;
+use crate::operating_point::OperatingPoint;
 use crate::pack::{PackError, PackOptions, PackedCircuit, pack};
+use crate::range::RangeContract;
 use crate::spec::{NetworkSpec, SpecError};
-use crate::train::{self, Network, RangeContract, Student};
 use crate::weights::{Weights, WeightsError};
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use veilray_base::digest::sha256_hex;
 use veilray_base::release::{self as folder, checked, refuse, write};
 use veilray_he::{Params, ParamsLiteral};
-use veilray_nn::Bundle;
 
 /// The weights' file.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -34,25 +32,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder.
+    /// A folder that cannot be read or written, or whose manifest is refused.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The network.
+    /// A network that is refused.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The weights.
+    /// Weights that are refused.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The parameter set.
+    /// A parameter set that is refused.
     #[error(transparent)]
     Params(#[from] veilray_he::Error),
-    /// Folding.
+    /// A network that cannot be folded.
     #[error(transparent)]
     Fold(#[from] FoldError),
-    /// Packing.
+    /// A circuit that cannot be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// Encoding.
+    /// A circuit that cannot be encoded under its parameters.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
     /// A parameter set that cannot tell large logits from others that wrapped around: clients would refuse the model.
@@ -61,7 +59,7 @@ pub enum Error {
          {found:.1} coming back from the other end; release it under a set with a larger base, such as n14"
     )]
     Room {
-        /// The model.
+        /// The model's name.
         model: String,
         /// The parameter set.
         params: String,
@@ -70,9 +68,6 @@ pub enum Error {
         /// The largest logit that the set holds safely.
         found: f64,
     },
-    /// Building the network.
-    #[error(transparent)]
-    Train(#[from] train::Error),
 }
 
 /// What a released classifier is: `manifest.toml`.
@@ -181,16 +176,6 @@ impl Model {
         Ok(EncryptedCircuit::new(self.packed()?, &self.params)?)
     }
 
-    /// The network as it was trained, in clear: what everything encrypted is compared with.
-    ///
-    /// # Errors
-    /// Weights that candle cannot take.
-    pub fn network(&self) -> Result<Box<dyn Network>> {
-        let bytes = self.weights.to_safetensors()?;
-        let tensors = Bundle::from_bytes(Path::new(WEIGHTS), &bytes, &Device::Cpu).map_err(train::Error::from)?.into_tensors();
-        Ok(train::frozen(&Student::new(self.spec.clone())?, &tensors)?)
-    }
-
     /// The circuit over slots.
     ///
     /// # Errors
@@ -199,7 +184,7 @@ impl Model {
         let circuit = fold(&self.spec, &self.weights, &FoldOptions::default())?;
         let options = PackOptions::new(&self.params, &circuit);
         let packed = pack(&circuit, &PackOptions { key_budget: self.manifest.key_budget, ..options })?;
-        match too_large(&self.manifest.range, packed.ends(), &self.params) {
+        match too_large(&self.manifest.range, packed.io(), &self.params) {
             None => Ok(packed),
             Some((wanted, found)) => {
                 let (model, params) = (self.manifest.name.clone(), self.manifest.params.clone());
@@ -213,12 +198,12 @@ impl Model {
         &self.digest
     }
 
-    /// The network.
+    /// The network: its layers and shapes.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
     }
 
-    /// Its weights.
+    /// The network's weights, checked against it.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
@@ -237,7 +222,7 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Temperature, Thresholds};
+    use crate::operating_point::{Temperature, Thresholds};
     use crate::spec::Shape;
     use veilray_base::file::FileError;
 

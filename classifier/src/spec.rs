@@ -20,25 +20,25 @@
 //!
 //! `flatten`, `avg_pool`, `global_avg_pool` and `dropout` have none. Variances get [`NORM_EPS`] added wherever they divide.
 
+mod error;
 mod layer;
+mod limits;
 mod parameters;
 mod shape;
 
+pub use error::SpecError;
 pub use layer::{Activation, AvgPool, Conv, ConvTranspose, Dropout, Empty, Form, Gated, Layer, Linear, Residual, Squeeze};
 pub use parameters::{Parameter, Role};
 pub use shape::Shape;
 
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Added to a variance before its square root is divided by.
 pub const NORM_EPS: f64 = 1e-5;
 
 /// α, β and c from which the cubic sigmoid αx³ + βx + c of a gate starts.
 pub const CUBIC_SIGMOID: [f64; 3] = [-1e-5, 0.12, 0.5];
-
-/// Largest extent of any axis, and largest number of values between two layers.
-pub(crate) const MOST: usize = 1 << 24;
 
 /// A network as a list of layers, the last of which gives one logit per label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,76 +52,6 @@ pub struct NetworkSpec {
     pub input: Shape,
     /// From input to logits.
     pub layers: Vec<Layer>,
-}
-
-/// Why a description of a network was refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpecError {
-    /// A file that cannot be read.
-    #[error("cannot read the network {path}: {why}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
-    /// A text that is no network.
-    #[error("not a network description: {why}")]
-    Toml {
-        /// The parser's reason, with the place.
-        why: String,
-    },
-    /// A setting outside its range.
-    #[error("{layer}: {what} must be {wanted}, found {found}")]
-    Setting {
-        /// Path of the layer.
-        layer: String,
-        /// The setting.
-        what: &'static str,
-        /// Its range.
-        wanted: String,
-        /// The value given.
-        found: String,
-    },
-    /// An input that the layer cannot take.
-    #[error("{layer}: its input is {found} but must be {wanted}")]
-    Input {
-        /// Path of the layer.
-        layer: String,
-        /// What it takes.
-        wanted: String,
-        /// What comes.
-        found: Shape,
-    },
-    /// Two branches that cannot be added.
-    #[error(
-        "{layer}: the body gives {body}, the shortcut {shortcut}; they are added, so make them equal (a strided 1x1 conv in the shortcut)"
-    )]
-    Branches {
-        /// Path of the layer.
-        layer: String,
-        /// Output of the body.
-        body: Shape,
-        /// Output of the shortcut.
-        shortcut: Shape,
-    },
-    /// A network that ends in something else than its labels.
-    #[error("the network ends in {found} where {labels} logits belong; end with a linear layer of {labels} outputs")]
-    Output {
-        /// Labels of the network.
-        labels: usize,
-        /// What its last layer gives.
-        found: Shape,
-    },
-    /// A name that no network has.
-    #[error("no network is called `{found}`; there are {known}")]
-    Unknown {
-        /// The name.
-        found: String,
-        /// All names.
-        known: String,
-    },
 }
 
 impl NetworkSpec {

@@ -1,20 +1,17 @@
 //! A trained network's numbers by name, outside any tensor library.
 
-mod calibrated;
+mod error;
+mod random;
+mod tensor;
 
-use crate::spec::{NetworkSpec, Parameter, Role, SpecError};
+pub use error::WeightsError;
+pub use tensor::Tensor;
+
+use crate::spec::{NetworkSpec, Parameter, Role};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use veilray_base::Rng;
-
-/// Extents and values, the last axis fastest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
+use std::path::Path;
 
 /// Tensors by name; [`Weights::check`] says whether they are a network's.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,125 +19,8 @@ pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// Why weights were refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsError {
-    /// A file that cannot be read or written.
-    #[error("cannot {action} the weights {path}: {why}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
-    /// Bytes that are no safetensors file.
-    #[error("not a safetensors file: {why}")]
-    Format {
-        /// The reader's reason.
-        why: String,
-    },
-    /// A tensor of another number type.
-    #[error("{name} holds {found} values; save the weights as F32")]
-    Dtype {
-        /// The tensor.
-        name: String,
-        /// Its type.
-        found: String,
-    },
-    /// As many values as its extents say belong to a tensor.
-    #[error("{name} has {found} values but the extents {shape:?}")]
-    Length {
-        /// The tensor.
-        name: String,
-        /// Its extents.
-        shape: Vec<usize>,
-        /// Its values.
-        found: usize,
-    },
-    /// A tensor that the network needs is not there.
-    #[error("the weights lack {name} {shape:?}; they belong to another network than `{network}`")]
-    Missing {
-        /// The network.
-        network: String,
-        /// The tensor.
-        name: String,
-        /// Its extents.
-        shape: Vec<usize>,
-    },
-    /// A tensor that the network has no place for.
-    #[error("the weights hold {name}, which `{network}` has no place for; they belong to another network")]
-    Unexpected {
-        /// The network.
-        network: String,
-        /// The tensor.
-        name: String,
-    },
-    /// A tensor of other extents.
-    #[error("{name} has the extents {found:?} where `{network}` needs {wanted:?}")]
-    Shape {
-        /// The network.
-        network: String,
-        /// The tensor.
-        name: String,
-        /// Extents needed.
-        wanted: Vec<usize>,
-        /// Extents found.
-        found: Vec<usize>,
-    },
-    /// A number that is none.
-    #[error("{name} holds {value} at place {index}; every weight must be finite: the training run diverged")]
-    NotFinite {
-        /// The tensor.
-        name: String,
-        /// The place.
-        index: usize,
-        /// The value.
-        value: f32,
-    },
-    /// A variance below zero.
-    #[error("{name} holds the variance {value} at place {index}; variances are at least 0")]
-    Variance {
-        /// The tensor.
-        name: String,
-        /// The place.
-        index: usize,
-        /// The value.
-        value: f32,
-    },
-    /// The network itself was refused.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-}
-
-impl Tensor {
-    /// A tensor of those extents; `name` is for the error.
-    ///
-    /// # Errors
-    /// [`WeightsError::Length`].
-    pub fn new(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Result<Self, WeightsError> {
-        let wanted = shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
-        if wanted != Some(values.len()) {
-            return Err(WeightsError::Length { name: name.into(), shape, found: values.len() });
-        }
-        Ok(Self { shape, values })
-    }
-
-    /// Its extents.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// Its values.
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-}
-
 impl Weights {
-    /// Those tensors, not yet checked against a network.
+    /// Weights of those tensors, not yet checked against a network.
     pub fn new(tensors: BTreeMap<String, Tensor>) -> Self {
         Self { tensors }
     }
@@ -221,6 +101,11 @@ impl Weights {
         }
     }
 
+    /// Puts a tensor in the place of the one of that name.
+    pub(crate) fn insert(&mut self, name: String, tensor: Tensor) {
+        self.tensors.insert(name, tensor);
+    }
+
     /// The values of a tensor.
     ///
     /// # Errors
@@ -228,50 +113,6 @@ impl Weights {
     pub(crate) fn values(&self, name: &str) -> Result<&[f32], WeightsError> {
         let missing = || WeightsError::Missing { network: String::new(), name: name.into(), shape: vec![] };
         Ok(&self.tensors.get(name).ok_or_else(missing)?.values)
-    }
-
-    /// Weights as an untrained network might have them, the same for the same seed: values between layers stay of order one, no
-    /// coefficient of x² is near zero, means and variances are not trivial.
-    ///
-    /// # Errors
-    /// As [`NetworkSpec::check`].
-    pub fn random(spec: &NetworkSpec, seed: u64) -> Result<Self, SpecError> {
-        let draw = |p: Parameter| {
-            let mut rng = Rng::new(seed, &format!("weights {}", p.name));
-            let count: usize = p.shape.iter().product();
-            let columns = p.shape.last().copied().unwrap_or(1).max(1);
-            let value = |i: usize| random_value(p.role, i / columns, &mut rng) as f32;
-            let values = (0..count).map(value).collect();
-            (p.name, Tensor { shape: p.shape, values })
-        };
-        Ok(Self { tensors: spec.parameters()?.into_iter().map(draw).collect() })
-    }
-}
-
-/// One random value in `row` of a tensor.
-fn random_value(role: Role, row: usize, rng: &mut Rng) -> f64 {
-    let mut around = |centre: f64, spread: f64| centre + spread * (2.0 * rng.uniform() - 1.0);
-    match role {
-        // Variance 1 / fan_in.
-        Role::Weight { fan_in } => around(0.0, (3.0 / fan_in.max(1) as f64).sqrt()),
-        Role::Bias | Role::Mean => around(0.0, 0.2),
-        Role::Scale => around(1.0, 0.2),
-        Role::Variance => around(1.0, 0.3),
-        // As fitted to a ReLU on [-4, 4]: 0.1 x² + 0.5 x + 0.3.
-        Role::Polynomial => match row {
-            0 => around(0.1, 0.05),
-            1 => around(0.5, 0.1),
-            _ => around(0.3, 0.1),
-        },
-        Role::Basis => match row {
-            0 => around(0.5, 0.1),
-            _ => around(0.28, 0.1),
-        },
-        Role::Sigmoid => match row {
-            0 => around(-1e-5, 0.0),
-            1 => around(0.12, 0.02),
-            _ => around(0.5, 0.1),
-        },
     }
 }
 
@@ -282,7 +123,7 @@ mod tests {
 
     #[test]
     fn random_weights_are_the_networks_and_survive_the_file() {
-        let spec = networks::usual("resnet20-se").unwrap();
+        let spec = networks::default_for("resnet20-se").unwrap();
         let weights = Weights::random(&spec, 1).unwrap();
         weights.check(&spec).unwrap();
         assert_eq!(Weights::from_safetensors(&weights.to_safetensors().unwrap()).unwrap(), weights);
@@ -291,7 +132,7 @@ mod tests {
 
     #[test]
     fn weights_of_another_network_are_refused_by_name() {
-        let spec = networks::usual("veilnet-s").unwrap();
+        let spec = networks::default_for("veilnet-s").unwrap();
         let weights = Weights::random(&spec, 1).unwrap();
         let change = |f: &dyn Fn(&mut BTreeMap<String, Tensor>)| {
             let mut tensors = weights.tensors().clone();
@@ -313,7 +154,7 @@ mod tests {
 
     #[test]
     fn hostile_bytes_are_errors() {
-        let weights = Weights::random(&networks::usual("tenseal-mnist").unwrap(), 1).unwrap();
+        let weights = Weights::random(&networks::default_for("tenseal-mnist").unwrap(), 1).unwrap();
         let bytes = weights.to_safetensors().unwrap();
         for cut in [0, 4, 8, 100, bytes.len() - 1] {
             assert!(Weights::from_safetensors(&bytes[..cut]).is_err());

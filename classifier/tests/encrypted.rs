@@ -3,12 +3,12 @@
 
 use veilray_base::Rng;
 use veilray_classifier::execute::client::{self, Bounds};
+use veilray_classifier::execute::levels::LevelsError;
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, ExecuteError};
 use veilray_classifier::fold::{FoldOptions, fold};
+use veilray_classifier::networks::UNet;
 use veilray_classifier::pack::{PackOptions, PackedOp, pack};
-use veilray_classifier::schedule::ScheduleError;
 use veilray_classifier::spec::{NetworkSpec, Shape};
-use veilray_classifier::unet::UNet;
 use veilray_classifier::weights::{Tensor, Weights};
 use veilray_classifier::{networks, reference};
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
@@ -61,7 +61,7 @@ impl Session {
         let mut seen = 0;
         let reply = self.server.run_traced(&sent, &self.keys, |step| {
             assert_eq!(step.ciphertexts.len(), step.node.layout.blocks());
-            let place = self.server.places()[step.index];
+            let place = self.server.level_scales()[step.index];
             for ciphertext in step.ciphertexts {
                 assert_eq!(ciphertext.level(), place.level, "{}", step.node.name);
                 assert!((ciphertext.scale() / place.scale - 1.0).abs() < 1e-9, "{}", step.node.name);
@@ -70,7 +70,7 @@ impl Session {
         });
         let reply = reply.unwrap();
         assert_eq!((seen, reply.level()), (self.server.circuit().nodes().len(), 0));
-        let found = client::read(self.server.circuit(), &Decryptor::new(&self.secret), &reply, &WIDE).unwrap();
+        let found = client::decrypt_logits(self.server.circuit(), &Decryptor::new(&self.secret), &reply, &WIDE).unwrap();
         let name = &self.spec.name;
         for ((w, c), f) in wanted.iter().zip(&clear).zip(&found) {
             assert!((w - c).abs() < 1e-5 * (1.0 + w.abs()), "{name}: {w} unpacked, {c} packed");
@@ -92,16 +92,16 @@ fn a_streamed_circuit_gives_the_same_bytes_and_keeps_nothing() {
 
 #[test]
 fn the_tutorial_network_and_our_smallest_agree_with_clear_at_n13() {
-    session(networks::usual("tenseal-mnist").unwrap(), "n13", 1).agrees(0.01);
+    session(networks::default_for("tenseal-mnist").unwrap(), "n13", 1).agrees(0.01);
     let small = networks::named("veilnet-xs", Shape::new(2, 16, 16), 5).unwrap();
     session(small, "n13", 2).agrees(0.01);
 }
 
 /// The deepest of the published networks: 30 levels at N = 2^16. Its diagonals would take 13 GB, so they are encoded as they are needed.
 #[test]
-#[ignore = "minutes, and 10 GB of memory: cargo test --release -p veilray-classifier --test encrypted resnet20 -- --ignored"]
+#[ignore = "minutes, and 10 GB of memory: .ci/tier resnet20"]
 fn resnet20_agrees_with_clear_at_n16() {
-    let spec = networks::usual("resnet20").unwrap();
+    let spec = networks::default_for("resnet20").unwrap();
     let images: Vec<Vec<f64>> = (100..104).map(|seed| image(&spec, seed)).collect();
     let weights = Weights::calibrated(&spec, 1, &images).unwrap();
     let params = ParamsLiteral::named("n16").unwrap().check().unwrap();
@@ -141,7 +141,8 @@ fn masks_agree_with_clear_over_skip_connections_and_where_they_fill_the_cipherte
     let sent = client::encrypt(session.server.circuit(), &session.params, &Encryptor::new(&session.secret), &image).unwrap();
     let reply = session.server.run(&sent, &session.keys).unwrap();
     let other = SecretKey::generate(&session.params).unwrap();
-    let refused = client::read(session.server.circuit(), &Decryptor::new(&other), &reply, &Bounds::default()).unwrap_err();
+    let refused =
+        client::decrypt_logits(session.server.circuit(), &Decryptor::new(&other), &reply, &Bounds::default()).unwrap_err();
     assert!(matches!(refused, ExecuteError::Logit { .. }), "{refused}");
 }
 
@@ -217,7 +218,7 @@ fn wrong_inputs_are_refused_and_wrong_replies_are_not_believed() {
     assert!(matches!(session.server.run(&[], &session.keys), Err(ExecuteError::Input { wanted: 1, found: 0 })));
     let evaluator = veilray_he::Evaluator::new(&session.params);
     let lower = vec![evaluator.drop_to(&sent[0], sent[0].level() - 1).unwrap()];
-    assert!(matches!(session.server.run(&lower, &session.keys), Err(ExecuteError::Place { .. })));
+    assert!(matches!(session.server.run(&lower, &session.keys), Err(ExecuteError::LevelScale { .. })));
     let mut bad = image.clone();
     bad[3] = f64::NAN;
     let refused = client::encrypt(circuit, &session.params, &encryptor, &bad);
@@ -229,17 +230,17 @@ fn wrong_inputs_are_refused_and_wrong_replies_are_not_believed() {
     // Keys of another patient: the server cannot notice, the client must.
     let other = SecretKey::generate(&session.params).unwrap();
     let reply = session.server.run(&sent, &session.keys).unwrap();
-    let read = client::read(circuit, &Decryptor::new(&other), &reply, &Bounds::default());
+    let read = client::decrypt_logits(circuit, &Decryptor::new(&other), &reply, &Bounds::default());
     assert!(matches!(read, Err(ExecuteError::Stray { .. })), "{read:?}");
     let narrow = Bounds { logit: 1e-6, ..WIDE };
-    let read = client::read(circuit, &Decryptor::new(&session.secret), &reply, &narrow);
+    let read = client::decrypt_logits(circuit, &Decryptor::new(&session.secret), &reply, &narrow);
     assert!(matches!(read, Err(ExecuteError::Logit { .. })), "{read:?}");
 
     // Parameters that the circuit does not fit.
     let n14 = ParamsLiteral::named("n14").unwrap().check().unwrap();
     let refused = EncryptedCircuit::new(circuit.clone(), &n14);
-    assert!(matches!(refused, Err(ExecuteError::Schedule(ScheduleError::Slots { .. }))));
-    let deep = networks::usual("veilnet-s").unwrap();
+    assert!(matches!(refused, Err(ExecuteError::Levels(LevelsError::Slots { .. }))));
+    let deep = networks::default_for("veilnet-s").unwrap();
     let weights = Weights::random(&deep, 1).unwrap();
     let deep = fold(&deep, &weights, &FoldOptions::default()).unwrap();
     let packed = pack(&deep, &PackOptions { passes: 0, ..PackOptions::new(&session.params, &deep) }).unwrap();
@@ -281,7 +282,7 @@ fn a_single_logit_near_the_modulus_is_not_believed_though_the_contract_allows_it
         let image = image(&session.spec, 1);
         let sent = client::encrypt(circuit, &session.params, &Encryptor::new(&session.secret), &image).unwrap();
         let reply = session.server.run(&sent, &session.keys).unwrap();
-        let read = client::read(circuit, &Decryptor::new(&session.secret), &reply, &Bounds::default());
+        let read = client::decrypt_logits(circuit, &Decryptor::new(&session.secret), &reply, &Bounds::default());
         match read {
             Ok(found) => assert!(believed && (found[0] - logit).abs() < 0.02, "{logit}: {found:?}"),
             Err(ExecuteError::Logit { bound, .. }) => {

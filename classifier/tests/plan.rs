@@ -56,7 +56,7 @@ impl Session {
         assert_eq!(plan.memory.keys, keys.memory_bytes(), "{name}");
         assert_eq!(plan.memory.diagonals, server.diagonal_bytes(), "{name}");
         assert_eq!(plan.depth, server.circuit().depth(), "{name}");
-        for (layer, place) in plan.layers.iter().zip(server.places()) {
+        for (layer, place) in plan.layers.iter().zip(server.level_scales()) {
             assert_eq!((layer.level, layer.log_scale), (place.level, place.scale.log2()), "{name} {}", layer.name);
         }
         let session = Self { params: params.clone(), server, secret, keys };
@@ -99,7 +99,7 @@ fn log2_max(errors: &[Vec<f64>]) -> f64 {
 fn bytes_are_exact_and_precision_is_within_two_bits() {
     for (name, set) in [("tenseal-mnist", "n13"), ("veilnet-xs", "n13"), ("veilnet-s", "n14")] {
         let params = params(set);
-        let circuit = packed(&networks::usual(name).unwrap(), &params);
+        let circuit = packed(&networks::default_for(name).unwrap(), &params);
         // Of our own networks the plan knows no image.
         let images = if name == "tenseal-mnist" { (20..22).map(|seed| image(&circuit, seed)).collect() } else { vec![] };
         let plan = Plan::new(&circuit, &params, &PlanOptions { images, ..options(&params, true) }).unwrap();
@@ -233,7 +233,7 @@ fn what_does_not_fit_names_the_change_that_would() {
 #[test]
 fn a_key_budget_is_kept_or_refused_with_the_least_that_can_be_had() {
     let params = params("n14");
-    let circuit = folded(&networks::usual("veilnet-se").unwrap());
+    let circuit = folded(&networks::default_for("veilnet-se").unwrap());
     let options = PackOptions { passes: 0, ..PackOptions::new(&params, &circuit) };
     let megabytes = |p: &PackedCircuit| p.evaluation_key_megabytes(&options.costs);
     let fast = pack(&circuit, &options).unwrap();

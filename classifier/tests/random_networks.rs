@@ -125,7 +125,7 @@ fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
 fn check(spec: &NetworkSpec, log_slots: u32, passes: usize, seed: u64) -> Result<(), TestCaseError> {
     spec.check().map_err(|e| TestCaseError::fail(e.to_string()))?;
     let weights = Weights::random(spec, seed).unwrap();
-    let options = FoldOptions { wide_shift: WideShift::FeedBeside, ..FoldOptions::default() };
+    let options = FoldOptions { wide_shift: WideShift::KeepLinearTerm, ..FoldOptions::default() };
     let circuit: Circuit = fold(spec, &weights, &options).unwrap();
     let image: Vec<f64> = (0..spec.input.len()).map(|i| ((i * 37 + seed as usize) % 23) as f64 / 11.0 - 1.0).collect();
     let wanted = reference::evaluate(spec, &weights, &image).unwrap();

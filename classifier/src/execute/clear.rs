@@ -8,7 +8,7 @@ use crate::pack::{PackError, PackedCircuit, PackedNode};
 pub struct Traced<'a> {
     /// Its place among the nodes.
     pub index: usize,
-    /// The node.
+    /// The node that was computed.
     pub node: &'a PackedNode,
     /// The slots of each of its ciphertexts, unspecified ones included: all of them count against the range of the modulus.
     pub slots: &'a [Vec<f64>],

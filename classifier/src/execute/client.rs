@@ -1,14 +1,14 @@
 //! The client's two steps around a circuit: an image's values into ciphertexts, the reply into logits.
 
-use super::ExecuteError;
-use crate::pack::Ends;
-use crate::train::RangeContract;
+use super::error::ExecuteError;
+use crate::pack::IoLayout;
+use crate::range::RangeContract;
 use veilray_he::{Ciphertext, Decryptor, Encoder, Encryptor, Params};
 
-/// What a reply must look like to be believed.
+/// Limits within which a client accepts a reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
-    /// Largest |logit|; beyond, the image has left the range that the network was trained for.
+    /// Largest |logit|; a larger one means that the image is outside the range that the network was trained for.
     pub logit: f64,
     /// Largest value in a slot that should hold zero, or difference between two copies of a logit.
     pub stray: f64,
@@ -23,8 +23,8 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Those of a model whose logits reached `range` on the validation split: four times as far is as far as they may go, at least 8 and at
-    /// most the default.
+    /// The limits for a model whose logits reached `range.logits` on the validation split: four times as much, at least 8 and at most the
+    /// default.
     #[must_use]
     pub fn of(range: &RangeContract) -> Self {
         let (default, reach) = (Self::default(), 4.0 * range.logits);
@@ -38,13 +38,13 @@ impl Bounds {
 /// # Errors
 /// Another number of values than the network's input has; what the engine refuses.
 pub fn encrypt(
-    circuit: &impl AsRef<Ends>,
+    circuit: &impl AsRef<IoLayout>,
     params: &Params,
     encryptor: &Encryptor<'_>,
     image: &[f64],
 ) -> Result<Vec<Ciphertext>, ExecuteError> {
-    let ends = circuit.as_ref();
-    let wanted = ends.input().values();
+    let io = circuit.as_ref();
+    let wanted = io.input().values();
     if image.len() != wanted {
         return Err(ExecuteError::Values { wanted, found: image.len() });
     }
@@ -52,8 +52,8 @@ pub fn encrypt(
         return Err(ExecuteError::NotFinite { index });
     }
     let encoder = Encoder::new(params);
-    let encrypt = |slots: Vec<f64>| Ok(encryptor.encrypt(&encoder.encode_at(&slots, ends.level(), params.scale())?)?);
-    ends.input().pack(image).into_iter().map(encrypt).collect()
+    let encrypt = |slots: Vec<f64>| Ok(encryptor.encrypt(&encoder.encode_at(&slots, io.level(), params.scale())?)?);
+    io.input().pack(image).into_iter().map(encrypt).collect()
 }
 
 /// Part of what the reply's modulus holds that a logit may take where logits fill every slot. Slots are sums of the ciphertext's
@@ -68,15 +68,15 @@ pub(crate) fn safe_room(params: &Params, level: usize, scale: f64) -> f64 {
 }
 
 /// The bound on a network's logits and what a reply holds safely, where the former is larger and no slot of the reply would show it.
-pub(crate) fn too_large(range: &RangeContract, ends: &Ends, params: &Params) -> Option<(f64, f64)> {
+pub(crate) fn too_large(range: &RangeContract, io: &IoLayout, params: &Params) -> Option<(f64, f64)> {
     let (wanted, found) = (Bounds::of(range).logit, safe_room(params, 0, params.scale()));
-    (is_full(ends) && wanted > found).then_some((wanted, found))
+    (is_full(io) && wanted > found).then_some((wanted, found))
 }
 
 /// Whether logits fill every slot of the reply, so that none holds zero.
-fn is_full(ends: &Ends) -> bool {
+fn is_full(io: &IoLayout) -> bool {
     // Of ones everywhere, whatever lies behind the last logit is stray, unless the logits repeat there.
-    ends.logits(&vec![1.0; ends.labels() + 1]).1 == 0.0
+    io.logits(&vec![1.0; io.labels() + 1]).1 == 0.0
 }
 
 /// The logits of a reply.
@@ -84,8 +84,8 @@ fn is_full(ends: &Ends) -> bool {
 /// # Errors
 /// [`ExecuteError::Stray`] or [`ExecuteError::Logit`] for a reply that cannot be the network's answer to a sound image: it was computed
 /// under other keys, tampered with, or the image left the network's range.
-pub fn read(
-    circuit: &impl AsRef<Ends>,
+pub fn decrypt_logits(
+    circuit: &impl AsRef<IoLayout>,
     decryptor: &Decryptor<'_>,
     reply: &Ciphertext,
     bounds: &Bounds,

@@ -1,14 +1,11 @@
 //! The packed circuit on ciphertexts: what the server does.
 
-mod compile;
-mod run;
-
-use super::ExecuteError;
-use super::needs::node_keys;
-use crate::pack::{PackedCircuit, PackedNode, PackedOp};
-use crate::schedule::{Place, same_scale, schedule};
-use compile::{Compiler, Encoded};
-use run::Run;
+use super::compile::{Compiler, Encoded};
+use super::error::ExecuteError;
+use super::levels::{LevelScale, level_scales, same_scale};
+use super::run::Run;
+use crate::pack::needs::node_keys;
+use crate::pack::{PackedCircuit, PackedNode};
 use std::time::Instant;
 use veilray_he::{Ciphertext, Encoder, Evaluator, ExpandedKeys, KeySpec, Params};
 
@@ -17,7 +14,7 @@ use veilray_he::{Ciphertext, Encoder, Evaluator, ExpandedKeys, KeySpec, Params};
 pub struct EncryptedCircuit {
     circuit: PackedCircuit,
     params: Params,
-    places: Vec<Place>,
+    level_scales: Vec<LevelScale>,
     /// Every node's; empty if they are encoded when they are needed.
     nodes: Vec<Encoded>,
     keys: KeySpec,
@@ -30,11 +27,11 @@ pub struct EncryptedCircuit {
 pub struct Step<'a> {
     /// Its place among the nodes.
     pub index: usize,
-    /// The node.
+    /// The node that was computed.
     pub node: &'a PackedNode,
-    /// Its ciphertexts.
+    /// Its ciphertexts, at the level and scale of the node.
     pub ciphertexts: &'a [Ciphertext],
-    /// Wall time.
+    /// Wall time, ms.
     pub ms: f64,
 }
 
@@ -46,7 +43,7 @@ impl EncryptedCircuit {
     pub fn new(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
         let mut out = Self::streamed(circuit, params)?;
         out.nodes =
-            (0..out.places.len()).filter_map(|index| out.compiler(index)).map(|c| c.compile()).collect::<Result<_, _>>()?;
+            (0..out.level_scales.len()).filter_map(|index| out.compiler(index)).map(|c| c.compile()).collect::<Result<_, _>>()?;
         Ok(out)
     }
 
@@ -56,31 +53,31 @@ impl EncryptedCircuit {
     /// # Errors
     /// Parameters that the circuit does not fit.
     pub fn streamed(circuit: PackedCircuit, params: &Params) -> Result<Self, ExecuteError> {
-        let places = schedule(&circuit, params)?;
-        let needed = circuit.nodes().iter().zip(&places).map(|(node, place)| node_keys(params, node, *place));
+        let level_scales = level_scales(&circuit, params)?;
+        let needed = circuit.nodes().iter().zip(&level_scales).map(|(node, here)| node_keys(params, node, here.level));
         let keys = needed.fold(KeySpec::new(), |keys, more| keys.union(&more));
-        Ok(Self { params: params.clone(), places, nodes: Vec::new(), keys, readers: readers(&circuit), circuit })
+        Ok(Self { params: params.clone(), level_scales, nodes: Vec::new(), keys, readers: circuit.readers(), circuit })
     }
 
     fn compiler(&self, index: usize) -> Option<Compiler<'_>> {
-        let (node, place) = (self.circuit.nodes().get(index)?, self.places.get(index)?);
-        let (params, places) = (&self.params, &self.places);
-        Some(Compiler { params, encoder: Encoder::new(params), places, node, place: *place })
+        let (node, here) = (self.circuit.nodes().get(index)?, self.level_scales.get(index)?);
+        let (params, level_scales) = (&self.params, &self.level_scales);
+        Some(Compiler { params, encoder: Encoder::new(params), level_scales, node, here: *here })
     }
 
-    /// The circuit.
+    /// The packed circuit that is evaluated.
     pub fn circuit(&self) -> &PackedCircuit {
         &self.circuit
     }
 
-    /// The parameters.
+    /// The parameters that it is evaluated under.
     pub fn params(&self) -> &Params {
         &self.params
     }
 
     /// Level and scale of every node.
-    pub fn places(&self) -> &[Place] {
-        &self.places
+    pub fn level_scales(&self) -> &[LevelScale] {
+        &self.level_scales
     }
 
     /// The keys that evaluation needs, each up to the level it is used at.
@@ -117,11 +114,11 @@ impl EncryptedCircuit {
     ) -> Result<Ciphertext, ExecuteError> {
         self.check_input(input)?;
         let evaluator = Evaluator::new(&self.params);
-        let mut done: Vec<Vec<Ciphertext>> = Vec::with_capacity(self.places.len());
+        let mut done: Vec<Vec<Ciphertext>> = Vec::with_capacity(self.level_scales.len());
         let mut left = self.readers.clone();
-        for (index, (node, place)) in self.circuit.nodes().iter().zip(&self.places).enumerate() {
+        for (index, (node, here)) in self.circuit.nodes().iter().zip(&self.level_scales).enumerate() {
             let start = Instant::now();
-            let run = Run { evaluator: &evaluator, keys, done: &done, place: *place };
+            let run = Run { evaluator: &evaluator, keys, done: &done, here: *here };
             let blocks = match (index, self.nodes.get(index), self.compiler(index)) {
                 (0, ..) => input.to_vec(),
                 (_, Some(encoded), _) => run.node(node, encoded)?,
@@ -131,7 +128,7 @@ impl EncryptedCircuit {
             trace(Step { index, node, ciphertexts: &blocks, ms: start.elapsed().as_secs_f64() * 1e3 });
             done.push(blocks);
             // What no later node reads is freed at once.
-            for input in inputs(&node.op) {
+            for input in node.op.inputs() {
                 if let (Some(left), Some(blocks)) = (left.get_mut(input), done.get_mut(input)) {
                     *left -= 1;
                     if *left == 0 {
@@ -151,7 +148,7 @@ impl EncryptedCircuit {
         }
         for ciphertext in input {
             if ciphertext.level() != self.circuit.level() || !same_scale(ciphertext.scale(), self.params.scale()) {
-                return Err(ExecuteError::Place {
+                return Err(ExecuteError::LevelScale {
                     wanted_level: self.circuit.level(),
                     wanted_scale: self.params.scale().log2(),
                     found_level: ciphertext.level(),
@@ -163,32 +160,11 @@ impl EncryptedCircuit {
     }
 }
 
-/// How often each node is read.
-pub(crate) fn readers(circuit: &PackedCircuit) -> Vec<usize> {
-    let mut readers = vec![0; circuit.nodes().len()];
-    for input in circuit.nodes().iter().flat_map(|node| inputs(&node.op)) {
-        readers.get_mut(input).into_iter().for_each(|count| *count += 1);
-    }
-    readers
-}
-
-/// Nodes that an operation reads, as often as it reads them.
-pub fn inputs(op: &PackedOp) -> Vec<usize> {
-    match op {
-        PackedOp::Input => vec![],
-        PackedOp::Linear(map) => map.terms().iter().map(|term| term.input).collect(),
-        PackedOp::Square { input } | PackedOp::WindowSum { input, .. } | PackedOp::Spread { input, .. } => vec![*input],
-        PackedOp::Product { left, right } => vec![*left, *right],
-        PackedOp::Sum { terms, .. } => terms.iter().map(|(input, _)| *input).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::needs;
     use crate::fold::{FoldOptions, fold};
-    use crate::pack::{PackOptions, pack};
+    use crate::pack::{PackOptions, PackedOp, needs, pack};
     use crate::{networks, spec::Shape, weights::Weights};
     use veilray_he::ParamsLiteral;
 
@@ -203,16 +179,16 @@ mod tests {
             let packed = pack(&circuit, &PackOptions { passes: 0, slots, ..PackOptions::new(&params, &circuit) }).unwrap();
             let server = EncryptedCircuit::new(packed.clone(), &params).unwrap();
             let mut spec = KeySpec::new();
-            for ((node, encoded), place) in packed.nodes().iter().zip(&server.nodes).zip(&server.places) {
+            for ((node, encoded), here) in packed.nodes().iter().zip(&server.nodes).zip(&server.level_scales) {
                 match encoded {
                     Encoded::Linear { rows, copies, .. } => {
                         let PackedOp::Linear(map) = &node.op else { panic!("{} is no map", node.name) };
                         spec = rows.iter().flatten().fold(spec, |spec, (_, t)| spec.union(&t.key_spec()));
                         assert!(!map.steps().chained, "{name} has no budget");
-                        spec = spec.with_rotations(&params, copies.iter().map(|c| c.steps as i64), place.level + 1);
-                        spec = spec.with_rotations(&params, map.folds().map(|s| s as i64), place.level);
+                        spec = spec.with_rotations(&params, copies.iter().map(|c| c.steps as i64), here.level + 1);
+                        spec = spec.with_rotations(&params, map.folds().map(|s| s as i64), here.level);
                     }
-                    _ => spec = spec.union(&node_keys(&params, node, *place)),
+                    _ => spec = spec.union(&node_keys(&params, node, here.level)),
                 }
             }
             assert_eq!(&spec, server.key_spec(), "{name}");

@@ -1,15 +1,15 @@
-//! Why a circuit was not executed or its result not believed.
+//! Why a circuit was not executed or its result was refused.
 
+use super::levels::LevelsError;
 use crate::pack::PackError;
-use crate::schedule::ScheduleError;
 
-/// Why a circuit was not executed or its result not believed.
+/// Why a circuit was not executed or its result was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError {
     /// The circuit does not fit the parameters.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Levels(#[from] LevelsError),
     /// Diagonals that could not be built.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -17,18 +17,18 @@ pub enum ExecuteError {
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
     /// Another number of ciphertexts.
-    #[error("{wanted} ciphertexts are needed, {found} came; encrypt the image for this model")]
+    #[error("{wanted} ciphertexts are needed, {found} were given; encrypt the image for this model")]
     Input {
         /// Of the layout.
         wanted: usize,
-        /// That came.
+        /// Number that was given.
         found: usize,
     },
     /// An input of another level or scale.
     #[error(
         "the input must be at level {wanted_level} and scale 2^{wanted_scale:.3}, it is at {found_level} and 2^{found_scale:.3}; encrypt the image for this model"
     )]
-    Place {
+    LevelScale {
         /// Level of the circuit's input.
         wanted_level: usize,
         /// log2 of the parameters' scale.
@@ -39,17 +39,17 @@ pub enum ExecuteError {
         found_scale: f64,
     },
     /// Another number of values.
-    #[error("the network reads {wanted} values, {found} came; compress the image with this model's encoder")]
+    #[error("the network reads {wanted} values, {found} were given; compress the image with this model's encoder")]
     Values {
         /// Of the network's input.
         wanted: usize,
-        /// That came.
+        /// Number that was given.
         found: usize,
     },
     /// A value that is infinite or not a number.
     #[error("value {index} of the latent is not finite; compress the image again")]
     NotFinite {
-        /// Its index.
+        /// Index of the value in the image.
         index: usize,
     },
     /// A slot that should hold zero does not.
@@ -57,19 +57,19 @@ pub enum ExecuteError {
         "a slot that should hold 0 is off by {found:.4}, more than {bound}: the reply is not this model's answer under these keys"
     )]
     Stray {
-        /// Largest deviation.
+        /// Largest deviation in any slot.
         found: f64,
-        /// The bound.
+        /// The largest that is allowed.
         bound: f64,
     },
     /// A logit beyond the contract.
     #[error(
-        "a logit of {found:.2} is beyond {bound}: the image left the range that the model was trained for, so its answer means nothing"
+        "a logit of {found:.2} is beyond {bound}: the image is outside the range that the model was trained for, so its answer means nothing"
     )]
     Logit {
-        /// The logit.
+        /// The logit's value.
         found: f64,
-        /// The bound.
+        /// The largest that is allowed.
         bound: f64,
     },
 }

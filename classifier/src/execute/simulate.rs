@@ -5,10 +5,10 @@
 //! correlations, and slots that no label reads do not count. What it supposes: errors are alike in all slots, and so are the slots of
 //! the messages that a rounding is multiplied with.
 
-use super::ExecuteError;
-use super::slots::{Blocks, Event, diagonals, evaluate};
-use crate::pack::{PackedCircuit, PackedNode, PackedOp};
-use crate::schedule::{Place, same_scale, schedule};
+use super::error::ExecuteError;
+use super::levels::{LevelScale, level_scales, same_scale};
+use super::slots::{Blocks, Event, Maps, diagonals, evaluate};
+use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use veilray_base::Rng;
@@ -20,7 +20,7 @@ use veilray_he::noise::{LinearShape, Message, Noise, NoiseModel};
 pub struct Sample {
     /// As decryption would give them.
     pub logits: Vec<f64>,
-    /// Without errors.
+    /// As the circuit gives them without errors.
     pub clear: Vec<f64>,
 }
 
@@ -44,9 +44,9 @@ pub struct NodeError {
 /// What a simulation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Simulation {
-    /// By image.
+    /// One for each image, in order.
     pub samples: Vec<Sample>,
-    /// By node.
+    /// One for each node, in order.
     pub nodes: Vec<NodeError>,
 }
 
@@ -82,8 +82,8 @@ pub fn simulate(circuit: &PackedCircuit, params: &Params, images: &[Vec<f64>], s
             return Err(ExecuteError::NotFinite { index });
         }
     }
-    let places = schedule(circuit, params)?;
-    let readers = super::encrypted::readers(circuit);
+    let level_scales = level_scales(circuit, params)?;
+    let readers = circuit.readers();
     let model = NoiseModel::new(params);
     let mut states: Vec<State> = images
         .iter()
@@ -95,16 +95,14 @@ pub fn simulate(circuit: &PackedCircuit, params: &Params, images: &[Vec<f64>], s
             noisy: vec![],
         })
         .collect();
-    let mut nodes = Vec::with_capacity(places.len());
+    let mut nodes = Vec::with_capacity(level_scales.len());
     let mut left = readers;
-    for (index, (node, place)) in circuit.nodes().iter().zip(&places).enumerate() {
+    for (index, (node, here)) in circuit.nodes().iter().zip(&level_scales).enumerate() {
         let maps = diagonals(node)?;
         // A map's errors depend on the sizes of its messages alone, which all images share; the first one's are taken.
-        let messages: BTreeMap<usize, Message> = super::encrypted::inputs(&node.op)
-            .into_iter()
-            .filter_map(|i| Some((i, message(states.first()?.clear.get(i)?))))
-            .collect();
-        let errors = OwnErrors { model: &model, places: &places, node, place: *place, messages: &messages };
+        let messages: BTreeMap<usize, Message> =
+            node.op.inputs().into_iter().filter_map(|i| Some((i, message(states.first()?.clear.get(i)?)))).collect();
+        let errors = OwnErrors { model: &model, level_scales: &level_scales, node, here: *here, messages: &messages };
         let sigmas = errors.of_node(&maps)?;
         for state in &mut states {
             let clear = evaluate(circuit, node, &maps, state.image, &state.clear, &mut |_, _| {});
@@ -117,8 +115,8 @@ pub fn simulate(circuit: &PackedCircuit, params: &Params, images: &[Vec<f64>], s
             state.clear.push(clear);
             state.noisy.push(noisy);
         }
-        nodes.push(node_error(node, place.level, index, &states));
-        for input in super::encrypted::inputs(&node.op) {
+        nodes.push(node_error(node, here.level, index, &states));
+        for input in node.op.inputs() {
             let done = left.get_mut(input).is_some_and(|left| {
                 *left -= 1;
                 *left == 0
@@ -189,24 +187,24 @@ fn node_error(node: &PackedNode, level: usize, index: usize, states: &[State<'_>
 /// Standard deviations, in units of the slots, of the errors that a node's operations bring in themselves.
 struct OwnErrors<'a> {
     model: &'a NoiseModel,
-    places: &'a [Place],
+    level_scales: &'a [LevelScale],
     node: &'a PackedNode,
-    place: Place,
+    here: LevelScale,
     messages: &'a BTreeMap<usize, Message>,
 }
 
 impl OwnErrors<'_> {
-    fn of_node(&self, maps: &super::slots::Maps) -> Result<BTreeMap<(u8, usize), f64>, ExecuteError> {
-        let (model, place) = (self.model, self.place);
+    fn of_node(&self, maps: &Maps) -> Result<BTreeMap<(u8, usize), f64>, ExecuteError> {
+        let (model, here) = (self.model, self.here);
         let mut out = BTreeMap::new();
         let small = Message::real(1.0, 1.0);
-        let here = model.encode(small, place.level, place.scale)?.without_errors();
+        let exact = model.encode(small, here.level, here.scale)?.without_errors();
         // Rotations and constants err without regard to the message.
-        out.insert(key(Event::Turn), model.rotate(&here).rms());
-        out.insert(key(Event::Constant), model.add_plain(&here, small).rms());
+        out.insert(key(Event::Turn), model.rotate(&exact).rms());
+        out.insert(key(Event::Constant), model.add_plain(&exact, small).rms());
         match &self.node.op {
             PackedOp::Input => {
-                out.insert(key(Event::Fresh), model.encrypt(small, place.level, place.scale)?.rms());
+                out.insert(key(Event::Fresh), model.encrypt(small, here.level, here.scale)?.rms());
             }
             PackedOp::Linear(map) => self.linear(map, maps, &mut out)?,
             PackedOp::Square { input } => {
@@ -219,7 +217,7 @@ impl OwnErrors<'_> {
             PackedOp::Sum { terms, .. } => {
                 for (input, _) in terms.iter().filter(|(input, _)| self.is_lifted(*input)) {
                     let from = self.exact(*input)?;
-                    let factor = place.scale * model.params().rescale_factor(place.level + 1) / from.scale();
+                    let factor = here.scale * model.params().rescale_factor(here.level + 1) / from.scale();
                     let lifted = model.rescale(&model.mul_plain(&from, small, factor)?)?;
                     out.insert(key(Event::Lift(*input)), lifted.rms());
                 }
@@ -229,18 +227,13 @@ impl OwnErrors<'_> {
         Ok(out)
     }
 
-    fn linear(
-        &self,
-        map: &crate::pack::PackedLinear,
-        maps: &super::slots::Maps,
-        out: &mut BTreeMap<(u8, usize), f64>,
-    ) -> Result<(), ExecuteError> {
+    fn linear(&self, map: &PackedLinear, maps: &Maps, out: &mut BTreeMap<(u8, usize), f64>) -> Result<(), ExecuteError> {
         let mut rows: Vec<Vec<(Noise, LinearShape)>> = Vec::new();
         rows.resize_with(map.output().blocks(), Vec::new);
         for (term, parts) in map.terms().iter().zip(maps) {
             let from = self.exact(term.input)?;
             out.insert(key(Event::Copy(term.input)), self.model.rotate(&from).rms());
-            let scale = self.place.scale * self.model.params().rescale_factor(self.place.level + 1) / from.scale();
+            let scale = self.here.scale * self.model.params().rescale_factor(self.here.level + 1) / from.scale();
             for (part, diagonals) in parts {
                 if let Some(row) = rows.get_mut(part.output) {
                     row.push((from, LinearShape::new(diagonals.iter(), scale, map.steps().width)));
@@ -256,12 +249,12 @@ impl OwnErrors<'_> {
 
     /// An input without errors, one level above the node.
     fn exact(&self, input: usize) -> Result<Noise, ExecuteError> {
-        let scale = self.places.get(input).map_or(self.place.scale, |place| place.scale);
+        let scale = self.level_scales.get(input).map_or(self.here.scale, |here| here.scale);
         let message = self.messages.get(&input).copied().unwrap_or(Message::real(1.0, 1.0));
-        Ok(self.model.encode(message, self.place.level + 1, scale)?.without_errors())
+        Ok(self.model.encode(message, self.here.level + 1, scale)?.without_errors())
     }
 
     fn is_lifted(&self, input: usize) -> bool {
-        self.places.get(input).is_some_and(|from| !same_scale(from.scale, self.place.scale))
+        self.level_scales.get(input).is_some_and(|from| !same_scale(from.scale, self.here.scale))
     }
 }

@@ -29,7 +29,7 @@ pub(super) enum Event {
     Lift(usize),
 }
 
-/// Told of every event, with the slots that it concerns.
+/// Called at every event, with the slots that it concerns.
 pub(super) type Disturb<'a> = &'a mut dyn FnMut(Event, &mut [f64]);
 
 /// The diagonals that [`evaluate`] wants for a node.

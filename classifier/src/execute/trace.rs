@@ -1,6 +1,8 @@
 //! What every node of an encrypted run held, against the run in clear: a researcher's tool, for it needs the secret key.
 
-use super::{ClearExecutor, EncryptedCircuit, ExecuteError};
+use super::clear::ClearExecutor;
+use super::encrypted::EncryptedCircuit;
+use super::error::ExecuteError;
 use serde::Serialize;
 use std::fmt;
 use veilray_he::{Ciphertext, Decryptor, Encoder, ExpandedKeys, SecretKey};
@@ -14,7 +16,7 @@ pub struct TraceRow {
     pub op: &'static str,
     /// Level of its ciphertexts.
     pub level: usize,
-    /// Their number.
+    /// Number of its ciphertexts.
     pub ciphertexts: usize,
     /// Smallest value of the tensor, in clear.
     pub least: f64,
@@ -33,7 +35,7 @@ pub struct TraceRow {
 pub struct Trace {
     /// The encrypted logits.
     pub reply: Ciphertext,
-    /// By node.
+    /// One row for each node, in order.
     pub rows: Vec<TraceRow>,
 }
 

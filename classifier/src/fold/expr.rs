@@ -1,7 +1,7 @@
 //! What is known of a tensor before it becomes a node: maps still to be joined, products not yet taken.
 
-use crate::circuit::{Circuit, NodeId, Op};
-use crate::sparse::Sparse;
+use super::maps::diagonals;
+use crate::circuit::{Circuit, NodeId, Op, Sparse};
 use crate::spec::Shape;
 use std::sync::Arc;
 
@@ -32,24 +32,24 @@ pub(super) enum Expr {
 
 impl Affine {
     /// A node as it is.
-    pub fn bare(name: &str, shape: Shape, node: NodeId) -> Self {
+    pub(super) fn bare(name: &str, shape: Shape, node: NodeId) -> Self {
         let bias = vec![0.0; shape.len()];
         Self { name: name.into(), shape, terms: vec![(node, Sparse::identity(shape.len()))], bias }
     }
 
     /// About as many diagonals as a good layout finds in its maps.
-    pub fn diagonals(&self) -> usize {
-        self.terms.iter().map(|(_, map)| super::diagonals(map)).sum()
+    pub(super) fn diagonals(&self) -> usize {
+        self.terms.iter().map(|(_, map)| diagonals(map)).sum()
     }
 
     /// map · self, under a new name.
-    pub fn mapped(&self, name: &str, map: &Sparse, shape: Shape) -> Self {
+    pub(super) fn mapped(&self, name: &str, map: &Sparse, shape: Shape) -> Self {
         let terms = self.terms.iter().map(|(node, inner)| (*node, map.after(inner))).collect();
         Self { name: name.into(), shape, terms, bias: map.apply(&self.bias) }
     }
 
     /// self + other, terms of one node joined.
-    pub fn add(mut self, other: Self) -> Self {
+    pub(super) fn add(mut self, other: Self) -> Self {
         for (node, map) in other.terms {
             match self.terms.iter_mut().find(|(known, _)| *known == node) {
                 Some((_, known)) => *known = known.plus(&map),
@@ -61,7 +61,7 @@ impl Affine {
     }
 
     /// Scales per channel and constants per channel, if it is nothing more than that.
-    pub fn per_channel(&self) -> Option<(Scales, Vec<f64>)> {
+    pub(super) fn per_channel(&self) -> Option<(Scales, Vec<f64>)> {
         let plane = (self.shape.height * self.shape.width).max(1);
         let constant = |values: &[f64]| {
             let one = |chunk: &[f64]| chunk.first().copied().filter(|first| chunk.iter().all(|v| v == first));
@@ -96,13 +96,13 @@ impl Affine {
     }
 
     /// A linear map, even where none is needed.
-    pub fn linear(self, circuit: &mut Circuit) -> NodeId {
+    pub(super) fn linear(self, circuit: &mut Circuit) -> NodeId {
         let terms = self.terms.into_iter().map(|(node, map)| (node, Arc::new(map))).collect();
         circuit.push(&self.name, self.shape, Op::Linear { terms, bias: self.bias })
     }
 
     /// The node that computes it: one there is, a sum, or a linear map.
-    pub fn lower(self, circuit: &mut Circuit) -> NodeId {
+    pub(super) fn lower(self, circuit: &mut Circuit) -> NodeId {
         if let Some(node) = self.as_bare(circuit) {
             return node;
         }
@@ -115,7 +115,7 @@ impl Affine {
 
 impl Expr {
     /// left · right. A sign per value that stands before a node on the right goes to the left, if a map is still to be evaluated there.
-    pub fn product(name: &str, mut left: Self, mut right: Self) -> Self {
+    pub(super) fn product(name: &str, mut left: Self, mut right: Self) -> Self {
         if let Self::Affine(Affine { terms, .. }) = &right
             && let [(_, map)] = terms.as_slice()
             && let Some(signs) = map.as_diagonal().filter(|d| d.iter().all(|v| v.abs() == 1.0))
@@ -128,14 +128,14 @@ impl Expr {
         Self::Product { name: name.into(), left: Box::new(left), right: Box::new(right), bias }
     }
 
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Affine(x) => &x.name,
             Self::Product { name, .. } => name,
         }
     }
 
-    pub fn shape(&self) -> Shape {
+    pub(super) fn shape(&self) -> Shape {
         match self {
             Self::Affine(x) => x.shape,
             Self::Product { left, .. } => left.shape(),
@@ -151,7 +151,7 @@ impl Expr {
     }
 
     /// Each value times its factor.
-    pub fn scaled(self, factors: &[f64]) -> Self {
+    pub(super) fn scaled(self, factors: &[f64]) -> Self {
         let times = |bias: Vec<f64>| bias.iter().zip(factors).map(|(b, f)| b * f).collect();
         match self {
             Self::Affine(x) => {
@@ -172,7 +172,7 @@ impl Expr {
     }
 
     /// Each value plus its constant.
-    pub fn plus(mut self, constants: &[f64]) -> Self {
+    pub(super) fn plus(mut self, constants: &[f64]) -> Self {
         let bias = match &mut self {
             Self::Affine(x) => &mut x.bias,
             Self::Product { bias, .. } => bias,
@@ -182,7 +182,7 @@ impl Expr {
     }
 
     /// The node that computes it.
-    pub fn lower(self, circuit: &mut Circuit) -> NodeId {
+    pub(super) fn lower(self, circuit: &mut Circuit) -> NodeId {
         match self {
             Self::Affine(x) => x.lower(circuit),
             Self::Product { name, left, right, bias } => {

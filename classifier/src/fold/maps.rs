@@ -1,6 +1,6 @@
 //! Layers as sparse matrices.
 
-use crate::sparse::Sparse;
+use crate::circuit::Sparse;
 use crate::spec::{AvgPool, Conv, ConvTranspose, Shape};
 
 /// Places that a window at (y, x) covers, with the tap (row, column) that each lies under.
@@ -76,4 +76,15 @@ pub(super) fn means(input: Shape) -> Sparse {
     let plane = input.height * input.width;
     let row = |c: usize| (c * plane..(c + 1) * plane).map(move |i| (i, 1.0 / plane as f64));
     Sparse::from_rows(input.len(), (0..input.channels).map(row))
+}
+
+/// About as many diagonals as a good layout finds in a map.
+pub(super) fn diagonals(map: &Sparse) -> usize {
+    map.len().div_ceil(map.rows().max(map.columns()).max(1))
+}
+
+/// One value per channel, repeated for every row and column.
+pub(super) fn channelwise(shape: Shape, values: &[f64]) -> Vec<f64> {
+    let plane = shape.height * shape.width;
+    values.iter().take(shape.channels).flat_map(|v| std::iter::repeat_n(*v, plane)).collect()
 }

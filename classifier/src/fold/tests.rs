@@ -1,4 +1,5 @@
 use super::*;
+use crate::spec::{Activation, Form, Shape};
 use crate::weights::Tensor;
 use crate::{networks, reference};
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ fn every_named_network_folded_is_the_network() {
 #[test]
 fn levels_are_those_of_the_tables() {
     let depth = |name: &str| {
-        let spec = networks::usual(name).unwrap();
+        let spec = networks::default_for(name).unwrap();
         fold(&spec, &Weights::random(&spec, 1).unwrap(), &FoldOptions::default()).unwrap().depth()
     };
     let wanted = [
@@ -109,12 +110,12 @@ fn one_activation(a: [f32; 3]) -> (NetworkSpec, Weights) {
 }
 
 #[test]
-fn a_wide_shift_is_refused_by_layer_and_channel_or_fed_beside() {
+fn a_wide_shift_is_refused_by_layer_and_channel_or_keeps_its_linear_term() {
     for small in [1e-3f32, -1e-3, 0.0] {
         let (spec, weights) = one_activation([0.1, small, -0.2]);
         let error = fold(&spec, &weights, &FoldOptions::default()).unwrap_err();
         assert!(matches!(&error, FoldError::Shift { layer, channel: 1, .. } if layer == "layers.0.activation"), "{error}");
-        let beside = FoldOptions { wide_shift: WideShift::FeedBeside, ..Default::default() };
+        let beside = FoldOptions { wide_shift: WideShift::KeepLinearTerm, ..Default::default() };
         assert!(difference(&spec, &weights, &beside) < 1e-12);
         let depth = fold(&spec, &weights, &beside).unwrap().depth();
         assert_eq!(depth, 3, "one level before the square, one for it, one behind");
@@ -125,7 +126,7 @@ fn a_wide_shift_is_refused_by_layer_and_channel_or_fed_beside() {
 
 #[test]
 fn a_relu_has_no_circuit() {
-    let mut spec = networks::usual("tenseal-mnist").unwrap();
+    let mut spec = networks::default_for("tenseal-mnist").unwrap();
     spec.layers[1] = Layer::Activation(Activation { form: Form::Relu, shared: false });
     let error = fold(&spec, &Weights::random(&spec, 1).unwrap(), &FoldOptions::default()).unwrap_err();
     assert_eq!(error, FoldError::Relu { layer: "layers.1.activation".into() });
@@ -133,7 +134,7 @@ fn a_relu_has_no_circuit() {
 
 #[test]
 fn a_gate_without_cubic_term_or_with_signs_both_ways_is_exact() {
-    let mut spec = networks::usual("veilnet-se").unwrap();
+    let mut spec = networks::default_for("veilnet-se").unwrap();
     spec.input = Shape::new(4, 16, 16);
     let weights = Weights::random(&spec, 2).unwrap();
     let mut tensors: BTreeMap<String, Tensor> = weights.tensors().clone();

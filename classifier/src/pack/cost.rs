@@ -18,7 +18,7 @@ pub struct LevelCost {
     pub input: f64,
     /// What a linear map costs after its last step, per output ciphertext: the divisions by P and the level's primes.
     pub output: f64,
-    /// A rotation.
+    /// A rotation of a whole ciphertext.
     pub rotate: f64,
     /// A product of two ciphertexts or a square, relinearised and rescaled.
     pub product: f64,
@@ -86,7 +86,7 @@ impl CostModel {
     ///
     /// With l primes of the level, k special ones and d digits, a decomposition takes l + d·(l + k) transforms and a division by P
     /// 2·(l + k). The factors were fitted by eye to [`CostModel::measured`] on one thread of a busy two-core machine at n13 and n14, n15
-    /// beside them, at lowest, middle and highest level, in transforms timed in the same sitting. Single operations at single levels lie
+    /// beside them, at lowest, middle and highest level, in transforms timed in the same run. Single operations at single levels lie
     /// up to a factor of two beside them, so plans of times use measured costs; these are for choices that client and server must make
     /// alike.
     pub fn counted(params: &veilray_he::Params, transform_ms: f64) -> Self {
@@ -99,7 +99,7 @@ impl CostModel {
             LevelCost {
                 diagonal: ms(0.17 * (l + k)),
                 baby,
-                // Nothing is counted for caches: a choice of layout shall not depend on them.
+                // Nothing is counted for caches: a choice of layout must not depend on them.
                 baby_of_many: baby,
                 giant: ms(1.6 * (d + 2.0) * (l + k)),
                 input: ms(1.05 * raise),

@@ -11,18 +11,18 @@ pub(super) struct DiagonalSet {
 }
 
 impl DiagonalSet {
-    pub fn empty(period: usize) -> Self {
+    pub(super) fn empty(period: usize) -> Self {
         Self { period, words: vec![0; period.div_ceil(64)] }
     }
 
-    pub fn insert(&mut self, diagonal: usize) {
+    pub(super) fn insert(&mut self, diagonal: usize) {
         let at = diagonal & (self.period - 1);
         if let Some(word) = self.words.get_mut(at / 64) {
             *word |= 1 << (at % 64);
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let bits = |(i, word): (usize, &u64)| {
             let mut left = *word;
             std::iter::from_fn(move || {
@@ -36,7 +36,7 @@ impl DiagonalSet {
         self.words.iter().enumerate().flat_map(bits)
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
     }
 
@@ -66,7 +66,7 @@ impl DiagonalSet {
 
     /// Every diagonal whose bit `step` is not as in `phase`, moved down by `step`: what is left when outputs may be summed in the slot
     /// `step` further as well.
-    pub fn folded(&self, step: usize, phase: usize) -> Self {
+    pub(super) fn folded(&self, step: usize, phase: usize) -> Self {
         let mut out = Self::empty(self.period);
         for d in self.iter() {
             out.insert(fold(d, step, phase, self.period));
@@ -174,12 +174,12 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub fn new(size: usize) -> Self {
+    pub(super) fn new(size: usize) -> Self {
         Self { flags: vec![false; size], marked: Vec::new() }
     }
 
     /// Whether it was new.
-    pub fn mark(&mut self, at: usize) -> bool {
+    pub(super) fn mark(&mut self, at: usize) -> bool {
         match self.flags.get_mut(at) {
             Some(flag) if !*flag => {
                 *flag = true;
@@ -190,7 +190,7 @@ impl Marks {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         for at in self.marked.drain(..) {
             self.flags.get_mut(at).into_iter().for_each(|flag| *flag = false);
         }

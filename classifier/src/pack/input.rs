@@ -4,8 +4,7 @@
 //! (im2col), so that the convolution needs a diagonal per channel rather than one per tap.
 
 use super::layout::{Layout, bits_for};
-use crate::circuit::{Circuit, Op};
-use crate::sparse::Sparse;
+use crate::circuit::{Circuit, Op, Sparse};
 use crate::spec::Shape;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -1,20 +1,20 @@
 //! Where a tensor's values lie in ciphertexts and slots.
 
-use super::PackError;
+use super::error::PackError;
 use crate::spec::Shape;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What one bit of an address says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum AddressBit {
     /// The next bit of the channel.
     Channel,
     /// The next bit of the row.
     Row,
     /// The next bit of the column.
     Column,
-    /// Nothing.
+    /// A bit that belongs to no axis.
     Free,
 }
 
@@ -29,7 +29,7 @@ pub enum Place {
 pub struct Layout {
     shape: Shape,
     log_slots: u32,
-    places: Vec<Place>,
+    address_bits: Vec<AddressBit>,
     period: usize,
     clean: bool,
     /// Addresses of the channels, rows and columns, added up for a value's.
@@ -45,18 +45,20 @@ struct Stored {
     shape: Shape,
     log_slots: u32,
     /// A letter per bit, lowest first: c, r or x for the next bit of channel, row or column, - for none.
-    places: String,
+    #[serde(rename = "places")]
+    address_bits: String,
     period: usize,
     clean: bool,
 }
 
-const LETTERS: [(Place, char); 4] = [(Place::Channel, 'c'), (Place::Row, 'r'), (Place::Column, 'x'), (Place::Free, '-')];
+const LETTERS: [(AddressBit, char); 4] =
+    [(AddressBit::Channel, 'c'), (AddressBit::Row, 'r'), (AddressBit::Column, 'x'), (AddressBit::Free, '-')];
 
 impl From<Layout> for Stored {
     fn from(layout: Layout) -> Self {
-        let letter = |place: &Place| LETTERS.iter().find(|(known, _)| known == place).map(|(_, letter)| *letter);
+        let letter = |bit: &AddressBit| LETTERS.iter().find(|(known, _)| known == bit).map(|(_, letter)| *letter);
         let Layout { shape, log_slots, period, clean, .. } = layout;
-        Self { shape, log_slots, places: layout.places.iter().filter_map(letter).collect(), period, clean }
+        Self { shape, log_slots, address_bits: layout.address_bits.iter().filter_map(letter).collect(), period, clean }
     }
 }
 
@@ -64,11 +66,11 @@ impl TryFrom<Stored> for Layout {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
-        let Stored { shape, log_slots, places, period, clean } = stored;
+        let Stored { shape, log_slots, address_bits, period, clean } = stored;
         shape.check("the layout").map_err(|e| e.to_string())?;
-        let place = |letter: char| LETTERS.iter().find(|(_, known)| *known == letter).map(|(place, _)| *place);
-        let read: Option<Vec<Place>> = places.chars().map(place).collect();
-        let read = read.ok_or_else(|| format!("the places {places:?} must be letters of \"crx-\""))?;
+        let bit = |letter: char| LETTERS.iter().find(|(_, known)| *known == letter).map(|(bit, _)| *bit);
+        let read: Option<Vec<AddressBit>> = address_bits.chars().map(bit).collect();
+        let read = read.ok_or_else(|| format!("the places {address_bits:?} must be letters of \"crx-\""))?;
         if read.len() > 40 || log_slots > 16 || !period.is_power_of_two() || period > 1 << log_slots {
             return Err(format!("{} places, period {period} over 2^{log_slots} slots: no layout of this crate", read.len()));
         }
@@ -83,25 +85,35 @@ impl Layout {
     ///
     /// # Errors
     /// [`PackError::Layout`] if an axis has fewer bits than it needs, or there are fewer bits than slots.
-    pub fn new(shape: Shape, log_slots: u32, places: Vec<Place>) -> Result<Self, PackError> {
-        let mut slot_bits = places.iter().take(log_slots as usize);
-        let used = slot_bits.rposition(|p| *p != Place::Free).map_or(0, |top| top + 1);
-        Self::with_period(shape, log_slots, places, 1 << used, false)
+    pub fn new(shape: Shape, log_slots: u32, address_bits: Vec<AddressBit>) -> Result<Self, PackError> {
+        let mut slot_bits = address_bits.iter().take(log_slots as usize);
+        let used = slot_bits.rposition(|p| *p != AddressBit::Free).map_or(0, |top| top + 1);
+        Self::with_period(shape, log_slots, address_bits, 1 << used, false)
     }
 
-    fn with_period(shape: Shape, log_slots: u32, places: Vec<Place>, period: usize, clean: bool) -> Result<Self, PackError> {
-        let axis = |place: Place, extent: usize| {
-            let bits: Vec<usize> = places.iter().enumerate().filter(|(_, p)| **p == place).map(|(i, _)| 1 << i).collect();
+    fn with_period(
+        shape: Shape,
+        log_slots: u32,
+        address_bits: Vec<AddressBit>,
+        period: usize,
+        clean: bool,
+    ) -> Result<Self, PackError> {
+        let axis = |bit: AddressBit, extent: usize| {
+            let bits: Vec<usize> = address_bits.iter().enumerate().filter(|(_, p)| **p == bit).map(|(i, _)| 1 << i).collect();
             let address = |v: usize| bits.iter().enumerate().filter(|(j, _)| v >> j & 1 == 1).map(|(_, bit)| bit).sum();
             let fits = bits.len() >= bits_for(extent) as usize && bits.len() < usize::BITS as usize / 2;
             fits.then(|| (0..extent).map(address).collect::<Vec<usize>>())
         };
-        let axes = (axis(Place::Channel, shape.channels), axis(Place::Row, shape.height), axis(Place::Column, shape.width));
+        let axes = (
+            axis(AddressBit::Channel, shape.channels),
+            axis(AddressBit::Row, shape.height),
+            axis(AddressBit::Column, shape.width),
+        );
         match axes {
-            (Some(channels), Some(rows), Some(columns)) if places.len() >= log_slots as usize && log_slots < 31 => {
-                Ok(Self { shape, log_slots, places, period, clean, channels, rows, columns })
+            (Some(channels), Some(rows), Some(columns)) if address_bits.len() >= log_slots as usize && log_slots < 31 => {
+                Ok(Self { shape, log_slots, address_bits, period, clean, channels, rows, columns })
             }
-            _ => Err(PackError::Layout { shape, slots: 1 << log_slots.min(31), bits: places.len() }),
+            _ => Err(PackError::Layout { shape, slots: 1 << log_slots.min(31), bits: address_bits.len() }),
         }
     }
 
@@ -110,40 +122,40 @@ impl Layout {
     /// # Errors
     /// As [`Layout::new`].
     pub fn dense(shape: Shape, log_slots: u32) -> Result<Self, PackError> {
-        let axis = |place: Place, extent: usize| std::iter::repeat_n(place, bits_for(extent) as usize);
-        let columns = axis(Place::Column, shape.width);
-        let mut places: Vec<Place> =
-            columns.chain(axis(Place::Row, shape.height)).chain(axis(Place::Channel, shape.channels)).collect();
-        places.resize(places.len().max(log_slots as usize), Place::Free);
-        Self::new(shape, log_slots, places)
+        let axis = |bit: AddressBit, extent: usize| std::iter::repeat_n(bit, bits_for(extent) as usize);
+        let columns = axis(AddressBit::Column, shape.width);
+        let mut address_bits: Vec<AddressBit> =
+            columns.chain(axis(AddressBit::Row, shape.height)).chain(axis(AddressBit::Channel, shape.channels)).collect();
+        address_bits.resize(address_bits.len().max(log_slots as usize), AddressBit::Free);
+        Self::new(shape, log_slots, address_bits)
     }
 
-    /// The layout of a smaller tensor that lies in this one's places without the lowest `rows` and `columns` bits of those axes: where the
+    /// The layout of a smaller tensor that lies in this one without the lowest `rows` and `columns` bits of those axes: where the
     /// corners of windows are. Bits that are no longer needed are free, those of ciphertexts go.
     pub(super) fn without_low_bits(&self, shape: Shape, rows: u32, columns: u32) -> Result<Self, PackError> {
         let mut seen = [0; 2];
-        let mut strip = |(i, place): (usize, &Place)| {
+        let mut strip = |(i, bit): (usize, &AddressBit)| {
             let [y, x] = &mut seen;
-            let (count, low, extent) = match place {
-                Place::Row => (y, rows, shape.height),
-                Place::Column => (x, columns, shape.width),
-                _ => return Some(*place),
+            let (count, low, extent) = match bit {
+                AddressBit::Row => (y, rows, shape.height),
+                AddressBit::Column => (x, columns, shape.width),
+                _ => return Some(*bit),
             };
             *count += 1;
             let keeps = *count > low && *count <= low + bits_for(extent);
-            if keeps { Some(*place) } else { (i < self.log_slots as usize).then_some(Place::Free) }
+            if keeps { Some(*bit) } else { (i < self.log_slots as usize).then_some(AddressBit::Free) }
         };
-        let places = self.places.iter().enumerate().filter_map(&mut strip).collect();
-        Self::with_period(shape, self.log_slots, places, self.period, false)
+        let address_bits = self.address_bits.iter().enumerate().filter_map(&mut strip).collect();
+        Self::with_period(shape, self.log_slots, address_bits, self.period, false)
     }
 
     /// The layout of one value per channel where this layout has row and column 0; the slots between hold zeros.
     pub(super) fn channels_only(&self) -> Result<Self, PackError> {
-        let only = |p: &Place| if *p == Place::Channel { *p } else { Place::Free };
-        let (slots, blocks) = self.places.split_at_checked(self.log_slots as usize).unwrap_or((&self.places, &[]));
-        let blocks = blocks.iter().filter(|p| **p == Place::Channel);
-        let places: Vec<Place> = slots.iter().map(only).chain(blocks.copied()).collect();
-        let mut out = Self::new(Shape::flat(self.shape.channels), self.log_slots, places)?;
+        let only = |p: &AddressBit| if *p == AddressBit::Channel { *p } else { AddressBit::Free };
+        let (slots, blocks) = self.address_bits.split_at_checked(self.log_slots as usize).unwrap_or((&self.address_bits, &[]));
+        let blocks = blocks.iter().filter(|p| **p == AddressBit::Channel);
+        let address_bits: Vec<AddressBit> = slots.iter().map(only).chain(blocks.copied()).collect();
+        let mut out = Self::new(Shape::flat(self.shape.channels), self.log_slots, address_bits)?;
         out.clean = true;
         Ok(out)
     }
@@ -165,8 +177,8 @@ impl Layout {
     }
 
     /// The bits of an address, lowest first.
-    pub fn places(&self) -> &[Place] {
-        &self.places
+    pub fn address_bits(&self) -> &[AddressBit] {
+        &self.address_bits
     }
 
     /// Slots after which the values repeat; a power of two.
@@ -206,19 +218,19 @@ impl Layout {
 
     /// Steps of the free slot bits below the period, ascending.
     pub(super) fn gaps(&self) -> Vec<usize> {
-        let bits = self.places.iter().take(self.log_slots as usize).enumerate();
-        bits.filter(|(i, p)| **p == Place::Free && 1 << i < self.period).map(|(i, _)| 1 << i).collect()
+        let bits = self.address_bits.iter().take(self.log_slots as usize).enumerate();
+        bits.filter(|(i, p)| **p == AddressBit::Free && 1 << i < self.period).map(|(i, _)| 1 << i).collect()
     }
 
     /// Steps of an axis' slot bits, lowest first; bits beyond the slots are missing.
-    pub(super) fn steps(&self, place: Place) -> Vec<usize> {
-        let bits = self.places.iter().take(self.log_slots as usize).enumerate();
-        bits.filter(|(_, p)| **p == place).map(|(i, _)| 1 << i).collect()
+    pub(super) fn steps(&self, bit: AddressBit) -> Vec<usize> {
+        let bits = self.address_bits.iter().take(self.log_slots as usize).enumerate();
+        bits.filter(|(_, p)| **p == bit).map(|(i, _)| 1 << i).collect()
     }
 
     /// Steps of the slot bits among an axis' lowest `count` bits.
-    pub(super) fn low_steps(&self, place: Place, count: u32) -> Vec<usize> {
-        let bits = self.places.iter().enumerate().filter(|(_, p)| **p == place).take(count as usize);
+    pub(super) fn low_steps(&self, bit: AddressBit, count: u32) -> Vec<usize> {
+        let bits = self.address_bits.iter().enumerate().filter(|(_, p)| **p == bit).take(count as usize);
         bits.filter(|(i, _)| *i < self.log_slots as usize).map(|(i, _)| 1 << i).collect()
     }
 
@@ -252,15 +264,15 @@ impl Layout {
 impl fmt::Display for Layout {
     /// The bits, lowest first: `c`, `y`, `x` or `-`; a bar where the ciphertext's begin.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, place) in self.places.iter().enumerate() {
+        for (i, bit) in self.address_bits.iter().enumerate() {
             if i == self.log_slots as usize {
                 f.write_str("|")?;
             }
-            f.write_str(match place {
-                Place::Channel => "c",
-                Place::Row => "y",
-                Place::Column => "x",
-                Place::Free => "-",
+            f.write_str(match bit {
+                AddressBit::Channel => "c",
+                AddressBit::Row => "y",
+                AddressBit::Column => "x",
+                AddressBit::Free => "-",
             })?;
         }
         Ok(())
@@ -275,13 +287,14 @@ pub(super) fn bits_for(extent: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Place::{Channel as C, Column as X, Free as F, Row as Y};
+    use AddressBit::{Channel as C, Column as X, Free as F, Row as Y};
 
     #[test]
     fn values_come_back_from_their_slots_and_repeat() {
         let shape = Shape::new(3, 4, 2);
-        for places in [vec![X, Y, Y, C, C, F], vec![C, F, X, Y, C, Y], vec![F, X, Y, C, Y, C, C], vec![C, X, Y, Y, C, F, F]] {
-            let layout = Layout::new(shape, 4, places).unwrap();
+        for address_bits in [vec![X, Y, Y, C, C, F], vec![C, F, X, Y, C, Y], vec![F, X, Y, C, Y, C, C], vec![C, X, Y, Y, C, F, F]]
+        {
+            let layout = Layout::new(shape, 4, address_bits).unwrap();
             let values: Vec<f64> = (1..=24).map(f64::from).collect();
             let blocks = layout.pack(&values);
             assert_eq!(layout.unpack(&blocks), values, "{layout}");

@@ -3,7 +3,7 @@
 use super::diagonals::{Marks, fold};
 use super::layout::Layout;
 use super::steps::Steps;
-use crate::sparse::Sparse;
+use crate::circuit::Sparse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use veilray_he::Diagonals;

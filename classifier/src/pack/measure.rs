@@ -1,7 +1,7 @@
 //! The cost model calibrated: real operations timed on this machine.
 
 use super::cost::{CostModel, LevelCost};
-use crate::execute::needs::diagonal_memory;
+use super::needs::diagonal_memory;
 use rayon::prelude::*;
 use std::time::Instant;
 use veilray_he::{

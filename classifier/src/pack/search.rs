@@ -3,19 +3,18 @@
 //! Nodes that work slot by slot share one layout, a class. The search starts from multiplexed packing, the places of rows and columns
 //! inherited and channels in those that strides freed, and swaps pairs of bits in one class after the other while the cost falls.
 
-use super::PackError;
 use super::cost::{CostModel, LevelCost};
 use super::diagonals::{BlockDiagonals, Relation, cheapest_split, of_relations};
-use super::layout::{Layout, Place, bits_for};
-use crate::circuit::{Circuit, NodeId, Op};
-use crate::sparse::Sparse;
+use super::error::PackError;
+use super::layout::{AddressBit, Layout, bits_for};
+use crate::circuit::{Circuit, NodeId, Op, Sparse};
 use crate::spec::Shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Largest weight of keys in the search, ms per MB: it counts them for splits into two rotations, and would trade good layouts for keys
 /// that the final split into three saves anyway.
-const MOST_KEY_WEIGHT: f64 = 0.5;
+const MAX_KEY_WEIGHT: f64 = 0.5;
 
 /// How the layout of a class comes about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,7 +49,7 @@ struct Map {
 
 /// The chosen layouts.
 pub(super) struct Found {
-    /// By node.
+    /// The layout of each node, in order.
     pub layouts: Vec<Arc<Layout>>,
     /// By node, for linear maps: steps of the inner folds, and the phases of each term.
     pub folds: BTreeMap<usize, (Vec<usize>, Vec<usize>)>,
@@ -201,7 +200,7 @@ impl<'a> Search<'a> {
         }
         let widest = inputs.iter().map(|l| l.period()).max().unwrap_or(1);
         let outer = (widest / output.period()).max(1).trailing_zeros() as f64;
-        let weight = self.model.ms_per_key_megabyte.min(MOST_KEY_WEIGHT);
+        let weight = self.model.ms_per_key_megabyte.min(MAX_KEY_WEIGHT);
         let key_ms = weight * map.cost.key_megabytes;
         let fold_ms = (map.below.rotate + map.below.add) * output.blocks() as f64 + weight * map.below.key_megabytes;
         let price = |sets: &[BlockDiagonals]| {
@@ -277,7 +276,7 @@ impl<'a> Search<'a> {
         let before: f64 = maps.iter().filter_map(|(i, _)| costs.get(i)).sum();
         // A fiftieth of a percent: below it two layouts count as equal.
         let mut best = (before * (1.0 - 2e-4), None);
-        let places = current.places();
+        let places = current.address_bits();
         for i in 0..places.len() {
             for j in 0..i {
                 if places.get(i) == places.get(j) {
@@ -349,28 +348,28 @@ fn relations(matrix: &Sparse, output: Shape, input: Shape) -> [Relation; 3] {
 /// places from the top, then what strides freed, then free ones. None where that does not fit.
 fn inherit(from: &Layout, shape: Shape, log_slots: u32) -> Option<Layout> {
     if shape == from.shape() {
-        return Layout::new(shape, log_slots, from.places().to_vec()).ok();
+        return Layout::new(shape, log_slots, from.address_bits().to_vec()).ok();
     }
     let [rows, columns, channels] = [shape.height, shape.width, shape.channels].map(|n| bits_for(n) as usize);
     let bits = (rows + columns + channels).max(log_slots as usize);
-    let places = from.places();
-    let count = |p: Place| places.iter().filter(|q| **q == p).count();
-    if shape.is_flat() || rows > count(Place::Row) || columns > count(Place::Column) {
+    let places = from.address_bits();
+    let count = |p: AddressBit| places.iter().filter(|q| **q == p).count();
+    if shape.is_flat() || rows > count(AddressBit::Row) || columns > count(AddressBit::Column) {
         return None;
     }
-    let mut out = vec![Place::Free; bits];
-    for (place, keep) in [(Place::Row, rows), (Place::Column, columns)] {
-        for (i, _) in places.iter().enumerate().rev().filter(|(_, p)| **p == place).take(keep) {
-            *out.get_mut(i)? = place;
+    let mut out = vec![AddressBit::Free; bits];
+    for (bit, keep) in [(AddressBit::Row, rows), (AddressBit::Column, columns)] {
+        for (i, _) in places.iter().enumerate().rev().filter(|(_, p)| **p == bit).take(keep) {
+            *out.get_mut(i)? = bit;
         }
     }
-    let old = places.iter().enumerate().rev().filter(|(_, p)| **p == Place::Channel).map(|(i, _)| i);
-    let freed = places.iter().enumerate().filter(|(_, p)| matches!(p, Place::Row | Place::Column)).map(|(i, _)| i);
+    let old = places.iter().enumerate().rev().filter(|(_, p)| **p == AddressBit::Channel).map(|(i, _)| i);
+    let freed = places.iter().enumerate().filter(|(_, p)| matches!(p, AddressBit::Row | AddressBit::Column)).map(|(i, _)| i);
     let order: Vec<usize> = old.chain(freed).chain(0..bits).collect();
     let mut left = channels;
     for i in order {
-        if let Some(place) = out.get_mut(i).filter(|p| left > 0 && **p == Place::Free) {
-            *place = Place::Channel;
+        if let Some(bit) = out.get_mut(i).filter(|p| left > 0 && **p == AddressBit::Free) {
+            *bit = AddressBit::Channel;
             left -= 1;
         }
     }

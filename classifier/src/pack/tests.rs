@@ -3,6 +3,7 @@ use crate::execute::ClearExecutor;
 use crate::fold::{FoldOptions, fold};
 use crate::networks;
 use crate::spec::NetworkSpec;
+use crate::spec::Shape;
 use crate::weights::Weights;
 use veilray_base::Rng;
 use veilray_he::{Params, ParamsLiteral};
@@ -35,7 +36,7 @@ fn ours_packed_are_what_they_were_and_within_their_budgets() {
         ("veilnet-se", "n14", 330.0, 90.0),
     ];
     for (name, set, ms, megabytes) in wanted {
-        let spec = networks::usual(name).unwrap();
+        let spec = networks::default_for(name).unwrap();
         let circuit = folded(&spec);
         let options = PackOptions { passes: 2, ..PackOptions::new(&params(set), &circuit) };
         let packed = pack(&circuit, &options).unwrap();
@@ -66,11 +67,11 @@ fn every_named_network_packed_on_several_ciphertexts_is_what_it_was() {
 }
 
 #[test]
-#[ignore = "minutes: the published networks at full size, with the search"]
+#[ignore = "minutes: .ci/tier published-networks"]
 fn published_networks_at_full_size_are_what_they_were() {
     for (name, usual, _) in networks::NAMES {
         let set = if name.starts_with("resnet20") { "n16" } else { "n15" };
-        let spec = networks::usual(name).unwrap();
+        let spec = networks::default_for(name).unwrap();
         let circuit = folded(&spec);
         let options = PackOptions { passes: 1, ..PackOptions::new(&params(set), &circuit) };
         let packed = pack(&circuit, &options).unwrap();
@@ -83,7 +84,7 @@ fn published_networks_at_full_size_are_what_they_were() {
 
 #[test]
 fn a_client_that_arranges_windows_saves_diagonals() {
-    let spec = networks::usual("tenseal-mnist").unwrap();
+    let spec = networks::default_for("tenseal-mnist").unwrap();
     let circuit = folded(&spec);
     let packed = pack(&circuit, &PackOptions::new(&params("n13"), &circuit)).unwrap();
     assert_eq!(packed.input().layout().shape(), Shape::new(49, 8, 8));
@@ -97,7 +98,7 @@ fn a_client_that_arranges_windows_saves_diagonals() {
 
 #[test]
 fn rotations_are_those_of_the_steps_at_their_levels() {
-    let spec = networks::usual("veilnet-xs").unwrap();
+    let spec = networks::default_for("veilnet-xs").unwrap();
     let circuit = folded(&spec);
     let packed = pack(&circuit, &PackOptions { passes: 1, ..PackOptions::new(&params("n13"), &circuit) }).unwrap();
     let known = packed.rotations();
@@ -121,7 +122,7 @@ fn rotations_are_those_of_the_steps_at_their_levels() {
 
 #[test]
 fn options_that_do_not_fit_are_refused_with_what_would() {
-    let circuit = folded(&networks::usual("tenseal-mnist").unwrap());
+    let circuit = folded(&networks::default_for("tenseal-mnist").unwrap());
     let options = PackOptions::new(&params("n13"), &circuit);
     let refused = |options: PackOptions| pack(&circuit, &options).unwrap_err();
     assert_eq!(refused(PackOptions { slots: 3000, ..options.clone() }), PackError::Slots { found: 3000, least: 16 });
@@ -131,7 +132,7 @@ fn options_that_do_not_fit_are_refused_with_what_would() {
 
 #[test]
 fn logits_are_read_and_everything_else_must_be_zero_or_a_copy() {
-    let circuit = folded(&networks::usual("tenseal-mnist").unwrap());
+    let circuit = folded(&networks::default_for("tenseal-mnist").unwrap());
     let packed = pack(&circuit, &PackOptions { passes: 0, ..PackOptions::new(&params("n13"), &circuit) }).unwrap();
     let mut slots: Vec<f64> = (0..4096).map(|i| if i % 16 < 10 { (i % 16) as f64 } else { 0.0 }).collect();
     assert_eq!(packed.logits(&slots), ((0..10).map(f64::from).collect(), 0.0));

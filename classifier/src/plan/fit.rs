@@ -1,10 +1,10 @@
 //! Whether a network fits, and the change that would make it.
 
+use super::error::PlanError;
+use super::sets::{depth_without_gates, name_of, named};
 use super::{Plan, PlanOptions};
-use crate::circuit::{Circuit, Op};
-use crate::execute::ExecuteError;
+use crate::circuit::Circuit;
 use crate::pack::{CostModel, PackError, PackOptions, PackedCircuit, pack};
-use crate::schedule::ScheduleError;
 use veilray_he::{Params, ParamsLiteral};
 
 /// What a server allows.
@@ -14,75 +14,6 @@ pub struct Limits {
     pub memory: Option<usize>,
     /// Evaluation keys of one client, bytes.
     pub keys: Option<usize>,
-}
-
-/// Why there is no plan, with the change that would give one.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// Fewer levels than the circuit consumes.
-    #[error("{network} needs {wanted} levels, {params} gives {found}: {cure}")]
-    Levels {
-        /// The network.
-        network: String,
-        /// Levels of the circuit.
-        wanted: usize,
-        /// The set.
-        params: String,
-        /// Its levels.
-        found: usize,
-        /// What would help.
-        cure: String,
-    },
-    /// More memory than allowed.
-    #[error("{network} under {params} needs {wanted} MB of memory, {limit} are allowed: {cure}")]
-    Memory {
-        /// The network.
-        network: String,
-        /// The set.
-        params: String,
-        /// Predicted peak, MB (10^6 bytes).
-        wanted: usize,
-        /// The limit, MB.
-        limit: usize,
-        /// What would help.
-        cure: String,
-    },
-    /// More bytes of keys than allowed.
-    #[error("{network} under {params} needs {wanted} MB of evaluation keys, {limit} are allowed: {cure}")]
-    Keys {
-        /// The network.
-        network: String,
-        /// The set.
-        params: String,
-        /// Their size, MB (10^6 bytes), rounded up.
-        wanted: usize,
-        /// The limit, MB.
-        limit: usize,
-        /// What would help.
-        cure: String,
-    },
-    /// Values of a given image that the modulus cannot hold.
-    #[error("{node} reaches {largest:.1}, its modulus holds values below {bound:.1}: {cure}")]
-    Overflow {
-        /// Path of the layer.
-        node: String,
-        /// Largest magnitude in a slot.
-        largest: f64,
-        /// What the modulus holds.
-        bound: f64,
-        /// What would help.
-        cure: String,
-    },
-    /// A circuit packed for other parameters.
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-    /// A circuit that cannot be packed.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// An image that does not fit, or what the engine refused.
-    #[error(transparent)]
-    Execute(#[from] ExecuteError),
 }
 
 /// Packs a circuit and plans it within limits. Keys beyond theirs are traded for time where that is possible.
@@ -149,35 +80,7 @@ fn levels(circuit: &Circuit, params: &Params) -> Result<(), PlanError> {
         cures.push(format!("take out {} levels: an activation and the layer before it take two", wanted - found));
     }
     let network = circuit.name().into();
-    Err(PlanError::Levels { network, wanted, params: super::name_of(params), found, cure: cures.join(", or ") })
-}
-
-/// The smallest named set of one prime per level for which `f` holds.
-fn named(f: impl Fn(&ParamsLiteral) -> bool) -> Option<&'static str> {
-    let fits = |name: &&str| ParamsLiteral::named(name).is_ok_and(|l| l.primes_per_level == 1 && f(&l));
-    ParamsLiteral::names().filter(fits).min_by_key(|name| ParamsLiteral::named(name).map_or(u32::MAX, |l| l.log_n))
-}
-
-/// Levels if every product of two tensors were only its shallower operand, what a gated layer is without its gate.
-fn depth_without_gates(circuit: &Circuit) -> usize {
-    let mut depths: Vec<usize> = Vec::with_capacity(circuit.nodes().len());
-    for node in circuit.nodes() {
-        let inputs: Vec<usize> = node.op.inputs().iter().filter_map(|id| depths.get(id.index()).copied()).collect();
-        depths.push(match &node.op {
-            Op::Product(..) => inputs.into_iter().min().unwrap_or(0),
-            op => inputs.into_iter().max().unwrap_or(0) + op.levels(),
-        });
-    }
-    depths.last().copied().unwrap_or(0)
-}
-
-/// A named set whose modulus at that level holds values up to `largest`.
-pub(super) fn wider(params: &Params, level: usize, largest: f64) -> String {
-    let holds = |l: &ParamsLiteral| l.base_bits * l.base_limbs as f64 - 1.0 - l.log_scale > largest.log2();
-    match named(|l| l.levels >= params.max_level().min(level + 1) && holds(l)) {
-        Some(name) => format!("use {name}, or train with a smaller range"),
-        None => "train with a smaller range (`train::RangePenalty`)".into(),
-    }
+    Err(PlanError::Levels { network, wanted, params: name_of(params), found, cure: cures.join(", or ") })
 }
 
 /// A change after which the limits hold, tried out: fewer keys, a smaller set, fewer threads.

@@ -3,8 +3,7 @@
 //! The engine keeps freed buffers for reuse where about as many words are asked for. What it holds in the end is found by taking and
 //! giving back what encoding, the expansion of keys and a run take and give back, in their order.
 
-use crate::execute::needs;
-use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp};
+use crate::pack::{PackedCircuit, PackedLinear, PackedNode, PackedOp, needs};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use veilray_he::{KeySpec, Params};
@@ -159,7 +158,7 @@ impl Lengths<'_> {
 /// The run, node by node; with the encoding of each row's diagonals where they are not kept.
 fn run(circuit: &PackedCircuit, lengths: &Lengths<'_>, buffers: &mut Buffers, streamed: bool) {
     let level = |node: &PackedNode| circuit.level().saturating_sub(node.depth);
-    let mut left = crate::execute::readers(circuit);
+    let mut left = circuit.readers();
     // What the client sent stays beside the input node's copy.
     buffers.take(lengths.plain(circuit.level()), 2 * circuit.input().layout().blocks());
     for node in circuit.nodes() {
@@ -180,7 +179,7 @@ fn run(circuit: &PackedCircuit, lengths: &Lengths<'_>, buffers: &mut Buffers, st
             }
         }
         buffers.take(lengths.plain(here), 2 * blocks);
-        for input in crate::execute::inputs(&node.op) {
+        for input in node.op.inputs() {
             let done = left.get_mut(input).is_some_and(|left| {
                 *left = left.saturating_sub(1);
                 *left == 0
@@ -206,8 +205,8 @@ fn linear(map: &PackedLinear, level: usize, lengths: &Lengths<'_>, buffers: &mut
         for (part, indices) in map.parts(t) {
             let row = rows.entry(part.output).or_default();
             row.parts += 1;
-            row.babies += indices.iter().map(|d| d % width).collect::<BTreeSet<_>>().len();
-            row.giants.extend(indices.iter().map(|d| d / width));
+            row.baby_steps += indices.iter().map(|d| d % width).collect::<BTreeSet<_>>().len();
+            row.giant_steps.extend(indices.iter().map(|d| d / width));
             row.encoded.push(indices.len());
             let mut terms: BTreeMap<usize, usize> = BTreeMap::new();
             indices.iter().for_each(|d| *terms.entry(d / width).or_default() += 1);
@@ -215,16 +214,16 @@ fn linear(map: &PackedLinear, level: usize, lengths: &Lengths<'_>, buffers: &mut
         }
     }
     let limbs = lengths.params.limbs(level) + lengths.params.special().len();
-    for Row { parts, babies, giants, encoded, terms } in rows.values() {
+    for Row { parts, baby_steps, giant_steps, encoded, terms } in rows.values() {
         if streamed {
             terms.iter().for_each(|terms| buffers.take(terms * n / 2, limbs));
             encoded.iter().for_each(|count| buffers.briefly(&[(lengths.raised(level), *count.min(&needs::BATCH))]));
         }
-        let sums = (lengths.raised(level), 2 * giants.len());
+        let sums = (lengths.raised(level), 2 * giant_steps.len());
         let digits: Vec<(usize, usize)> =
             lengths.digits(level).into_iter().map(|(words, count)| (words, count * parts)).collect();
         let mut first = digits;
-        first.extend([sums, (plain, 1), (babies * n, 2 * threads)]);
+        first.extend([sums, (plain, 1), (baby_steps * n, 2 * threads)]);
         buffers.briefly(&first);
         let mut second: Vec<(usize, usize)> =
             lengths.switch(level).into_iter().map(|(words, count)| (words, count * threads)).collect();
@@ -243,9 +242,9 @@ struct Row {
     /// Its inputs.
     parts: usize,
     /// Their baby steps.
-    babies: usize,
+    baby_steps: usize,
     /// Its giant steps.
-    giants: BTreeSet<usize>,
+    giant_steps: BTreeSet<usize>,
     /// Diagonals by part.
     encoded: Vec<usize>,
     /// Diagonals by part and giant step.

@@ -1,6 +1,8 @@
 //! The layers, their settings and the shapes they give.
 
-use super::{MOST, Shape, SpecError};
+use super::error::SpecError;
+use super::limits::MAX_VALUES;
+use super::shape::Shape;
 use serde::{Deserialize, Serialize};
 
 /// One layer, written as a table with a `kind`.
@@ -47,7 +49,7 @@ pub struct Empty {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
-    /// Channels out.
+    /// Number of output channels.
     pub out: usize,
     /// Height and width of the kernel.
     pub kernel: usize,
@@ -69,7 +71,7 @@ pub struct Conv {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConvTranspose {
-    /// Channels out.
+    /// Number of output channels.
     pub out: usize,
     /// Height and width of the kernel.
     pub kernel: usize,
@@ -129,7 +131,7 @@ pub struct AvgPool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// Values out.
+    /// Number of output values.
     pub out: usize,
 }
 
@@ -145,9 +147,9 @@ pub struct Dropout {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
-    /// One branch.
+    /// Layers of one branch.
     pub body: Vec<Layer>,
-    /// The other one; without layers, the input itself.
+    /// Layers of the other branch; without any, it is the input itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortcut: Vec<Layer>,
 }
@@ -285,7 +287,7 @@ impl ConvTranspose {
         let side = |n: usize| {
             let whole = (n - 1).checked_mul(self.stride).and_then(|s| s.checked_add(self.kernel));
             match whole.and_then(|s| s.checked_sub(self.padding.checked_mul(2)?)) {
-                Some(side) if (1..=MOST).contains(&side) => Ok(side),
+                Some(side) if (1..=MAX_VALUES).contains(&side) => Ok(side),
                 _ => setting(path, "padding", "smaller, so that an output is left", self.padding),
             }
         };
@@ -313,7 +315,7 @@ fn setting<T>(path: &str, what: &'static str, wanted: impl ToString, found: impl
 }
 
 fn positive(path: &str, what: &'static str, found: usize) -> Result<(), SpecError> {
-    if (1..=MOST).contains(&found) { Ok(()) } else { setting(path, what, format!("1 to {MOST}"), found) }
+    if (1..=MAX_VALUES).contains(&found) { Ok(()) } else { setting(path, what, format!("1 to {MAX_VALUES}"), found) }
 }
 
 fn grouped(path: &str, input: Shape, out: usize, groups: usize) -> Result<(), SpecError> {

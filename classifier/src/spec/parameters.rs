@@ -1,7 +1,8 @@
 //! Every parameter's name and shape.
 
-use super::layer::last;
-use super::{Activation, Form, Layer, Shape, SpecError};
+use super::error::SpecError;
+use super::layer::{Activation, Form, Layer, last};
+use super::shape::Shape;
 
 /// A tensor that a model's weights hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Role {
         /// Products per output.
         fan_in: usize,
     },
-    /// Added.
+    /// Added to an output: one value per channel, or per output of a linear layer.
     Bias,
     /// A normalisation's factor.
     Scale,

@@ -1,6 +1,5 @@
 //! The shape of one image's values between layers.
 
-use super::{MOST, SpecError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -8,11 +7,11 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
-    /// Channels.
+    /// Number of channels.
     pub channels: usize,
-    /// Rows.
+    /// Height: number of rows.
     pub height: usize,
-    /// Columns.
+    /// Width: number of columns.
     pub width: usize,
 }
 
@@ -51,20 +50,6 @@ impl Shape {
     pub const fn position(self, index: usize) -> (usize, usize, usize) {
         let (rows, x) = (index / self.width, index % self.width);
         (rows / self.height, rows % self.height, x)
-    }
-
-    pub(crate) fn check(self, layer: &str) -> Result<(), SpecError> {
-        let most = |n: usize| (1..=MOST).contains(&n);
-        let values = self.channels.checked_mul(self.height).and_then(|n| n.checked_mul(self.width));
-        if most(self.channels) && most(self.height) && most(self.width) && values.is_some_and(most) {
-            return Ok(());
-        }
-        Err(SpecError::Setting {
-            layer: layer.into(),
-            what: "the number of values",
-            wanted: format!("1 to {MOST}"),
-            found: self.to_string(),
-        })
     }
 }
 
