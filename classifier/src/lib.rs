@@ -50,6 +50,7 @@ pub mod plan;
 pub mod reference;
 pub mod release;
 pub mod schedule;
+pub mod served;
 pub mod sparse;
 pub mod spec;
 pub mod train;
