@@ -13,6 +13,7 @@
 //! # Ok::<(), veilray_sweep::data::Error>(())
 //! ```
 
+mod derived;
 mod error;
 mod masks;
 mod npz;
@@ -20,6 +21,8 @@ mod spec;
 mod table;
 mod variant;
 
+pub use derived::Derived;
+pub(crate) use derived::known_labels;
 pub use error::{Error, Result};
 pub use masks::Masked;
 pub use spec::{Label, Spec};
@@ -109,18 +112,23 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
 }
 
-/// The folder of the known data sets: `given`, or `shared/data` beside the current folder or one of those around it.
+/// An image that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Where the data set names it, such as `tb_nlm_cxr/labels.csv line 17`.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The folder of the known data sets: `given`, or `data` in the current folder.
 ///
 /// # Errors
 /// [`Error::NoRoot`].
 pub fn root(given: Option<&Path>) -> Result<PathBuf> {
     let here = std::env::current_dir().map_err(Error::io(Path::new(".")))?;
-    let around = || here.ancestors().map(|folder| folder.join("shared/data")).find(|folder| folder.is_dir());
-    match given {
-        Some(given) if given.is_dir() => Ok(given.into()),
-        Some(given) => Err(Error::NoRoot { path: given.into() }),
-        None => around().ok_or_else(|| Error::NoRoot { path: here.join("../shared/data") }),
-    }
+    let root = given.map_or_else(|| here.join("data"), Path::to_path_buf);
+    if root.is_dir() { Ok(root) } else { Err(Error::NoRoot { path: root }) }
 }
 
 impl Dataset {
@@ -272,7 +280,7 @@ impl Dataset {
         pixels.levels.chunks_exact(pixels.width * pixels.height).nth(index)
     }
 
-    /// Reads an image to canonical form. One in memory is scaled up and meets the gate's rules on pixels alone.
+    /// Reads an image to canonical form. One in memory is scaled up and is checked by its pixels alone.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`], [`Error::Ingest`].

@@ -3,57 +3,56 @@
 mod pass;
 mod summary;
 
-pub use pass::{Error, LatentEncoder, Options, Result, encode};
-pub use summary::{Refused, Summary};
+pub use pass::{LatentEncoder, Options, encode};
+pub use summary::Summary;
 
+use crate::command::arguments::Common;
+use crate::command::error::{Error, Result};
+use crate::command::output;
 use crate::data::{Dataset, Split, Variant};
-use crate::output;
+use crate::evaluate::open_encoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
-use veilray_pipeline::models;
 
 /// Encodes a data set to a file of latents (HDF5) that classifiers train on.
 ///
-/// A run that was interrupted goes on where it was when started again with the same arguments. Images that the gate refuses are left out and
+/// A run that was interrupted goes on where it was when started again with the same arguments. Images that are refused are left out and
 /// listed at the end by their place in the table.
 #[derive(Debug, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
     /// A known data set (nih14, nih_cxr14_256, nih_cxr14_128, kermany_pneumonia, tb_nlm_cxr, kidney_ct, pneumoniamnist) or a folder with a
     /// labels.csv.
-    #[arg(long, env = "VEILRAY_DATASET", value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR")]
     pub data: String,
-    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
     /// The encoder: a folder, its name in `weights/`, or `pixels-SIDE` for the image itself at that side.
-    #[arg(long, env = "VEILRAY_ENCODER", value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR")]
     pub model: String,
     /// The file to write; the folder FILE.parts holds what is done until then.
-    #[arg(long, env = "VEILRAY_OUT", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Splits to encode, separated by commas.
-    #[arg(long, env = "VEILRAY_SPLITS", value_delimiter = ',', default_value = "train,val,test", value_name = "SPLITS")]
+    #[arg(long, value_delimiter = ',', default_value = "train,val,test", value_name = "SPLITS")]
     pub splits: Vec<Split>,
     /// Also encodes each training image mirrored left to right.
-    #[arg(long, env = "VEILRAY_FLIPS")]
+    #[arg(long)]
     pub flips: bool,
     /// Changes every image at random before it is encoded, by amounts as in an experiment's `images = { … }`; for `--splits train` alone.
     /// Several files of other seeds beside the one of unchanged images make a larger training split; `teach` shows a teacher the same images.
-    #[arg(long, env = "VEILRAY_AUGMENT", value_name = "TOML")]
+    #[arg(long, value_name = "TOML")]
     pub augment: Option<String>,
     /// Seed of the random changes.
-    #[arg(long, env = "VEILRAY_SEED", default_value_t = 1)]
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Images encoded at a time.
-    #[arg(long, env = "VEILRAY_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: u16,
     /// Rows after which they are brought to the disk; an interrupted run loses fewer than that.
-    #[arg(long, env = "VEILRAY_FLUSH", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub flush: u32,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
+    /// Data and output.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// Runs the command, with a progress bar on stderr.
@@ -61,8 +60,8 @@ pub struct Args {
 /// # Errors
 /// A data set, an encoder or an output file that cannot be used.
 pub fn run(args: &Args) -> Result<Summary> {
-    let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
-    let mut encoder = models::eye(&args.model).map_err(Error::encoder)?;
+    let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
+    let mut encoder = open_encoder(&args.model)?;
     let options = Options {
         splits: args.splits.clone(),
         flips: args.flips,

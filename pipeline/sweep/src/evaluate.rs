@@ -2,142 +2,57 @@
 
 mod encrypted;
 #[cfg(feature = "tfhe")]
-mod fcnn;
+pub(crate) mod fcnn;
 mod latents;
 mod range;
 mod report;
 mod segmentation;
 
 pub use encrypted::{Answer, Encrypted, Session, spread};
-pub use latents::{Evaluated, Skipped};
+pub use latents::Evaluated;
 pub use range::OutOfRange;
 pub use report::{Agreement, Difference, Report};
 pub use segmentation::{Agreement as MaskAgreement, Report as MaskReport};
 
-use crate::data::{self, Dataset, Split};
-use crate::output;
+use crate::command::arguments::Common;
+use crate::command::error::{Error, Result};
+use crate::command::output;
+use crate::data::{Dataset, Split};
 use serde::Serialize;
 use std::fmt;
-use std::path::PathBuf;
+use veilray_base::release::{find, other_kind};
 use veilray_classifier::metrics::{Bootstrap, SplitReport};
 use veilray_classifier::release::Model;
 use veilray_classifier::train::{predict, reported};
 use veilray_encoder::eye::Eye;
-use veilray_pipeline::models;
+use veilray_encoder::pixels::Pixels;
+use veilray_encoder::release::Released;
 
 /// Images of a batch.
 const BATCH: usize = 16;
-
-/// This module's result.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why a classifier was not evaluated.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The data set.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// No such model or encoder.
-    #[error(transparent)]
-    Model(#[from] models::ModelError),
-    /// The classifier.
-    #[error(transparent)]
-    Release(#[from] veilray_classifier::release::Error),
-    /// The encoder.
-    #[error(transparent)]
-    Encoder(#[from] veilray_encoder::vqgan::Error),
-    /// The metrics.
-    #[error(transparent)]
-    Metrics(#[from] veilray_classifier::metrics::Error),
-    /// The samples.
-    #[error(transparent)]
-    Samples(#[from] veilray_classifier::train::Error),
-    /// candle.
-    #[error(transparent)]
-    Network(#[from] veilray_nn::Error),
-    /// Encrypted evaluation.
-    #[error(transparent)]
-    Execute(#[from] veilray_classifier::execute::ExecuteError),
-    /// The engine.
-    #[error(transparent)]
-    Engine(#[from] veilray_he::Error),
-    /// An encoder of another release than the classifier was trained on.
-    #[error("{model} reads latents of {encoder} with manifest {wanted}, found is {found}; fetch both from one release")]
-    OtherEncoder {
-        /// The classifier.
-        model: String,
-        /// Its encoder.
-        encoder: String,
-        /// The digest in the classifier's manifest.
-        wanted: String,
-        /// The encoder's.
-        found: String,
-    },
-    /// A data set without any of the labels.
-    #[error("{dataset} knows none of the labels of {model}: it has {}, the model {}", found.join(", "), wanted.join(", "))]
-    Labels {
-        /// The data set.
-        dataset: String,
-        /// The model.
-        model: String,
-        /// The model's labels.
-        wanted: Vec<String>,
-        /// The data set's.
-        found: Vec<String>,
-    },
-    /// A network under TFHE in a build without it.
-    #[error(transparent)]
-    NoTfhe(#[from] crate::train_fcnn::NoTfhe),
-    /// A network under TFHE.
-    #[cfg(feature = "tfhe")]
-    #[error(transparent)]
-    Fcnn(#[from] veilray_classifier::fcnn_tfhe::Error),
-    /// A mask of latents.
-    #[error(
-        "{model} gives masks but does not see pixels, so no mask of a data set can be laid on its own; name a model that reads pixels"
-    )]
-    MaskOfLatent {
-        /// The model.
-        model: String,
-    },
-    /// No image that could be read.
-    #[error("the split {split} of {dataset} has no image that could be read; {refused} were refused")]
-    Nothing {
-        /// The data set.
-        dataset: String,
-        /// The split.
-        split: Split,
-        /// Images that were refused.
-        refused: usize,
-    },
-}
 
 /// Scores a released model on one split of a data set, in clear on all images and encrypted on some of them.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
     /// The model: a folder, or its name in `weights/`.
-    #[arg(long, env = "VEILRAY_MODEL", value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR")]
     pub model: String,
     /// The data set: a known name, or a folder with a `labels.csv`.
-    #[arg(long, env = "VEILRAY_DATASET", value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR")]
     pub data: String,
     /// Which split.
-    #[arg(long, env = "VEILRAY_SPLIT", default_value = "val")]
+    #[arg(long, default_value = "val")]
     pub split: Split,
     /// Images to evaluate encrypted too, spread evenly over the split.
-    #[arg(long, env = "VEILRAY_ENCRYPTED", default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N")]
     pub encrypted: usize,
     /// Evaluates the first images only.
-    #[arg(long, env = "VEILRAY_LIMIT", value_name = "N")]
+    #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Folder of the data sets that are given by name.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
+    /// Data and output.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// What the command prints: of a model that gives labels, or of one that gives masks.
@@ -164,8 +79,8 @@ impl fmt::Display for Evaluation {
 /// # Errors
 /// As [`run`]; a model that gives masks needs a data set that has some.
 pub fn command(args: &Args) -> Result<Evaluation> {
-    let folder = models::find(&args.model)?;
-    if models::other_kind(&folder).is_some() {
+    let folder = find(&args.model)?;
+    if other_kind(&folder).is_some() {
         return Ok(Evaluation::Labels(Box::new(run(args)?)));
     }
     let model = Model::open(&folder)?;
@@ -180,17 +95,17 @@ pub fn command(args: &Args) -> Result<Evaluation> {
 /// # Errors
 /// A model or a data set that cannot be used.
 pub fn run(args: &Args) -> Result<Report> {
-    let folder = models::find(&args.model)?;
-    if models::other_kind(&folder).is_some() {
+    let folder = find(&args.model)?;
+    if other_kind(&folder).is_some() {
         #[cfg(feature = "tfhe")]
         return fcnn::run(args, &folder);
         #[cfg(not(feature = "tfhe"))]
-        return Err(crate::train_fcnn::NoTfhe { what: args.model.clone() }.into());
+        return Err(Error::NoTfhe { what: args.model.clone() });
     }
     let model = Model::open(&folder)?;
     let name = &model.manifest().name;
     let eye = eye(&model)?;
-    let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
+    let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
     let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, name, model.labels())?;
     let logits = predict(model.network()?.as_ref(), &evaluated.samples, BATCH, false)?;
     let scored = reported(&evaluated.samples, &logits, model.labels().len())?;
@@ -218,10 +133,21 @@ pub fn eye(model: &Model) -> Result<Eye> {
 }
 
 fn eye_of(model: &str, encoder: &str, wanted: &str) -> Result<Eye> {
-    let eye = models::eye(encoder)?;
+    let eye = open_encoder(encoder)?;
     if eye.digest() != wanted {
         let (model, encoder, wanted, found) = (model.into(), encoder.into(), wanted.into(), eye.digest().into());
         return Err(Error::OtherEncoder { model, encoder, wanted, found });
     }
     Ok(eye)
+}
+
+/// The encoder of that name or folder, or pixels for a name such as `pixels-64`.
+///
+/// # Errors
+/// No such encoder, or one that is no sound release.
+pub(crate) fn open_encoder(name: &str) -> Result<Eye> {
+    Ok(match Pixels::named(name) {
+        Some(pixels) => Eye::Pixels(pixels),
+        None => Eye::Encoder(Box::new(Released::open(&find(name)?)?)),
+    })
 }

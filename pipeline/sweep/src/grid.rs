@@ -1,17 +1,17 @@
 //! What a sweep's TOML file says: grids over factor, latent, network, gate, activation, parameter set, data set and seed.
 
+mod axes;
 mod error;
-mod points;
+mod experiment;
 mod values;
-mod words;
 
+pub use axes::{Activation, Backbone, Factor, Gate, Latent, SetName};
 pub use error::{Error, Result};
-pub(crate) use points::short_digest;
-pub use points::{Encoder, Experiment, Inputs, Point};
+pub(crate) use experiment::short_digest;
+pub use experiment::{Encoder, Experiment, Inputs, Point};
 pub use values::Values;
-pub use words::{Activation, Backbone, Factor, Gate, Latent, SetName};
 
-use crate::train_classifier::Derived;
+use crate::data::Derived;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -116,7 +116,7 @@ pub struct Grid {
     pub activation: Values<Activation>,
     /// Degrees of the activations: 2 is what the circuit has.
     #[serde(default = "quadratic")]
-    pub degree: Values<words::Degree>,
+    pub degree: Values<axes::Degree>,
     /// Parameter sets; `auto` is the smallest with enough levels.
     #[serde(default = "auto")]
     pub params: Values<SetName>,
@@ -139,8 +139,8 @@ fn published() -> Values<Activation> {
     Values::one(Activation::Published)
 }
 
-fn quadratic() -> Values<words::Degree> {
-    Values::one(words::Degree::default())
+fn quadratic() -> Values<axes::Degree> {
+    Values::one(axes::Degree::default())
 }
 
 fn auto() -> Values<SetName> {
@@ -238,7 +238,7 @@ impl Sweep {
     /// # Errors
     /// An encoder's settings that cannot be read.
     pub fn experiments(&self, base: &Path) -> Result<Vec<Experiment>> {
-        points::experiments(self, base)
+        experiment::experiments(self, base)
     }
 
     /// What serde cannot see: whether names that are used are there, and whether values fit together.

@@ -5,10 +5,12 @@
 
 mod configuration;
 mod row;
+mod state;
 mod table;
 
 pub use configuration::Configuration;
 pub use row::{Auc, LayerRow, Outcome, Row, ServerTime};
+pub use state::{STATE, State};
 pub use table::Table;
 
 use std::fs::{File, OpenOptions};
@@ -35,6 +37,15 @@ pub enum Error {
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
+    },
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Write(#[from] veilray_base::file::FileError),
+    /// A folder that holds no sweep.
+    #[error("{} holds no {STATE}: start with `veilray-sweep run FILE --out {}`", folder.display(), folder.display())]
+    NoSweep {
+        /// The folder.
+        folder: PathBuf,
     },
     /// A line that is no row.
     #[error("{}:{line}: {why}; it was written by another version, or changed by hand", path.display())]

@@ -2,33 +2,33 @@
 //!
 //! - [`data`] reads data sets: folders with a `labels.csv`, MedMNIST's `.npz`;
 //! - [`encode`] turns a data set into a file of latents;
-//! - [`train_encoder`] trains and releases an autoencoder, [`evaluate_encoder`] measures one;
+//! - [`encoders`] trains, releases and measures autoencoders;
 //! - [`train_classifier`] trains a classifier on latents or pixels, or its teacher on images; [`train_fcnn`] a quantised network to
 //!   be evaluated under TFHE (feature `tfhe`);
-//! - [`teach`] asks a trained teacher about images, as they are and changed;
+//! - [`teach`] writes the probabilities that a trained teacher gives to images, as they are and changed;
 //! - [`train_segmenter`] trains and releases a network that gives masks;
 //! - [`evaluate`] scores a released classifier on a data set, in clear and encrypted;
 //! - [`run`] goes through the [`grid`] of a sweep, [`measure`]s every experiment on its [`machine`] and writes the [`ledger`];
 //! - [`report`] answers from the ledger, with [`plots`];
-//! - [`output`] prints what a command found.
+//! - [`command`] is what commands share: arguments, the error, and how they print what they found.
 //!
 //! `veilray-sweep --help` lists the commands.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
+pub mod command;
 pub mod data;
 pub mod encode;
+pub mod encoders;
 pub mod evaluate;
-pub mod evaluate_encoder;
 pub mod grid;
 pub mod ledger;
 pub mod machine;
 pub mod measure;
-pub mod output;
 pub mod plots;
 pub mod report;
 pub mod run;
 pub mod teach;
 pub mod train_classifier;
-pub mod train_encoder;
 pub mod train_fcnn;
 pub mod train_segmenter;

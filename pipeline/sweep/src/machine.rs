@@ -1,8 +1,11 @@
 //! What an experiment ran on: processor, commit, load of others; and the memory that it asked for.
 
+mod load;
+
+pub use load::Ticks;
+
 use peakmem_alloc::{PeakMemAlloc, PeakMemAllocTrait};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 use veilray_he::simd::Backend;
 
 /// Instruction sets that the engine or the training can use.
@@ -40,15 +43,16 @@ impl Machine {
             features: features.join(" "),
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             commit: commit().unwrap_or_else(|| "unknown".into()),
-            unix_time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            unix_time: veilray_base::clock::now(),
         }
     }
 }
 
 /// The commit of the tree that this program was built from, where that is still there.
 fn commit() -> Option<String> {
-    if let Ok(given) = std::env::var("VEILRAY_COMMIT") {
-        return Some(given);
+    // A build outside of a repository may state it.
+    if let Some(given) = option_env!("VEILRAY_COMMIT") {
+        return Some(given.into());
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let git = |arguments: &[&str]| {
@@ -82,35 +86,6 @@ pub fn peak_allocated_bytes() -> usize {
     ALLOCATOR.get_peak_memory()
 }
 
-/// Processor time so far, in the kernel's ticks: of all processes, of this one, and in all.
-#[derive(Debug, Clone, Copy)]
-pub struct Ticks {
-    busy: u64,
-    own: u64,
-    total: u64,
-}
-
-impl Ticks {
-    /// Now, where Linux tells.
-    pub fn now() -> Option<Self> {
-        let stat = std::fs::read_to_string("/proc/stat").ok()?;
-        let all: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).take(8).filter_map(|t| t.parse().ok()).collect();
-        let total: u64 = all.iter().sum();
-        let idle: u64 = all.iter().skip(3).take(2).sum();
-        let own = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // Behind the program's name, which may hold spaces: user and system time are the twelfth and thirteenth field.
-        let own = own.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
-        Some(Self { busy: u64::saturating_sub(total, idle), own, total })
-    }
-
-    /// The part of the machine's processor time since `before` that other processes took, 0 to 1.
-    pub fn foreign_since(self, before: Self) -> Option<f64> {
-        let others = self.busy.saturating_sub(before.busy).saturating_sub(self.own.saturating_sub(before.own));
-        let total = self.total.checked_sub(before.total).filter(|total| *total > 0)?;
-        Some((others as f64 / total as f64).min(1.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,13 +106,5 @@ mod tests {
         // Tests beside this one allocate and free a little too.
         let peak = peak_allocated_bytes();
         assert!(peak > small / 2 && peak < large, "{peak}");
-    }
-
-    #[test]
-    fn the_load_of_others_is_what_is_neither_idle_nor_ours() {
-        let before = Ticks { busy: 100, own: 40, total: 1000 };
-        let after = Ticks { busy: 160, own: 80, total: 1200 };
-        assert_eq!(after.foreign_since(before), Some(0.1));
-        assert_eq!(before.foreign_since(before), None);
     }
 }

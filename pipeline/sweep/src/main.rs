@@ -3,9 +3,8 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use veilray_sweep::{
-    encode, evaluate, evaluate_encoder, output, report, run, teach, train_classifier, train_encoder, train_fcnn, train_segmenter,
-};
+use veilray_sweep::command::output;
+use veilray_sweep::{encode, encoders, evaluate, report, run, teach, train_classifier, train_fcnn, train_segmenter};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -17,8 +16,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    TrainEncoder(train_encoder::Args),
-    EvaluateEncoder(evaluate_encoder::Args),
+    TrainEncoder(encoders::train::Args),
+    EvaluateEncoder(encoders::evaluate::Args),
     Evaluate(evaluate::Args),
     Encode(encode::Args),
     TrainClassifier(train_classifier::Args),
@@ -45,16 +44,16 @@ fn main() -> ExitCode {
         veilray_nn::memory::keep_pages();
     }
     match command {
-        Command::TrainEncoder(args) => output::end(train_encoder::run(&args), args.json),
-        Command::EvaluateEncoder(args) => output::end(evaluate_encoder::run(&args), args.json),
-        Command::Evaluate(args) => output::end(evaluate::command(&args), args.json),
-        Command::Encode(args) => output::end(encode::run(&args), args.json),
-        Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.json),
-        Command::Teach(args) => output::end(teach::run(&args), args.json),
-        Command::TrainFcnn(args) => output::end(train_fcnn::run(&args), args.json),
-        Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.json),
-        Command::Run(args) => output::end(run::run(&args), args.choices.json),
-        Command::Resume(args) => output::end(run::resume(&args), args.choices.json),
+        Command::TrainEncoder(args) => output::end(encoders::train::run(&args), args.common.json),
+        Command::EvaluateEncoder(args) => output::end(encoders::evaluate::run(&args), args.common.json),
+        Command::Evaluate(args) => output::end(evaluate::command(&args), args.common.json),
+        Command::Encode(args) => output::end(encode::run(&args), args.common.json),
+        Command::TrainClassifier(args) => output::end(train_classifier::run(&args), args.training.common.json),
+        Command::Teach(args) => output::end(teach::run(&args), args.common.json),
+        Command::TrainFcnn(args) => output::end(train_fcnn::run(&args), args.training.common.json),
+        Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.training.common.json),
+        Command::Run(args) => output::end(run::run(&args), args.choices.common.json),
+        Command::Resume(args) => output::end(run::resume(&args), args.choices.common.json),
         Command::Report(args) => output::end(report::run(&args), args.json),
     }
 }

@@ -5,13 +5,16 @@
 //! the machine disturbs all alike; how much of it others used meanwhile stands in the row.
 
 mod answers;
+mod ready;
 
+pub use ready::{Clear, Ready};
+
+use crate::command::error::{Error, Result};
 use crate::data::Split;
-use crate::evaluate::{self, Difference, Session, spread};
+use crate::evaluate::{Difference, Session, spread};
 use crate::grid::Measure;
 use crate::ledger::{Auc, LayerRow, Outcome, Row, ServerTime};
 use crate::machine::{self, Ticks};
-use crate::run::{Error, Ready, Result};
 use crate::train_classifier;
 use answers::Answers;
 use std::num::NonZeroUsize;
@@ -48,7 +51,7 @@ pub fn group(ready: Vec<Ready>) -> Result<Vec<Row>> {
         let row = ready.row.clone();
         match Running::start(ready) {
             Ok(one) => running.push(one),
-            Err(Error::Evaluate(why)) if is_refusal(&why) => {
+            Err(why) if is_refusal(&why) => {
                 rows.push(Row { outcome: Outcome::Refused, reason: Some(why.to_string()), ..row });
             }
             Err(error) => return Err(error),
@@ -62,11 +65,11 @@ pub fn group(ready: Vec<Ready>) -> Result<Vec<Row>> {
 }
 
 /// Whether a network cannot be evaluated under its parameters, as opposed to a machine that does not do its work.
-fn is_refusal(error: &evaluate::Error) -> bool {
+fn is_refusal(error: &Error) -> bool {
     use veilray_classifier::release::Error as Release;
     match error {
-        evaluate::Error::Execute(_) | evaluate::Error::Engine(_) => true,
-        evaluate::Error::Release(error) => {
+        Error::Execute(_) | Error::Engine(_) => true,
+        Error::Release(error) => {
             matches!(error, Release::Fold(_) | Release::Pack(_) | Release::Execute(_) | Release::Room { .. })
         }
         _ => false,
@@ -99,14 +102,13 @@ fn in_turn(running: &mut [Running], measure: &Measure) -> Result<Option<f64>> {
 
 impl Running {
     fn start(mut ready: Ready) -> Result<Self> {
-        let failed = |e: veilray_classifier::release::Error| -> Error { evaluate::Error::from(e).into() };
-        let model = Model::open(&ready.model).map_err(failed)?;
+        let model = Model::open(&ready.model)?;
         let test = train_classifier::load(&ready.data, &ready.roots, Split::Test, 0)?.samples;
-        let samples = test.with_labels(model.labels()).map_err(evaluate::Error::from)?;
+        let samples = test.with_labels(model.labels())?;
         let clear = clear(&model, &samples)?;
         machine::forget_peak();
         let encode = if ready.streamed { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
-        let circuit = encode(model.packed().map_err(failed)?, model.params()).map_err(evaluate::Error::from)?;
+        let circuit = encode(model.packed()?, model.params())?;
         let session = Session::with_circuit(circuit, Bounds::of(&model.manifest().range))?;
         let first = session.answer(&samples, 0)?;
         ready.row.memory_mb = Some(machine::peak_allocated_bytes() as f64 / 1e6);
@@ -139,9 +141,9 @@ impl Running {
 
 /// The logits in clear of every sample.
 fn clear(model: &Model, samples: &Samples) -> Result<Scored> {
-    let network = model.network().map_err(evaluate::Error::from)?;
+    let network = model.network()?;
     let logits = predict(network.as_ref(), samples, BATCH, false)?;
-    Ok(reported(samples, &logits, model.labels().len()).map_err(evaluate::Error::from)?)
+    Ok(reported(samples, &logits, model.labels().len())?)
 }
 
 /// How many images the interval asks for: its width falls with the root of their number.
@@ -156,18 +158,17 @@ fn wanted(clear: &SplitReport, measure: &Measure, images: usize) -> usize {
 
 /// Fills in what the answers say.
 fn accuracy(row: &mut Row, answers: &Answers, samples: &Samples, clear: &Scored, model: &Model) -> Result<()> {
-    let failed = |e: veilray_classifier::metrics::Error| -> Error { evaluate::Error::from(e).into() };
     let (images, logits) = answers.believed();
     let same = clear.select(&images);
-    let decrypted = same.with_scores(logits).map_err(failed)?;
+    let decrypted = same.with_scores(logits)?;
     let patients: Vec<String> = images.iter().filter_map(|image| samples.patients().get(*image).cloned()).collect();
     let auc = |scored: &Scored| -> Result<Option<Auc>> {
-        let evaluation = Evaluation::with_intervals(scored, &patients, &Bootstrap::default()).map_err(failed)?;
+        let evaluation = Evaluation::with_intervals(scored, &patients, &Bootstrap::default())?;
         Ok(evaluation.roc_auc.macro_mean.map(Auc::from))
     };
     row.auc_same = auc(&same)?;
     row.auc_encrypted = auc(&decrypted)?;
-    let drawn = |scored: &Scored| Evaluation::macro_auc_resampled(scored, &patients, &Bootstrap::default()).map_err(failed);
+    let drawn = |scored: &Scored| Evaluation::macro_auc_resampled(scored, &patients, &Bootstrap::default());
     let moved = drawn(&decrypted)?.into_iter().zip(drawn(&same)?).filter_map(|(after, before)| Some(after? - before?)).collect();
     let interval = Bootstrap::default().interval(moved);
     row.auc_moved = row.auc_encrypted.zip(row.auc_same).map(|(after, before)| Auc {
@@ -186,8 +187,7 @@ fn accuracy(row: &mut Row, answers: &Answers, samples: &Samples, clear: &Scored,
 
 /// The accuracy in clear on resampled test splits, and by what other rows are known to be of the same split.
 fn resampled(row: &mut Row, clear: &Scored, samples: &Samples) -> Result<()> {
-    let drawn =
-        Evaluation::macro_auc_resampled(clear, samples.patients(), &Bootstrap::default()).map_err(evaluate::Error::from)?;
+    let drawn = Evaluation::macro_auc_resampled(clear, samples.patients(), &Bootstrap::default())?;
     // Splits in which no label has both classes are so few in number that a row with any cannot be compared.
     let whole: Option<Vec<f64>> = drawn.into_iter().map(|value| Some((value? * 1e5).round() / 1e5)).collect();
     row.auc_resampled = whole.unwrap_or_default();

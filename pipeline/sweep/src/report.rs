@@ -8,53 +8,28 @@ mod training;
 
 pub use answer::{Answer, Reference, Verdict};
 
+use crate::command::error::{Error, Result};
+use crate::command::output;
 use crate::ledger::{self, Ledger, Row, Table};
-use crate::output;
+use crate::ledger::{STATE, State};
 use crate::plots::{self, Figure};
-use crate::run::{STATE, State};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use veilray_base::file::write_atomically;
-
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] ledger::Error),
-    /// A file that cannot be written.
-    #[error(transparent)]
-    Write(#[from] veilray_nn::Error),
-    /// A folder that cannot be made.
-    #[error("could not create {}: {source}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A folder that holds no sweep.
-    #[error("{why}")]
-    NoSweep {
-        /// What is missing.
-        why: String,
-    },
-}
 
 /// Writes the report of a sweep: a Markdown page, its figures and a single HTML page.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
     /// The sweep's folder.
-    #[arg(value_name = "DIR", env = "VEILRAY_SWEEP_DIR")]
+    #[arg(value_name = "DIR")]
     pub sweep: PathBuf,
     /// The folder to write to.
-    #[arg(long, env = "VEILRAY_OUT", default_value = "docs/results", value_name = "DIR")]
+    #[arg(long, default_value = "docs/results", value_name = "DIR")]
     pub out: PathBuf,
     /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
+    #[arg(long)]
     pub json: bool,
 }
 
@@ -80,8 +55,8 @@ impl fmt::Display for Summary {
 ///
 /// # Errors
 /// A folder without a sweep, a file that cannot be written.
-pub fn run(args: &Args) -> Result<Summary, Error> {
-    let state = State::read(&args.sweep).map_err(|e| Error::NoSweep { why: e.to_string() })?;
+pub fn run(args: &Args) -> Result<Summary> {
+    let state = State::read(&args.sweep)?;
     write(&Ledger::read(&args.sweep)?, &state, &args.sweep, &args.out)
 }
 
@@ -89,8 +64,8 @@ pub fn run(args: &Args) -> Result<Summary, Error> {
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Summary, Error> {
-    std::fs::create_dir_all(out).map_err(|source| Error::Folder { path: out.into(), source })?;
+pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Summary> {
+    std::fs::create_dir_all(out).map_err(Error::file("create", out))?;
     // What an earlier version left does not say which experiments are its own: then all are.
     let is_current = |row: &&Row| state.experiments.is_empty() || state.experiments.contains(&row.id);
     let current: Vec<Row> = rows.iter().filter(is_current).cloned().collect();
@@ -108,7 +83,7 @@ pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Su
     let page =
         page::Page { rows: &current, superseded, answers: &answers, figures: &figures, commands: &commands, text: &state.text };
     let mut files = Vec::new();
-    let mut put = |name: &str, text: &str| -> Result<(), Error> {
+    let mut put = |name: &str, text: &str| -> Result<()> {
         let path = out.join(name);
         write_atomically(&path, text.as_bytes())?;
         files.push(path);
@@ -125,7 +100,7 @@ pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Su
         // Where the sweep's file lay is a matter of the machine that ran it.
         let base = state.config.parent().map(Path::to_path_buf).unwrap_or_default();
         let state = State { base, ..state.clone() };
-        state.write(out).map_err(|e| Error::NoSweep { why: e.to_string() })?;
+        state.write(out)?;
         files.push(out.join(STATE));
     }
     let table = Table::of(&current)?;

@@ -9,120 +9,29 @@ mod latents;
 mod student;
 
 pub use latents::Workplace;
-pub use student::{Clear, Prepared, Ready};
+pub use student::Prepared;
 
-use crate::grid::{self, Experiment, Sweep};
-use crate::ledger::{self, Ledger, Outcome, Table};
-use crate::measure;
-use crate::{data, encode, evaluate, machine, output, report, train_classifier, train_encoder};
-use serde::{Deserialize, Serialize};
+use crate::command::arguments::Common;
+use crate::command::error::{Error, Result};
+use crate::command::output;
+use crate::grid::{Experiment, Sweep};
+use crate::ledger::State;
+use crate::ledger::{Ledger, Outcome, Table};
+use crate::measure::{self, Ready};
+use crate::{machine, report};
+use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use veilray_base::file::write_atomically;
-
-/// What a sweep's folder knows of its sweep.
-pub const STATE: &str = "sweep.json";
-
-/// This module's result.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why a sweep stopped.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The sweep's file.
-    #[error(transparent)]
-    Grid(#[from] grid::Error),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] ledger::Error),
-    /// A data set.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// The latents.
-    #[error(transparent)]
-    Encode(#[from] encode::Error),
-    /// A file of latents.
-    #[error(transparent)]
-    Latents(#[from] veilray_encoder::latents::Error),
-    /// An encoder's training.
-    #[error(transparent)]
-    TrainEncoder(#[from] train_encoder::Error),
-    /// An encoder.
-    #[error(transparent)]
-    Encoder(#[from] veilray_encoder::vqgan::Error),
-    /// No such encoder.
-    #[error(transparent)]
-    Model(#[from] veilray_pipeline::models::ModelError),
-    /// The synthetic films.
-    #[error(transparent)]
-    Phantom(#[from] veilray_encoder::phantom::Error),
-    /// The networks.
-    #[error(transparent)]
-    Train(#[from] train_classifier::Error),
-    /// Encrypted evaluation.
-    #[error(transparent)]
-    Evaluate(Box<evaluate::Error>),
-    /// The report.
-    #[error(transparent)]
-    Report(#[from] report::Error),
-    /// A folder that holds no sweep.
-    #[error("{} holds no {STATE}: start with `veilray-sweep run FILE --out {}`", folder.display(), folder.display())]
-    NoSweep {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// An encoder of another factor than the sweep says.
-    #[error("the encoder {name} is of factor {found}, the sweep says {wanted}")]
-    OtherFactor {
-        /// The encoder.
-        name: String,
-        /// In the sweep's file.
-        wanted: u32,
-        /// In its manifest.
-        found: usize,
-    },
-    /// A file that cannot be read or written.
-    #[error("could not {doing} {}: {why}", path.display())]
-    File {
-        /// What was attempted.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        why: String,
-    },
-}
-
-impl Error {
-    /// For `map_err`.
-    pub(crate) fn file<E: fmt::Display>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
-        let path = path.to_owned();
-        move |e| Self::File { doing, path, why: e.to_string() }
-    }
-}
-
-impl From<evaluate::Error> for Error {
-    fn from(error: evaluate::Error) -> Self {
-        Self::Evaluate(error.into())
-    }
-}
-
-impl From<veilray_nn::Error> for Error {
-    fn from(error: veilray_nn::Error) -> Self {
-        Self::Train(error.into())
-    }
-}
 
 /// Runs every experiment of a sweep and writes its report; experiments that the folder's ledger has are not repeated.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
     /// The sweep's TOML file.
-    #[arg(value_name = "FILE", env = "VEILRAY_SWEEP")]
+    #[arg(value_name = "FILE")]
     pub config: PathBuf,
     /// The sweep's folder: ledger, latents, networks, results.
-    #[arg(long, env = "VEILRAY_OUT", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// How far to go.
     #[command(flatten)]
@@ -134,7 +43,7 @@ pub struct Args {
 #[command(after_help = output::EXIT_CODES)]
 pub struct ResumeArgs {
     /// The sweep's folder.
-    #[arg(value_name = "DIR", env = "VEILRAY_OUT")]
+    #[arg(value_name = "DIR")]
     pub out: PathBuf,
     /// How far to go.
     #[command(flatten)]
@@ -144,56 +53,18 @@ pub struct ResumeArgs {
 /// What `run` and `resume` have in common.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Choices {
-    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
     /// Stops after so many new rows.
-    #[arg(long, env = "VEILRAY_ROWS", value_name = "N")]
+    #[arg(long, value_name = "N")]
     pub rows: Option<usize>,
     /// Trains and scores every network in clear and measures none: `resume` then measures when the machine is quiet.
-    #[arg(long, env = "VEILRAY_TRAIN_ONLY")]
+    #[arg(long)]
     pub train_only: bool,
     /// Tries again what the ledger says cannot run: on a machine of more memory, or with `measure.stream` or `measure.memory_mb` changed.
-    #[arg(long, env = "VEILRAY_RETRY_REFUSED")]
+    #[arg(long)]
     pub retry_refused: bool,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
-}
-
-/// What `run` was given, for `resume`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct State {
-    /// The sweep's file, as it was given.
-    pub config: PathBuf,
-    /// Its folder, absolute: other files are named relative to it.
-    pub base: PathBuf,
-    /// Its text.
-    pub text: String,
-    /// What the ledger knows its experiments by; rows of others are of an earlier configuration.
-    #[serde(default)]
-    pub experiments: Vec<String>,
-}
-
-impl State {
-    /// Of a sweep's folder.
-    ///
-    /// # Errors
-    /// [`Error::NoSweep`].
-    pub fn read(folder: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(folder.join(STATE)).map_err(|_| Error::NoSweep { folder: folder.into() })?;
-        serde_json::from_str(&text).map_err(Error::file("read", &folder.join(STATE)))
-    }
-
-    /// Writes it to a sweep's folder.
-    ///
-    /// # Errors
-    /// A folder that cannot be written to.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(STATE);
-        let json = serde_json::to_string_pretty(self).map_err(Error::file("write", &path))?;
-        Ok(write_atomically(&path, json.as_bytes())?)
-    }
+    /// Data and output.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// What a run did.
@@ -260,7 +131,7 @@ fn sweep(mut state: State, out: &Path, choices: &Choices) -> Result<Summary> {
     let mut ledger = Ledger::open(out)?;
     let workplace = Workplace {
         out: out.into(),
-        data_root: choices.data_root.clone(),
+        data_root: choices.common.data_root.clone(),
         sets: sweep.data.iter().map(|data| data.get_ref().clone()).collect(),
     };
     workplace.identify(&mut experiments)?;

@@ -1,8 +1,10 @@
-//! `veilray-sweep teach`: what a trained teacher thinks of images, as they are and changed, for a student to learn from.
+//! `veilray-sweep teach`: the probabilities that a trained teacher gives to images, as they are and changed, for a student to learn from.
 
+use crate::command::arguments::Common;
+use crate::command::error::{Error, Result};
+use crate::command::output;
 use crate::data::{Dataset, Split, Variant};
-use crate::output;
-use crate::train_classifier::{Error, Probabilities, Result, Teacher, training_images};
+use crate::train_classifier::{Probabilities, Teacher, training_images};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -12,31 +14,28 @@ use std::path::PathBuf;
 /// Shows a trained teacher the training images of its data, or of other sets, and writes the probabilities it gives them.
 ///
 /// With `--augment` also the images changed at random, once for each of `--seeds`: the same changes as `encode` makes by the same amounts and
-/// seed, so that a student that learns from those latents is told what the teacher thinks of the very image that it sees (Beyer et al. 2022).
+/// seed, so that a student that learns from those latents learns from the probabilities of the very image that it sees (Beyer et al. 2022).
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
     /// The folder of the teacher's run: `train-classifier` on images, with a network of the kind `teacher`.
-    #[arg(long, env = "VEILRAY_TEACHER", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
     /// Data sets, by name or folder, separated by commas; otherwise those of the teacher's experiment. They need none of its labels.
-    #[arg(long, env = "VEILRAY_DATASET", value_delimiter = ',', value_name = "NAME|DIR")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME|DIR")]
     pub data: Vec<String>,
-    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
     /// Random changes, by amounts as in an experiment's `images = { … }`.
-    #[arg(long, env = "VEILRAY_AUGMENT", value_name = "TOML", requires = "seeds")]
+    #[arg(long, value_name = "TOML", requires = "seeds")]
     pub augment: Option<String>,
     /// Seeds of the changes, separated by commas.
-    #[arg(long, env = "VEILRAY_SEEDS", value_delimiter = ',', requires = "augment", value_name = "SEEDS")]
+    #[arg(long, value_delimiter = ',', requires = "augment", value_name = "SEEDS")]
     pub seeds: Vec<u64>,
     /// The file to write.
-    #[arg(long, env = "VEILRAY_OUT", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
+    /// Data and output.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// What the command prints.
@@ -79,11 +78,11 @@ pub fn run(args: &Args) -> Result<Summary> {
     }
     // Found now and not after all images were looked at.
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        std::fs::create_dir_all(folder).map_err(Error::file("create", folder))?;
     }
     // All of them found before the first is looked at.
     let sets: Vec<Dataset> =
-        sets.iter().map(|set| Dataset::find(set, args.data_root.as_deref())).collect::<Result<_, crate::data::Error>>()?;
+        sets.iter().map(|set| Dataset::find(set, args.common.data_root.as_deref())).collect::<Result<_, crate::data::Error>>()?;
     let bar = ProgressBar::new((sets.len() * (variants.len() + 1)) as u64);
     let (mut all, mut refused) = (Probabilities::default(), Vec::new());
     for set in &sets {

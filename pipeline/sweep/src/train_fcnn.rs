@@ -6,30 +6,17 @@
 mod tfhe;
 
 #[cfg(feature = "tfhe")]
-pub use tfhe::{Error, Experiment};
-#[cfg(feature = "tfhe")]
-pub(crate) use tfhe::{as_levels, scored};
+pub use tfhe::Experiment;
 
-use crate::output;
+use crate::command::arguments::Training;
+#[cfg(not(feature = "tfhe"))]
+use crate::command::error::Error;
+use crate::command::error::Result;
+use crate::command::output;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use veilray_classifier::metrics::{OperatingPoint, SplitReport};
-
-/// A network under TFHE was asked for in a build that has no TFHE.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{what} needs TFHE, which this program was built without: build it with `--features tfhe` (cargo run --release -p veilray-sweep --features tfhe -- …); commercial use of that library asks for a patent licence of its publisher"
-)]
-pub struct NoTfhe {
-    /// The model or the command.
-    pub what: String,
-}
-
-/// Why no network was trained.
-#[cfg(not(feature = "tfhe"))]
-pub type Error = NoTfhe;
 
 /// Trains a quantised network of one hidden layer by an experiment's file; needs a build with the feature `tfhe`.
 ///
@@ -37,24 +24,9 @@ pub type Error = NoTfhe;
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
-    /// The experiment's TOML file.
-    #[arg(long, env = "VEILRAY_EXPERIMENT", value_name = "FILE")]
-    pub config: PathBuf,
-    /// The folder of the run.
-    #[arg(long, env = "VEILRAY_OUT", value_name = "DIR")]
-    pub out: PathBuf,
-    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
-    /// Afterwards, evaluates on the test split, in clear: once, at the very end.
-    #[arg(long, env = "VEILRAY_TEST")]
-    pub test: bool,
-    /// Afterwards, releases the network to this folder: manifest and integers.
-    #[arg(long, env = "VEILRAY_RELEASE", value_name = "DIR")]
-    pub release: Option<PathBuf>,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
+    /// What is trained, and where the run goes.
+    #[command(flatten)]
+    pub training: Training,
 }
 
 /// What the command prints.
@@ -108,15 +80,15 @@ impl fmt::Display for Summary {
 /// # Errors
 /// A build without the feature; an experiment, data or a folder that cannot be used.
 #[cfg(feature = "tfhe")]
-pub fn run(args: &Args) -> Result<Summary, Error> {
+pub fn run(args: &Args) -> Result<Summary> {
     tfhe::run(args)
 }
 
 /// Refuses: this build has no TFHE.
 ///
 /// # Errors
-/// [`NoTfhe`], always.
+/// [`Error::NoTfhe`], always.
 #[cfg(not(feature = "tfhe"))]
-pub fn run(_: &Args) -> Result<Summary, Error> {
-    Err(NoTfhe { what: "train-fcnn".into() })
+pub fn run(_: &Args) -> Result<Summary> {
+    Err(Error::NoTfhe { what: "train-fcnn".into() })
 }

@@ -15,8 +15,10 @@ mod figures;
 
 pub use figures::Figures;
 
-use crate::data::{self, Dataset, Masked, Split};
-use crate::output;
+use crate::command::arguments::Training;
+use crate::command::error::{Error, Result};
+use crate::command::output;
+use crate::data::{Dataset, Masked, Split};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -34,71 +36,21 @@ use veilray_nn::Bundle;
 /// The weights' file of a run.
 const WEIGHTS: &str = "model.safetensors";
 
-/// This module's result.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why a network for masks was not trained.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The configuration's file.
-    #[error("{}: {why}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// The data set.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// The training.
-    #[error(transparent)]
-    Train(#[from] train::Error),
-    /// The network's description.
-    #[error(transparent)]
-    Network(#[from] veilray_classifier::spec::SpecError),
-    /// The network's weights.
-    #[error(transparent)]
-    Weights(#[from] veilray_classifier::weights::WeightsError),
-    /// A checkpoint or a file of weights.
-    #[error(transparent)]
-    Files(#[from] veilray_nn::Error),
-    /// The release.
-    #[error(transparent)]
-    Release(#[from] release::Error),
-}
-
 /// Trains a network that gives a mask, such as a U-Net.
 ///
 /// A run that was interrupted goes on where it was when started again with the same arguments.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
-    /// What is trained on what, and how: a TOML file.
-    #[arg(long, env = "VEILRAY_EXPERIMENT", value_name = "FILE")]
-    pub config: PathBuf,
-    /// The folder of the run.
-    #[arg(long, env = "VEILRAY_OUT", value_name = "DIR")]
-    pub out: PathBuf,
-    /// The folder of the known data sets; otherwise shared/data beside the current folder or one of those around it.
-    #[arg(long, env = "VEILRAY_DATA", value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
+    /// What is trained, and where the run goes.
+    #[command(flatten)]
+    pub training: Training,
     /// Reads at most this many images of each split: for a first look.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Afterwards, evaluates on the test split: once, at the very end.
-    #[arg(long, env = "VEILRAY_TEST")]
-    pub test: bool,
-    /// Afterwards, releases the network to this folder: manifest, network, weights.
-    #[arg(long, env = "VEILRAY_RELEASE", value_name = "DIR")]
-    pub release: Option<PathBuf>,
     /// The parameter set that the released network is evaluated under.
-    #[arg(long, env = "VEILRAY_PARAMS", default_value = "n15", value_name = "NAME")]
+    #[arg(long, default_value = "n15", value_name = "NAME")]
     pub params: String,
-    /// Prints one JSON object instead of text.
-    #[arg(long, env = "VEILRAY_JSON")]
-    pub json: bool,
 }
 
 /// What is trained on what.
@@ -182,12 +134,12 @@ impl fmt::Display for Report {
 /// # Errors
 /// A configuration, data or a folder that cannot be used.
 pub fn run(args: &Args) -> Result<Report> {
-    let (config, student, pixels) = Config::read(&args.config)?;
-    let set = Dataset::find(&config.data, args.data_root.as_deref())?;
+    let (config, student, pixels) = Config::read(&args.training.config)?;
+    let set = Dataset::find(&config.data, args.training.common.data_root.as_deref())?;
     let name = config.mask.clone();
     let read = |split| Masked::read(&set, split, &pixels, &name, args.limit);
     let (training, validation) = (read(Split::Train)?, read(Split::Val)?);
-    let trained = train_segmenter(&student, &config.train, &training.samples, &validation.samples, &args.out, None)?;
+    let trained = train_segmenter(&student, &config.train, &training.samples, &validation.samples, &args.training.out, None)?;
     let network = train::frozen(&student, &trained.tensors)?;
     let batch = config.train.batch;
     let logits = predict(network.as_ref(), validation.samples.images(), batch, false)?;
@@ -206,17 +158,17 @@ pub fn run(args: &Args) -> Result<Report> {
     };
     let mut bundle = Bundle::new();
     bundle.put_tensors("", &trained.tensors);
-    bundle.save(&args.out.join(WEIGHTS))?;
-    write_atomically(&args.out.join("network.toml"), student.spec().to_toml()?.as_bytes())?;
-    output::write_json(&args.out.join("report.json"), &report)?;
-    if let Some(folder) = &args.release {
+    bundle.save(&args.training.out.join(WEIGHTS))?;
+    write_atomically(&args.training.out.join("network.toml"), student.spec().to_toml()?.as_bytes())?;
+    output::write_json(&args.training.out.join("report.json"), &report)?;
+    if let Some(folder) = &args.training.release {
         release(&report, &student, &pixels, &set.name, args, folder)?;
     }
-    if args.test {
+    if args.training.test {
         let test = read(Split::Test)?.samples;
         let logits = predict(network.as_ref(), test.images(), batch, false)?;
         let figures = Figures::of("test", &test.overlaps(&logits, threshold));
-        output::write_json(&args.out.join("test.json"), &figures)?;
+        output::write_json(&args.training.out.join("test.json"), &figures)?;
         report.test = Some(figures);
     }
     Ok(report)
@@ -240,5 +192,5 @@ fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args:
         operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
         range: report.range.clone(),
     };
-    Ok(Model::release(folder, manifest, student.spec(), &Weights::read(&args.out.join(WEIGHTS))?)?)
+    Ok(Model::release(folder, manifest, student.spec(), &Weights::read(&args.training.out.join(WEIGHTS))?)?)
 }

@@ -225,8 +225,8 @@ fn the_digest_changes_with_every_part_of_a_table() {
 }
 
 #[test]
-fn the_shared_data_are_what_their_origins_say() {
-    let Some(root) = support::shared() else { return };
+fn the_real_data_are_what_their_origins_say() {
+    let Some(root) = support::real_data() else { return };
     // Images by split, and those with the first label; from the ORIGIN.md of each set and, for the union, design/facts.md.
     let sets = [
         ("nih_cxr14_256", [958, 163, 243], 118 + 20 + 30),

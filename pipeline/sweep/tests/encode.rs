@@ -15,8 +15,9 @@ use support::set;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{self, Reader};
 use veilray_encoder::release::Released;
+use veilray_sweep::command::error::{Error, Result};
 use veilray_sweep::data::{Dataset, Split};
-use veilray_sweep::encode::{Error, LatentEncoder, Options, Result, Summary, encode};
+use veilray_sweep::encode::{LatentEncoder, Options, Summary, encode};
 
 /// Means over blocks of 128 × 64 pixels, which a mirrored image has in mirrored order; refuses after `left` images.
 struct Means {
@@ -153,9 +154,9 @@ fn a_data_set_without_an_image_that_passes_is_an_error() {
     let out = folder.path().join("small.h5");
     fs::remove_dir_all(folder.path().join("images")).unwrap();
     let error = run(&set, &mut means(), &out, false).unwrap_err();
-    assert!(matches!(&error, Error::Nothing { refused, .. } if refused.len() == 20), "{error}");
+    assert!(matches!(&error, Error::NothingToEncode { refused, .. } if refused.len() == 20), "{error}");
     let none = Options { splits: vec![], ..Options::default() };
-    assert!(matches!(encode(&set, &mut means(), &out, &none, &ProgressBar::hidden()), Err(Error::Nothing { .. })));
+    assert!(matches!(encode(&set, &mut means(), &out, &none, &ProgressBar::hidden()), Err(Error::NothingToEncode { .. })));
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::fs;
 use std::path::Path;
 use veilray_classifier::release::{MANIFEST, Model};
 use veilray_classifier::weights::{Tensor, Weights};
+use veilray_sweep::command::arguments::{Common, Training};
+use veilray_sweep::command::error::Error;
 use veilray_sweep::data::Split;
 use veilray_sweep::{encode, evaluate, train_classifier};
 
@@ -50,17 +52,18 @@ fn experiment(folder: &Path) -> train_classifier::Args {
                 stages = [{ name = 'hermite', train = { epochs = 2, batch = 4, range = { shift_weight = 1.0 } } }]";
     fs::write(&config, text).unwrap();
     train_classifier::Args {
-        config,
-        out: folder.join("run"),
-        data_root: None,
         latents: folder.into(),
         until: None,
         teach: None,
-        test: false,
-        release: Some(folder.join("small-f16")),
         params: "n13".into(),
         key_budget: None,
-        json: false,
+        training: Training {
+            config,
+            out: folder.join("run"),
+            test: false,
+            release: Some(folder.join("small-f16")),
+            common: Common::default(),
+        },
     }
 }
 
@@ -71,8 +74,7 @@ fn arguments(model: &Path, set: &Path) -> evaluate::Args {
         split: Split::Test,
         encrypted: 5,
         limit: None,
-        data_root: None,
-        json: true,
+        common: Common { data_root: None, json: true },
     }
 }
 
@@ -97,7 +99,6 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
     let folder = folder.path();
     encode::run(&encode::Args {
         data: set.path().to_str().unwrap().into(),
-        data_root: None,
         model: encoder(),
         out: folder.join("small.h5"),
         splits: Split::ALL.to_vec(),
@@ -106,7 +107,7 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
         seed: 1,
         batch: 8,
         flush: 100,
-        json: false,
+        common: Common::default(),
     })
     .unwrap();
     train_classifier::run(&experiment(folder)).unwrap();
@@ -164,10 +165,10 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
     // An encoder of another release, a data set of other labels.
     let text = fs::read_to_string(release.join(MANIFEST)).unwrap();
     fs::write(release.join(MANIFEST), text.replace(&manifest.encoder_sha256, &"0a".repeat(32))).unwrap();
-    assert!(matches!(evaluate::run(&arguments(&release, set.path())), Err(evaluate::Error::OtherEncoder { .. })));
+    assert!(matches!(evaluate::run(&arguments(&release, set.path())), Err(Error::OtherEncoder { .. })));
     fs::write(release.join(MANIFEST), text).unwrap();
     let renamed = fs::read_to_string(set.path().join("dataset.toml")).unwrap().replace("'a'", "'c', column = 'a'");
     fs::write(set.path().join("dataset.toml"), renamed.replace("'b'", "'d', column = 'b'")).unwrap();
     let refused = evaluate::run(&arguments(&release, set.path())).unwrap_err();
-    assert!(matches!(refused, evaluate::Error::Labels { .. }), "{refused}");
+    assert!(matches!(refused, Error::Labels { .. }), "{refused}");
 }

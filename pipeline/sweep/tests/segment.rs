@@ -13,9 +13,11 @@ use std::path::Path;
 use veilray_classifier::release::Model;
 use veilray_encoder::phantom::Phantom;
 use veilray_encoder::pixels::Pixels;
+use veilray_sweep::command::arguments::{Common, Training};
+use veilray_sweep::command::error::Error;
 use veilray_sweep::data::{Dataset, Error as DataError, Masked, Split};
 use veilray_sweep::evaluate::{self, Evaluation};
-use veilray_sweep::train_segmenter::{self, Args, Error};
+use veilray_sweep::train_segmenter::{self, Args};
 
 const SIDE: usize = 256;
 
@@ -82,14 +84,15 @@ fn arguments(folder: &Path, set: &Path) -> Args {
     );
     fs::write(folder.join("config.toml"), text).unwrap();
     Args {
-        config: folder.join("config.toml"),
-        out: folder.join("run"),
-        data_root: None,
         limit: None,
-        test: true,
-        release: Some(folder.join("tiny-16")),
         params: "n14".into(),
-        json: false,
+        training: Training {
+            config: folder.join("config.toml"),
+            out: folder.join("run"),
+            test: true,
+            release: Some(folder.join("tiny-16")),
+            common: Common::default(),
+        },
     }
 }
 
@@ -115,8 +118,7 @@ fn a_network_for_masks_is_trained_released_and_gives_the_same_encrypted() {
         split: Split::Test,
         encrypted: 2,
         limit: None,
-        data_root: None,
-        json: true,
+        common: Common { data_root: None, json: true },
     };
     let Evaluation::Masks(found) = evaluate::command(&asked).unwrap() else { panic!("a report of labels") };
     assert_eq!((found.n, found.n_encrypted, found.without_mask), (3, 2, 3));
@@ -176,13 +178,13 @@ fn configurations_that_fit_no_mask_are_refused() {
     let args = arguments(folder.path(), Path::new("nowhere"));
     let refused = train_segmenter::run(&args).unwrap_err();
     assert!(matches!(refused, Error::Data(DataError::UnknownSet { .. })), "{refused}");
-    let text = fs::read_to_string(&args.config).unwrap();
+    let text = fs::read_to_string(&args.training.config).unwrap();
     for (old, new, word) in [
         ("tiny.toml", "veilnet-s", "as many logits"),
         ("tiny.toml", "unet-lung-65", "no network is called"),
         ("epochs", "epoch", "unknown field"),
     ] {
-        fs::write(&args.config, text.replacen(old, new, 1)).unwrap();
+        fs::write(&args.training.config, text.replacen(old, new, 1)).unwrap();
         let refused = train_segmenter::run(&args).unwrap_err().to_string();
         assert!(refused.contains(word), "{refused}");
     }

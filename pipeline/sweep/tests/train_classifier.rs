@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_encoder::latents::{Info, Row, Writer};
+use veilray_sweep::command::arguments::{Common, Training};
+use veilray_sweep::command::error::Error;
 use veilray_sweep::data::Split;
-use veilray_sweep::train_classifier::{Args, Error, Experiment, Probabilities, Roots, Teacher, load, run};
+use veilray_sweep::train_classifier::{Args, Experiment, Probabilities, Roots, Teacher, load, run};
 use veilray_sweep::{encode, teach};
 
 const IMAGES: usize = 48;
@@ -79,19 +81,14 @@ const LABELS: &str = r#"
 fn arguments(folder: &Path, name: &str, experiment: &str) -> Args {
     let config = folder.join(format!("{name}.toml"));
     fs::write(&config, format!("{LABELS}\n{experiment}")).unwrap();
-    let (data_root, latents) = (None, folder.into());
+    let latents = folder.into();
     Args {
-        config,
-        out: folder.join(name),
-        data_root,
         latents,
         until: None,
         teach: None,
-        test: false,
-        release: None,
         params: "n14".into(),
         key_budget: None,
-        json: false,
+        training: Training { config, out: folder.join(name), test: false, release: None, common: Common::default() },
     }
 }
 
@@ -130,7 +127,8 @@ fn a_teacher_teaches_a_student_that_is_released_without_auxiliary_labels() {
         "data = [{{ latents = 'small.h5' }}]\nteachers = [{probabilities:?}]\nnetwork.specification = 'tiny.toml'\n\
          stages = [{{ name = 'relu', activation = 'relu', train = {TRAIN} }}, {{ name = 'hermite', train = {TRAIN} }}]"
     );
-    let args = Args { test: true, ..arguments(folder, "student", &text) };
+    let mut args = arguments(folder, "student", &text);
+    args.training.test = true;
     // The reference first: what it leaves stands beside its checkpoints, and the whole run goes on from there.
     let reference = run(&Args { until: Some("relu".into()), ..args.clone() }).unwrap();
     assert_eq!(reference.report.steps.keys().collect::<Vec<_>>(), ["relu"]);
@@ -154,7 +152,8 @@ fn a_teacher_teaches_a_student_that_is_released_without_auxiliary_labels() {
     assert!(summary.to_string().contains("within AP"));
     // A finished run stays as it is.
     let before = fs::read(&model).unwrap();
-    run(&Args { test: false, ..args }).unwrap();
+    args.training.test = false;
+    run(&args).unwrap();
     assert_eq!(fs::read(&model).unwrap(), before);
 }
 
@@ -185,7 +184,6 @@ fn encoded(folder: &Path, set: &Path, augment: Option<&str>, out: &str) {
     let splits = if augment.is_some() { vec![Split::Train] } else { Split::ALL.to_vec() };
     let args = encode::Args {
         data: set.to_str().unwrap().into(),
-        data_root: None,
         model: "pixels-8".into(),
         out: folder.join(out),
         splits,
@@ -194,7 +192,7 @@ fn encoded(folder: &Path, set: &Path, augment: Option<&str>, out: &str) {
         seed: 7,
         batch: 8,
         flush: 100,
-        json: false,
+        common: Common::default(),
     };
     encode::run(&args).unwrap();
 }
@@ -207,13 +205,12 @@ fn a_teacher_is_shown_the_changed_images_that_its_student_sees() {
     run(&args).unwrap();
     let taught = folder.join("taught.safetensors");
     let ask = teach::Args {
-        model: args.out.clone(),
+        model: args.training.out.clone(),
         data: vec![],
-        data_root: None,
         augment: Some(CHANGE.into()),
         seeds: vec![7],
         out: taught.clone(),
-        json: false,
+        common: Common::default(),
     };
     let summary = teach::run(&ask).unwrap();
     assert_eq!(
@@ -231,7 +228,7 @@ fn a_teacher_is_shown_the_changed_images_that_its_student_sees() {
     };
     let args = arguments(folder, "student", &text("{ latents = 'plain.h5' }, { latents = 'changed.h5' }"));
     // Latents of `pixels-8` are what the teacher sees: it gives them the same probabilities by the same names.
-    let experiment = Experiment::read(&args.config).unwrap();
+    let experiment = Experiment::read(&args.training.config).unwrap();
     let named = load(&experiment, &Roots { data: None, latents: folder.into() }, Split::Train, 0).unwrap();
     assert_eq!((named.names.len(), named.sets["small"]), (IMAGES, IMAGES / 2), "an image counts once");
     let again = folder.join("again.safetensors");
@@ -248,7 +245,8 @@ fn a_teacher_is_shown_the_changed_images_that_its_student_sees() {
     // Changed otherwise, they are other images.
     fs::remove_file(folder.join("changed.h5")).unwrap();
     encoded(folder, set.path(), Some("{ shift = 0.1 }"), "changed.h5");
-    let other = Args { out: folder.join("other"), ..args };
+    let mut other = args;
+    other.training.out = folder.join("other");
     let refused = run(&other).unwrap_err().to_string();
     assert!(refused.contains("@7:shift=0.1") && refused.contains("veilray-sweep teach"), "{refused}");
     // A student's run teaches nobody; amounts and labels are checked.
@@ -278,8 +276,14 @@ fn a_set_without_the_teachers_labels_is_taught_all_the_same() {
     }
     let taught = folder.join("other.safetensors");
     let set = other.path().to_str().unwrap().to_string();
-    let ask =
-        teach::Args { model: args.out, data: vec![set], data_root: None, augment: None, seeds: vec![], out: taught, json: false };
+    let ask = teach::Args {
+        model: args.training.out,
+        data: vec![set],
+        augment: None,
+        seeds: vec![],
+        out: taught,
+        common: Common::default(),
+    };
     let summary = teach::run(&ask).unwrap();
     assert_eq!((summary.samples, summary.labels), (IMAGES / 2, 3));
     fs::remove_dir_all(other.path().join("images")).unwrap();
@@ -292,11 +296,10 @@ fn the_teacher_that_is_kept_can_be_asked() {
     let ask = teach::Args {
         model: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/teacher-nih14"),
         data: vec![set.path().to_str().unwrap().into()],
-        data_root: None,
         augment: None,
         seeds: vec![],
         out: folder.path().join("new/taught.safetensors"),
-        json: false,
+        common: Common::default(),
     };
     let summary = teach::run(&ask).unwrap();
     assert_eq!((summary.samples, summary.labels), (IMAGES / 2, 20));

@@ -82,7 +82,7 @@ impl Dataset {
     }
 }
 
-/// A grey PNG file. The gate of ingest would refuse it, rightly: a mask is no radiograph.
+/// A grey PNG file. Ingest would refuse it, as a mask is no radiograph.
 fn picture(path: &Path) -> std::result::Result<Picture, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut decoder = png::Decoder::new(BufReader::new(file));

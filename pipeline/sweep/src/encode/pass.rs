@@ -1,7 +1,8 @@
 //! One pass over a data set: images are decoded on all cores while the encoder works on the batch before.
 
-use super::summary::{Refused, Summary};
-use crate::data::{self, Dataset, Item, Loaded, Split, Variant};
+use super::summary::Summary;
+use crate::command::error::{Error, Result};
+use crate::data::{self, Dataset, Item, Loaded, Refused, Split, Variant};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use std::path::Path;
@@ -9,51 +10,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{Canonical, SIDE};
-use veilray_encoder::latents::{self, Info, Row, Writer};
-
-/// This module's result.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why a data set was not encoded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The data set cannot be read.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// The output cannot be written.
-    #[error(transparent)]
-    Latents(#[from] latents::Error),
-    /// The encoder refused.
-    #[error("the encoder: {0}")]
-    Encoder(Box<dyn std::error::Error + Send + Sync>),
-    /// Changes that cannot be made.
-    #[error("{why}")]
-    Augment {
-        /// What is wrong with them and what to do.
-        why: String,
-    },
-    /// Nothing to write.
-    #[error("{dataset} has no image to encode in the splits asked for; {}", first_reason(refused))]
-    Nothing {
-        /// The data set.
-        dataset: String,
-        /// Images that were refused.
-        refused: Vec<Refused>,
-    },
-}
-
-impl Error {
-    /// For `map_err`.
-    pub(super) fn encoder(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Encoder(Box::new(error))
-    }
-}
-
-fn first_reason(refused: &[Refused]) -> String {
-    let first = refused.first().map(|first| format!("{} were refused, the first because {}", refused.len(), first.reason));
-    first.unwrap_or_else(|| "choose other splits".into())
-}
+use veilray_encoder::latents::{Info, Row, Writer};
 
 /// What turns canonical images into latents.
 pub trait LatentEncoder {
@@ -112,7 +69,7 @@ impl Default for Options {
 /// Encodes what `output` does not have yet, and finishes it.
 ///
 /// # Errors
-/// [`Error::Latents`] if `output` was made from something else or cannot be written, [`Error::Encoder`], [`Error::Nothing`]. Rows encoded
+/// [`Error::Latents`] if `output` was made from something else or cannot be written, [`Error::LatentEncoder`], [`Error::NothingToEncode`]. Rows encoded
 /// before an error are in the output's parts.
 pub fn encode(
     dataset: &Dataset,
@@ -170,7 +127,7 @@ pub fn encode(
     }
     writer.flush()?;
     if writer.is_empty() {
-        return Err(Error::Nothing { dataset: dataset.name.clone(), refused });
+        return Err(Error::NothingToEncode { dataset: dataset.name.clone(), refused });
     }
     let count = |split: Split| (split, writer.rows().iter().filter(|row| row.split == split).count());
     let rows = Split::ALL.into_iter().map(count).collect();
@@ -254,7 +211,7 @@ fn one_batch(
         }
     }
     if !images.is_empty() {
-        let latents = encoder.encode(&images).map_err(Error::Encoder)?;
+        let latents = encoder.encode(&images).map_err(Error::LatentEncoder)?;
         writer.append(&rows, &latents)?;
     }
     Ok(warned)

@@ -1,6 +1,6 @@
 //! What a pass over a data set found.
 
-use crate::data::Split;
+use crate::data::{Refused, Split};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,15 +31,6 @@ pub struct Summary {
     pub refused: Vec<Refused>,
     /// Wall time of this run, s.
     pub seconds: f64,
-}
-
-/// An image that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
-    /// Where the data set names it, such as `tb_nlm_cxr/labels.csv line 17`.
-    pub place: String,
-    /// Why.
-    pub reason: String,
 }
 
 impl fmt::Display for Summary {

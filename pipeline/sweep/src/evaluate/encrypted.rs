@@ -1,6 +1,6 @@
 //! A classifier on ciphertexts, client and server in one process.
 
-use super::Result;
+use crate::command::error::Result;
 use indicatif::ProgressBar;
 use std::time::Instant;
 use veilray_classifier::execute::client::{self, Bounds};

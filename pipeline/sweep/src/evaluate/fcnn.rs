@@ -1,13 +1,13 @@
 //! A quantised network under TFHE, client and server in one process.
 
-use super::{Agreement, Args, Encrypted, Evaluated, Report, Result, eye_of, spread};
+use super::{Agreement, Args, Encrypted, Evaluated, Report, eye_of, spread};
+use crate::command::error::Result;
 use crate::data::Dataset;
-use crate::train_fcnn;
 use indicatif::ProgressBar;
 use std::path::Path;
 use std::time::Instant;
-use veilray_classifier::fcnn_tfhe::{ClientKey, Error, Released, SentImage, score};
-use veilray_classifier::metrics::{Bootstrap, SplitReport};
+use veilray_classifier::fcnn_tfhe::{self, ClientKey, Error, Fcnn, Quantiser, Released, SentImage, score};
+use veilray_classifier::metrics::{Bootstrap, Scored, SplitReport};
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::evaluate::Times;
 
@@ -17,10 +17,10 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<Report> {
     let manifest = released.manifest();
     let point = &manifest.operating_point;
     let eye = eye_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)?;
-    let dataset = Dataset::find(&args.data, args.data_root.as_deref())?;
+    let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
     let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, &manifest.name, &point.thresholds.labels)?;
-    let samples = train_fcnn::as_levels(evaluated.samples)?;
-    let clear = train_fcnn::scored(released.network(), &manifest.quantiser, manifest.logit_scale, &samples)?;
+    let samples = as_levels(evaluated.samples)?;
+    let clear = scored(released.network(), &manifest.quantiser, manifest.logit_scale, &samples)?;
     let (patients, views) = (samples.patients(), samples.views());
     let figures = SplitReport::of(args.split.name(), &clear, patients, views, point, &Bootstrap::default())?;
     let agreement = match args.encrypted {
@@ -67,4 +67,32 @@ fn encrypted(released: &Released, samples: &Samples, count: usize) -> Result<Enc
     bar.finish_and_clear();
     let refused_replies = asked.len() - images.len();
     Ok(Encrypted { images, refused_replies, logits, server_ms: Times::of(times), upload_bytes, reply_bytes, key_bytes })
+}
+
+/// Samples of pixels in [−1, 1] as 8-bit images.
+pub(crate) fn as_levels(samples: Samples) -> Result<Samples, veilray_classifier::train::Error> {
+    let Inputs::Latents(values) = samples.inputs() else { return Ok(samples) };
+    let levels = values.iter().map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8).collect();
+    let columns = (samples.labels().to_vec(), samples.names().to_vec(), samples.patients().to_vec(), samples.views().to_vec());
+    Samples::new(Inputs::Images(levels), samples.shape(), columns.0, columns.1, columns.2, columns.3)
+}
+
+/// The table of the network's logits, yes minus no.
+pub(crate) fn scored(network: &Fcnn, quantiser: &Quantiser, scale: f32, samples: &Samples) -> Result<Scored, fcnn_tfhe::Error> {
+    let scores = fcnn_tfhe::scores(network, quantiser, scale, samples)?;
+    Ok(Scored::new(scores, samples.labels().to_vec(), samples.names().to_vec())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_come_back_as_the_levels_they_were() {
+        let levels: Vec<u8> = (0..=255).collect();
+        let values = levels.iter().map(|level| f32::from(*level) / 127.5 - 1.0).collect();
+        let samples =
+            Samples::new(Inputs::Latents(values), [1, 16, 16], vec![1], vec!["a".into()], vec!["p".into()], vec![String::new()]);
+        assert_eq!(as_levels(samples.unwrap()).unwrap().inputs(), &Inputs::Images(levels));
+    }
 }

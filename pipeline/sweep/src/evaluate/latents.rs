@@ -1,10 +1,10 @@
 //! The images of a split as the model sees them.
 
-use super::{BATCH, Error, Result};
-use crate::data::{Dataset, Split, UNKNOWN};
+use super::BATCH;
+use crate::command::error::{Error, Result};
+use crate::data::{Dataset, Refused, Split, UNKNOWN};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
-use serde::Serialize;
 use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::eye::Eye;
 
@@ -14,16 +14,7 @@ pub struct Evaluated {
     /// In the table's order.
     pub samples: Samples,
     /// Images that are not among them.
-    pub skipped: Vec<Skipped>,
-}
-
-/// An image that ingest refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// Where the table names it.
-    pub place: String,
-    /// Why.
-    pub reason: String,
+    pub skipped: Vec<Refused>,
 }
 
 impl Evaluated {
@@ -56,7 +47,7 @@ impl Evaluated {
                 match image {
                     Ok(loaded) => images.push(loaded.image),
                     Err(error) => {
-                        skipped.push(Skipped { place: item.place.clone(), reason: error.to_string() });
+                        skipped.push(Refused { place: item.place.clone(), reason: error.to_string() });
                         continue;
                     }
                 }
@@ -73,7 +64,7 @@ impl Evaluated {
         }
         bar.finish_and_clear();
         if patients.is_empty() {
-            return Err(Error::Nothing { dataset: dataset.name.clone(), split, refused: skipped.len() });
+            return Err(Error::NothingToEvaluate { dataset: dataset.name.clone(), split, refused: skipped.len() });
         }
         let samples = Samples::new(Inputs::Latents(values), eye.shape(), labels, names.to_vec(), patients, views)?;
         Ok(Self { samples, skipped })

@@ -1,7 +1,7 @@
 //! Images that the network answers in clear although the product would not, or should not be believed.
 
-use super::Result;
 use super::encrypted::{latent, spread};
+use crate::command::error::Result;
 use rayon::prelude::*;
 use serde::Serialize;
 use veilray_classifier::execute::check_range;

@@ -1,6 +1,8 @@
 //! What the command prints.
 
-use super::{Encrypted, OutOfRange, Result, Skipped};
+use super::{Encrypted, OutOfRange};
+use crate::command::error::Result;
+use crate::data::Refused;
 use crate::data::Split;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,7 +47,7 @@ pub struct Report {
     /// All figures in clear.
     pub figures: SplitReport,
     /// Images that ingest refused.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<Refused>,
 }
 
 /// Encrypted against clear on the same images.
@@ -153,7 +155,7 @@ impl Report {
         split: Split,
         figures: SplitReport,
         agreement: Option<Agreement>,
-        skipped: Vec<Skipped>,
+        skipped: Vec<Refused>,
     ) -> Self {
         let macro_mean = figures.ranking.roc_auc.macro_mean;
         let of_label = |label: &veilray_classifier::metrics::LabelEvaluation| Some((label.label.clone(), label.roc_auc?.value));

@@ -1,6 +1,7 @@
 //! A released model that gives masks, on one split of a data set with masks: in clear on all images, encrypted on some of them.
 
-use super::{Args, BATCH, Error, OutOfRange, Result, Session};
+use super::{Args, BATCH, OutOfRange, Session};
+use crate::command::error::{Error, Result};
 use crate::data::{Dataset, Masked, Split};
 use crate::train_segmenter::Figures;
 use serde::Serialize;
@@ -89,7 +90,7 @@ pub struct Agreement {
 pub fn run(args: &Args, model: &Model) -> Result<Report> {
     let eye = super::eye(model)?;
     let Eye::Pixels(pixels) = &eye else { return Err(Error::MaskOfLatent { model: model.manifest().name.clone() }) };
-    let set = Dataset::find(&args.data, args.data_root.as_deref())?;
+    let set = Dataset::find(&args.data, args.common.data_root.as_deref())?;
     let name = model.labels().first().map_or("mask", String::as_str);
     let threshold = model.manifest().operating_point.thresholds.values.first().copied().unwrap_or(0.0);
     let Masked { samples, refused, without } = Masked::read(&set, args.split, pixels, name, args.limit)?;

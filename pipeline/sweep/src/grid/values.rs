@@ -5,7 +5,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
 use std::path::Path;
-use veilray_pipeline::models;
+use veilray_base::release::{find, folders};
 
 /// A list of at least one value, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,10 +77,10 @@ pub(super) fn data_set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     Err(de::Error::custom(format!("{name:?} is no data set; allowed: {}, or a folder with a labels.csv", names.join(", "))))
 }
 
-/// A released encoder: a folder, or its name in one of [`models::folders`].
+/// A released encoder: a folder, or its name in one of [`veilray_base::release::folders`].
 pub(super) fn released<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let name = String::deserialize(deserializer)?;
-    match models::find(&name) {
+    match find(&name) {
         Ok(_) => Ok(Some(name)),
         Err(why) => {
             let names = encoders();
@@ -92,9 +92,9 @@ pub(super) fn released<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 
 /// Names of the released encoders that are found.
 fn encoders() -> Vec<String> {
-    let folders = models::folders().into_iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+    let folders = folders().into_iter().filter_map(|folder| std::fs::read_dir(folder).ok());
     let names = folders.flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.starts_with("encoder-") && models::find(name).is_ok()).collect();
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("encoder-") && find(name).is_ok()).collect();
     names.sort();
     names.dedup();
     names

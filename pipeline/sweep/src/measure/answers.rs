@@ -1,7 +1,7 @@
 //! The decrypted logits of an experiment's images, one line of a file per image.
 
+use crate::command::error::{Error, Result};
 use crate::evaluate::Session;
-use crate::run::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;

@@ -1,14 +1,15 @@
 //! Digests of what experiments read, so that one whose files have changed is another experiment.
 
+use super::Workplace;
 use super::latents::FINDINGS;
-use super::{Error, Result, Workplace};
+use crate::command::error::{Error, Result};
+use crate::data::known_labels;
 use crate::grid::{Encoder, Experiment, Inputs};
-use crate::train_classifier::{self, labels};
 use std::collections::BTreeMap;
 use std::path::Path;
 use veilray_base::digest::sha256_hex;
+use veilray_base::release::find;
 use veilray_encoder::release::Released;
-use veilray_pipeline::models;
 
 impl Workplace {
     /// Fills in the digests of what every experiment reads.
@@ -29,9 +30,9 @@ impl Workplace {
                     (found.label_names, found.extra_names, Some(digest))
                 }
             };
-            let known = labels::known(&labels, &columns, &set.derived);
+            let known = known_labels(&labels, &columns, &set.derived);
             if let Some(label) = set.labels.iter().chain(&set.auxiliary).find(|label| !known.contains(*label)) {
-                return Err(train_classifier::Error::unknown_label(label, &known).into());
+                return Err(Error::unknown_label(label, &known));
             }
             sets.insert(set.name.clone(), digest);
             for file in &set.teachers {
@@ -43,7 +44,7 @@ impl Workplace {
                 Encoder::Pixels | Encoder::Trained { .. } => None,
                 Encoder::Released(name) => {
                     if !encoders.contains_key(name) {
-                        encoders.insert(name.clone(), Released::open(&models::find(name)?)?.digest().into());
+                        encoders.insert(name.clone(), Released::open(&find(name)?)?.digest().into());
                     }
                     encoders.get(name).cloned()
                 }

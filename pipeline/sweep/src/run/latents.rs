@@ -1,16 +1,18 @@
 //! Films, encoders and latents: what experiments of one data set and factor share.
 
-use super::{Error, Result};
+use crate::command::error::{Error, Result};
 use crate::data::{Dataset, Split};
 use crate::encode::{self, LatentEncoder, Options};
+use crate::encoders::train as train_encoder;
+use crate::evaluate::open_encoder;
 use crate::grid::{DataSource, Encoder, Experiment, Latent, PhantomSet};
-use crate::train_encoder;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use veilray_base::Rng;
 use veilray_base::digest::sha256_hex;
 use veilray_base::file::write_atomically;
+use veilray_base::release::find;
 use veilray_encoder::eye::Eye;
 use veilray_encoder::ingest::{Canonical, SIDE};
 use veilray_encoder::latents::{Info, Reader};
@@ -18,7 +20,6 @@ use veilray_encoder::phantom::{Finding, Phantom, Side};
 use veilray_encoder::release::{MANIFEST, Released};
 use veilray_encoder::train::TrainConfig;
 use veilray_encoder::vqgan::Config;
-use veilray_pipeline::models;
 
 /// Side of a synthetic film, pixels.
 const FILM: usize = 256;
@@ -125,8 +126,8 @@ impl Workplace {
     /// A data set or an encoder that cannot be used, a folder that cannot be written to.
     pub fn latents(&self, experiment: &Experiment) -> Result<Latents> {
         let (mut maker, encoder_seconds) = match &experiment.encoder {
-            Encoder::Pixels => (Maker::Continuous(models::eye(&format!("pixels-{SIDE}"))?), None),
-            Encoder::Released(name) => self.maker(experiment, Released::open(&models::find(name)?)?)?,
+            Encoder::Pixels => (Maker::Continuous(open_encoder(&format!("pixels-{SIDE}"))?), None),
+            Encoder::Released(name) => self.maker(experiment, Released::open(&find(name)?)?)?,
             Encoder::Trained { shapes, training } => {
                 let folder = self.encoder(experiment, shapes, training)?;
                 self.maker(experiment, Released::open(&folder)?)?

@@ -1,9 +1,10 @@
 //! The networks of an experiment: whether they fit, their training, their figures in clear, the release.
 
 use super::latents::{Latents, Workplace};
-use super::{Error, Result};
+use crate::command::error::{Error, Result};
 use crate::grid::Experiment;
-use crate::ledger::{Auc, Outcome, Row};
+use crate::ledger::{Outcome, Row};
+use crate::measure::{Clear, Ready};
 use crate::train_classifier::{self, Network, Roots, Source, Stage, Trained};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use veilray_base::file::write_atomically;
 use veilray_classifier::circuit::Circuit;
 use veilray_classifier::fold::{FoldOptions, fold};
-use veilray_classifier::metrics::{Criterion, SplitReport};
+use veilray_classifier::metrics::Criterion;
 use veilray_classifier::networks;
 use veilray_classifier::pack::CostModel;
 use veilray_classifier::plan::{Limits, PlanOptions, fit};
@@ -27,46 +28,6 @@ const CLEAR: &str = "clear.json";
 const FITTING: &str = "fitting.json";
 /// The folder of checkpoints and weights.
 const RUN: &str = "run";
-
-/// Figures of the test split in clear.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Clear {
-    /// Of the network with ReLU.
-    pub relu: SplitReport,
-    /// Of the network that is encrypted.
-    pub polynomial: SplitReport,
-    /// Trained values of the latter.
-    pub parameters: usize,
-    /// Wall time of both trainings, s.
-    pub seconds: f64,
-    /// Threads of the training.
-    pub threads: usize,
-    /// The source that trained.
-    pub commit: String,
-}
-
-/// An experiment whose networks are trained, to be measured on ciphertexts.
-pub struct Ready {
-    /// The experiment.
-    pub experiment: Experiment,
-    /// What is known of its row.
-    pub row: Row,
-    /// The folder of the released network.
-    pub model: PathBuf,
-    /// The folder of the experiment's own files.
-    pub folder: PathBuf,
-    /// What the test split is read by.
-    pub data: train_classifier::Experiment,
-    /// Where.
-    pub roots: Roots,
-    /// Figures in clear.
-    pub clear: Clear,
-    /// Bytes that the server is planned to take.
-    pub memory: usize,
-    /// Whether its diagonals are encoded for every image.
-    pub streamed: bool,
-}
 
 /// What became of an experiment before any key.
 pub enum Prepared {
@@ -164,28 +125,15 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
             clear.fill(&mut row);
             match networks.release(&model, &row.params) {
                 // Trained coefficients may lie beyond what folding takes, logits beyond what a reply shows.
-                Err(Error::Train(train_classifier::Error::Release(
-                    why @ (release::Error::Fold(_) | release::Error::Room { .. }),
-                ))) => return refused(row, Refusal(why.to_string())),
+                Err(Error::Release(why @ (release::Error::Fold(_) | release::Error::Room { .. }))) => {
+                    return refused(row, Refusal(why.to_string()));
+                }
                 released => released?,
             }
             let (data, roots) = (networks.polynomial(), networks.roots());
             let experiment = experiment.clone();
             Ok(Prepared::Ready(Box::new(Ready { experiment, row, model, folder, data, roots, clear, memory, streamed })))
         }
-    }
-}
-
-impl Clear {
-    fn fill(&self, row: &mut Row) {
-        let auc = |report: &SplitReport| report.ranking.roc_auc.macro_mean.map(Auc::from);
-        row.auc_relu = auc(&self.relu);
-        row.auc_polynomial = auc(&self.polynomial);
-        row.test_images = Some(self.polynomial.ranking.images);
-        row.parameters = Some(self.parameters);
-        row.train_seconds = Some(self.seconds);
-        row.train_threads = self.threads;
-        row.train_commit = Some(self.commit.clone());
     }
 }
 
@@ -322,7 +270,7 @@ impl Networks<'_> {
 fn diverged(clear: Result<Clear>) -> Result<Result<Clear, Refusal>> {
     use veilray_classifier::train::Error as Training;
     match clear {
-        Err(Error::Train(train_classifier::Error::Train(Training::Network(why @ veilray_nn::Error::NotFinite { .. })))) => {
+        Err(Error::Train(Training::Network(why @ veilray_nn::Error::NotFinite { .. }))) => {
             Ok(Err(Refusal(format!("its training diverged: {why}"))))
         }
         clear => clear.map(Ok),

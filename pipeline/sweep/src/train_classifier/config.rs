@@ -1,6 +1,7 @@
 //! What an experiment's TOML file says.
 
-use super::{Error, Result};
+use crate::command::error::{Error, Result};
+use crate::data::Derived;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use veilray_classifier::metrics::Criterion;
@@ -38,22 +39,6 @@ pub struct Experiment {
     pub thresholds: Criterion,
     /// Stages of training; each starts from the weights of the one before.
     pub stages: Vec<Stage>,
-}
-
-/// A label made of a column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Derived {
-    /// The label's name.
-    pub label: String,
-    /// The column it is made of; where that is empty or missing, the label is unknown.
-    pub column: String,
-    /// Yes where the column is one of these texts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub any_of: Vec<String>,
-    /// Yes where the column is a number not below this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<f64>,
 }
 
 /// One set of samples.
@@ -113,7 +98,7 @@ impl Experiment {
     /// # Errors
     /// A file that cannot be read, a field that is missing, unknown or of another type, or that contradicts another.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
         let config: Self = toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
         config.check().map_err(|why| Error::config(path, why))?;
         Ok(config)

@@ -1,6 +1,7 @@
 //! What a teacher thinks of each sample, on the disk between its run and its student's.
 
-use super::{Error, Named, Result};
+use super::Named;
+use crate::command::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! From data sets and files of latents to samples.
 
-use super::config::{Derived, Experiment, Source};
-use super::{Error, Result, labels};
-use crate::data::{self, Dataset, Split, UNKNOWN, Variant};
+use super::config::{Experiment, Source};
+use crate::command::error::{Error, Result};
+use crate::data::{self, Dataset, Derived, Split, UNKNOWN, Variant, known_labels};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
             Source::Images(name) => images(&Dataset::find(name, roots.data.as_deref())?, split, side, None)?,
             Source::Latents(file) => latents(&Reader::open(&roots.latents.join(file))?, split)?,
         };
-        known_labels.extend(labels::known(&table.label_names, &table.extra_names, &experiment.derived));
+        known_labels.extend(known_labels(&table.label_names, &table.extra_names, &experiment.derived));
         if table.rows.is_empty() {
             continue;
         }

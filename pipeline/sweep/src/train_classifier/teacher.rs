@@ -1,7 +1,8 @@
 //! A teacher of an earlier run, to be asked again.
 
 use super::trained::WEIGHTS;
-use super::{Error, Experiment, Named, Network, Probabilities, Result};
+use super::{Experiment, Named, Network, Probabilities};
+use crate::command::error::{Error, Result};
 use candle_core::Device;
 use serde::Deserialize;
 use std::path::Path;
@@ -27,7 +28,7 @@ impl Teacher {
     /// A folder without a report or weights, a run of a network that is not a teacher on images, weights of another network.
     pub fn open(folder: &Path) -> Result<Self> {
         let report = folder.join("report.json");
-        let text = std::fs::read_to_string(&report).map_err(Error::io("read", &report))?;
+        let text = std::fs::read_to_string(&report).map_err(Error::file("read", &report))?;
         let Known { experiment } = serde_json::from_str(&text).map_err(|e| Error::config(&report, e.to_string()))?;
         let Network::Teacher(config) = &experiment.network else {
             let why = "its network is a student's or a specification, which is not asked again; wanted is a run on images with network.teacher";

@@ -1,8 +1,9 @@
 //! A run's stages, and what they leave.
 
-use super::{Error, Experiment, Named, Network, Probabilities, Result, Roots, table};
+use super::{Experiment, Named, Network, Probabilities, Roots, table};
+use crate::command::error::{Error, Result};
+use crate::command::output;
 use crate::data::Split;
-use crate::output;
 use candle_core::Tensor;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -94,8 +94,8 @@ pub fn npz(path: &Path, arrays: &[(&str, Vec<u8>)]) {
     archive.finish().unwrap();
 }
 
-/// The shared data, where they are; says so otherwise.
-pub fn shared() -> Option<PathBuf> {
+/// The folder of real data sets, where there is one; says so otherwise.
+pub fn real_data() -> Option<PathBuf> {
     let given = std::env::var_os("VEILRAY_DATA").map(PathBuf::from);
     let root = veilray_sweep::data::root(given.as_deref());
     root.inspect_err(|error| eprintln!("skipped: {error}")).ok()

@@ -1,0 +1,132 @@
+//! `veilray segment`.
+
+use super::classify::ReadArgs;
+use super::output::report;
+use super::settings::{KeyArgs, ServerArgs, Settings};
+use crate::client::batch::{Batch, Concurrency};
+use crate::client::findings::NOT_FOR_DIAGNOSIS;
+use crate::client::segmentation::{self, OutputKind, Segmented};
+use crate::client::session::Session;
+use crate::client::{Exit, Result, images};
+use serde::Serialize;
+use std::path::PathBuf;
+use veilray_base::digest::sha256_hex;
+
+/// Arguments of `segment`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// One image: DICOM, PNG or JPEG.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Where the image with the mask on it goes: a PNG of 256 × 256 in colour.
+    #[arg(long, value_name = "FILE.png")]
+    out: PathBuf,
+    /// Where the mask alone goes: a grey PNG of its own extents, 255 inside and 0 outside.
+    #[arg(long, value_name = "FILE.png")]
+    mask: Option<PathBuf>,
+    /// Where the mask goes as a DICOM Segmentation of the film's own extents, filed with its study. It names the patient as the film does,
+    /// which must be DICOM.
+    #[arg(long, value_name = "FILE.dcm")]
+    seg: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Prints one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed of an image's mask. It is for the user alone: paths may name patients.
+#[derive(Debug, Serialize)]
+struct Line {
+    path: String,
+    sha256: String,
+    model: String,
+    manifest_sha256: String,
+    /// What the mask shows.
+    name: String,
+    height: usize,
+    width: usize,
+    /// The logit from which on a pixel belongs to it.
+    threshold: f64,
+    /// Pixels that do.
+    pixels: usize,
+    /// The part of all pixels that they are.
+    fraction: f64,
+    warnings: Vec<String>,
+    server_ms: f64,
+    sent: usize,
+    received: usize,
+}
+
+/// Runs `segment`.
+///
+/// # Errors
+/// A model that gives labels, an image that is refused or of which no DICOM Segmentation can be made where one is asked for, no
+/// keys, no server, a reply that is not believed.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    let remote = settings.remote(&args.server)?;
+    let keys = settings.key_set(&args.keys)?;
+    OutputKind::Masks.require(keys.interface())?;
+    let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
+    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
+    drop(passphrase);
+    let file = images::read(&args.file, session.settings().limits.file_bytes)?;
+    let sha256 = sha256_hex(&file);
+    let (read, seen) = session.read_and_compress(&file)?;
+    let film = |_: &PathBuf| segmentation::film(&file, &read.report, session.keys().interface());
+    let film = args.seg.as_ref().map(film).transpose()?;
+    drop(file);
+    seen.cautions.iter().for_each(|caution| eprintln!("veilray: {caution}"));
+    let batch = Batch { session: &session, remote: &remote, concurrency: Concurrency { prepare: 1, requests: 1 } };
+    let answer = batch.reply(&session.encrypt(&seen.latent)?)?;
+    let found = session.mask(&answer.logits)?;
+    segmentation::write(&args.out, &found.overlay(&read.image)?)?;
+    if let Some(path) = &args.mask {
+        segmentation::write(path, &found.to_png()?)?;
+    }
+    let interface = session.keys().interface();
+    if let (Some(path), Some(film)) = (&args.seg, &film) {
+        segmentation::write(path, &found.to_dicom(film, interface)?)?;
+    }
+    let fraction = found.fraction();
+    let pixels = found.inside.iter().filter(|inside| **inside).count();
+    let Segmented { name, height, width, threshold, .. } = found;
+    let line = Line {
+        path: args.file.to_string_lossy().into_owned(),
+        sha256,
+        model: interface.model.clone(),
+        manifest_sha256: interface.manifest_sha256.clone(),
+        name,
+        height,
+        width,
+        threshold,
+        pixels,
+        fraction,
+        warnings: seen.warnings,
+        server_ms: answer.times.server_ms,
+        sent: answer.sent,
+        received: answer.received,
+    };
+    report(args.json, &line, || text(&line))?;
+    Ok(Exit::Done)
+}
+
+fn text(line: &Line) -> String {
+    let warnings: String = line.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    format!(
+        "{warnings}{}: {:.1} % of the image, {} of {} × {} pixels; {:.1} s at the server, {:.2} MB sent, {:.2} MB received\n\
+         {NOT_FOR_DIAGNOSIS}\n",
+        line.name,
+        line.fraction * 100.0,
+        line.pixels,
+        line.height,
+        line.width,
+        line.server_ms / 1e3,
+        line.sent as f64 / 1e6,
+        line.received as f64 / 1e6
+    )
+}

@@ -1,0 +1,273 @@
+//! Many images at once: while the server works on one, the next are read, compressed, encrypted and sent.
+//!
+//! ```text
+//!   paths ─► prepare (1…n threads) ─► queue ─► send, await, decrypt (1…n threads) ─► rows in the order of the paths
+//! ```
+//!
+//! What concerns one image becomes its row. What concerns them all (no such keys, no server) ends the run; rows before it are kept.
+
+use super::remote::{Answer, Remote};
+use super::row::{Row, Status};
+use super::session::Session;
+use super::{Error, Result, findings::Finding, images};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use veilray_base::digest::sha256_hex;
+use veilray_protocol::messages::InferParameters;
+
+/// How much at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Concurrency {
+    /// Images being prepared.
+    pub prepare: usize,
+    /// Requests in flight.
+    pub requests: usize,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { prepare: (cores / 2).clamp(1, 4), requests: 3 }
+    }
+}
+
+/// What happened to one image.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Its row.
+    Row(Box<Row>),
+    /// It was answered in an earlier run.
+    Completed,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub(crate) struct Summary {
+    /// With findings.
+    pub answered: usize,
+    /// Refused as no chest X-ray that the model can judge, or with a reply that was not believed.
+    pub refused: usize,
+    /// Not read, or not evaluated.
+    pub failed: usize,
+    /// Answered before.
+    pub skipped: usize,
+    /// Time on the server's side without queueing, ms, summed.
+    pub server_ms: f64,
+    /// The whole run, ms.
+    pub wall_ms: f64,
+    /// Ciphertext bytes sent.
+    pub sent: usize,
+    /// Bytes received.
+    pub received: usize,
+}
+
+struct Ready {
+    index: usize,
+    path: String,
+    sha256: String,
+    warnings: Vec<String>,
+    ciphertexts: Vec<Vec<u8>>,
+}
+
+struct Done {
+    index: usize,
+    result: Result<Event>,
+    answer: Option<Answer>,
+}
+
+/// Whom to ask with which keys, and how much at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'s> {
+    /// The keys and the encoder.
+    pub session: &'s Session,
+    /// The server.
+    pub remote: &'s Remote,
+    /// How much at once.
+    pub concurrency: Concurrency,
+}
+
+/// Whether path and file digest were answered before.
+pub(crate) type IsDone<'f> = &'f (dyn Fn(&str, &str) -> bool + Sync);
+/// Is told an image's place among the paths and what the user should know before it is sent.
+pub(crate) type Warn<'f> = &'f (dyn Fn(usize, &str) + Sync);
+
+impl Batch<'_> {
+    /// Classifies `paths`; `emit` gets what is ready, in their order.
+    ///
+    /// # Errors
+    /// What concerns all images, and what `emit` answers.
+    pub(crate) fn run(
+        &self,
+        paths: &[PathBuf],
+        is_done: IsDone<'_>,
+        warn: Warn<'_>,
+        emit: &mut dyn FnMut(Vec<Event>) -> Result<()>,
+    ) -> Result<Summary> {
+        let start = std::time::Instant::now();
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (to_send, queue) = sync_channel::<Ready>(self.concurrency.requests.max(1));
+        let queue = Mutex::new(queue);
+        let (report, done) = channel::<Done>();
+        let mut summary = Summary::default();
+        std::thread::scope(|scope| {
+            for _ in 0..self.concurrency.prepare.max(1) {
+                let (to_send, report, next, stop) = (to_send.clone(), report.clone(), &next, &stop);
+                scope.spawn(move || {
+                    while let Some((index, path)) = take(paths, next, stop) {
+                        match self.prepare(index, path, is_done, warn) {
+                            // It is refused only if the run has ended.
+                            Ok(ready) => drop(to_send.send(ready)),
+                            Err(event) => drop(report.send(Done { index, result: Ok(event), answer: None })),
+                        }
+                    }
+                });
+            }
+            for _ in 0..self.concurrency.requests.max(1) {
+                let (queue, report, stop) = (&queue, report.clone(), &stop);
+                scope.spawn(move || {
+                    while let Some(ready) = received(queue) {
+                        // The queue is emptied even then: who fills it must not wait for ever.
+                        if !stop.load(Ordering::Relaxed) {
+                            let _ = report.send(self.ask(ready));
+                        }
+                    }
+                });
+            }
+            drop((to_send, report));
+            let collected = collect(&done, &mut summary, emit);
+            stop.store(true, Ordering::Relaxed);
+            collected
+        })?;
+        summary.wall_ms = start.elapsed().as_secs_f64() * 1e3;
+        Ok(summary)
+    }
+
+    /// An image that is ready to be sent, or what became of it before.
+    fn prepare(&self, index: usize, path: &Path, is_done: IsDone<'_>, warn: Warn<'_>) -> Result<Ready, Event> {
+        let (name, session) = (path.to_string_lossy().into_owned(), self.session);
+        let interface = session.keys().interface();
+        let without =
+            |sha256: &str, error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
+        let file = images::read(path, session.settings().limits.file_bytes).map_err(|error| without("", &error))?;
+        let sha256 = sha256_hex(&file);
+        if is_done(&name, &sha256) {
+            return Err(Event::Completed);
+        }
+        let compressed = session.compress(&file).map_err(|error| without(&sha256, &error))?;
+        drop(file);
+        compressed.cautions.iter().for_each(|warning| warn(index, warning));
+        let ciphertexts = session.encrypt(&compressed.latent).map_err(|error| without(&sha256, &error))?;
+        Ok(Ready { index, path: name, sha256, warnings: compressed.warnings, ciphertexts })
+    }
+
+    fn ask(&self, ready: Ready) -> Done {
+        let Ready { index, path, sha256, warnings, ciphertexts } = ready;
+        let interface = self.session.keys().interface();
+        let (result, answer) = match self.classify_one(&ciphertexts) {
+            Ok((labels, answer)) => {
+                let row = Row { path, sha256, warnings, labels, status: Status::Answered, ..Row::blank(interface) };
+                (Ok(row), Some(answer))
+            }
+            Err(error) if concerns_all(&error) => (Err(error), None),
+            Err(error) => (Ok(Row { warnings, ..Row::without(path, sha256, interface, &error) }), None),
+        };
+        Done { index, result: result.map(|row| Event::Row(Box::new(row))), answer }
+    }
+
+    /// Sends one image's ciphertexts and reads the answer.
+    ///
+    /// # Errors
+    /// The server's, or a reply that is not believed.
+    pub(crate) fn classify_one(&self, ciphertexts: &[Vec<u8>]) -> Result<(Vec<Finding>, Answer)> {
+        let answer = self.reply(ciphertexts)?;
+        Ok((self.session.findings(&answer.logits)?, answer))
+    }
+
+    /// Sends one image's ciphertexts and takes the answer as it is.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) fn reply(&self, ciphertexts: &[Vec<u8>]) -> Result<Answer> {
+        let record = self.session.keys().record();
+        let parameters =
+            InferParameters { keys: record.evaluation_keys_sha256.clone(), manifest: record.manifest_sha256.clone() };
+        self.remote.infer(&record.model, &parameters, ciphertexts, self.session.largest_reply()?)
+    }
+}
+
+fn take<'p>(paths: &'p [PathBuf], next: &AtomicUsize, stop: &AtomicBool) -> Option<(usize, &'p Path)> {
+    if stop.load(Ordering::Relaxed) {
+        return None;
+    }
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    paths.get(index).map(|path| (index, path.as_path()))
+}
+
+/// The next image to send; the lock is held while waiting for one, which no other waiter minds.
+fn received(queue: &Mutex<Receiver<Ready>>) -> Option<Ready> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+/// Whether the next image would meet the same error.
+fn concerns_all(error: &Error) -> bool {
+    match error {
+        // A fault of the daemon may be this request's alone.
+        Error::Server { status, .. } => *status != 500,
+        Error::Unreachable { .. } | Error::Certificate { .. } | Error::Usage(_) | Error::ServerUrl(_) => true,
+        _ => false,
+    }
+}
+
+/// Takes results as they come and hands them on in order.
+fn collect(done: &Receiver<Done>, summary: &mut Summary, emit: &mut dyn FnMut(Vec<Event>) -> Result<()>) -> Result<()> {
+    let (mut waiting, mut next) = (BTreeMap::new(), 0);
+    let mut fatal = None;
+    while let Ok(first) = done.recv() {
+        for Done { index, result, answer } in std::iter::once(first).chain(done.try_iter()) {
+            if let Some(answer) = answer {
+                summary.server_ms += answer.times.server_ms;
+                summary.sent += answer.sent;
+                summary.received += answer.received;
+            }
+            match result {
+                Ok(event) => drop(waiting.insert(index, event)),
+                Err(error) => fatal = fatal.or(Some(error)),
+            }
+        }
+        let mut ready = Vec::new();
+        while let Some(event) = waiting.remove(&next) {
+            ready.push(event);
+            next += 1;
+        }
+        if fatal.is_some() {
+            // What was answered behind the image that failed is an answer all the same.
+            ready.extend(std::mem::take(&mut waiting).into_values());
+        }
+        for event in &ready {
+            summary.count(event);
+        }
+        if !ready.is_empty() {
+            emit(ready)?;
+        }
+        if let Some(error) = fatal {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+impl Summary {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Completed => self.skipped += 1,
+            Event::Row(row) => match row.status {
+                Status::Answered => self.answered += 1,
+                Status::Refused => self.refused += 1,
+                Status::Failed => self.failed += 1,
+            },
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Why a command of the client failed, and the exit code that says so to a script.
+
+use std::path::{Path, PathBuf};
+use veilray_base::file::FileError;
+use veilray_base::release::FindError;
+use veilray_encoder::seg;
+use veilray_protocol::container::ContainerError;
+
+/// Result of every fallible operation of [`super`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How the program ends. The numbers are part of its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// The command failed for a reason that no other code names.
+    Failed = 1,
+    /// The command line or the configuration was not understood.
+    Usage = 2,
+    /// The run went through, but some images were refused or failed.
+    SomeImages = 3,
+    /// Encrypted and clear results disagree, or a self-test failed.
+    Disagreement = 4,
+    /// The server cannot be reached, is busy, or refused.
+    Server = 5,
+    /// The keys or the passphrase are missing, wrong or not protected.
+    Keys = 6,
+}
+
+impl Exit {
+    /// What every code means, as `--help` and the handbook state it.
+    pub const HELP: &str = "Exit codes:
+  0  done
+  1  failed; the reason is on stderr
+  2  the command line or the configuration file was not understood
+  3  some images were refused or failed; the others were answered
+  4  encrypted and clear results disagree, or a self-test failed
+  5  the server cannot be reached, is busy, or refused
+  6  keys or passphrase: missing, wrong, or readable by others";
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command of the client failed. No variant holds an image's path, its contents or a key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the client's own, never an image.
+    #[error("cannot {doing} {}: {why}", path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// What the user asked for does not hold together.
+    #[error("{0}")]
+    Usage(String),
+    /// A secret that others can read.
+    #[error("{} has mode {found:04o}, wanted {wanted:04o}: others may read the secret key; chmod {wanted:o} it, or make new keys", path.display())]
+    Permissions {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its mode.
+        found: u32,
+        /// The widest mode allowed.
+        wanted: u32,
+    },
+    /// The sealed secret key cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] super::vault::VaultError),
+    /// No usable passphrase.
+    #[error("{0}")]
+    Passphrase(String),
+    /// A key set that is missing, damaged, ambiguous or not for this use.
+    #[error("{}: {why}", path.display())]
+    Keys {
+        /// The key folder or set.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A server's URL that is not used.
+    #[error("{0}")]
+    ServerUrl(String),
+    /// No answer from the server.
+    #[error("{address} does not answer ({why}): is veilrayd running there, and is the address right?")]
+    Unreachable {
+        /// Scheme, host and port.
+        address: String,
+        /// What failed.
+        why: String,
+    },
+    /// A server that cannot prove who it is.
+    #[error("{address} is not trusted ({why}): name the PEM file of the authority that signed its certificate with --ca")]
+    Certificate {
+        /// Scheme, host and port.
+        address: String,
+        /// What is wrong with its certificate.
+        why: String,
+    },
+    /// The server answered with an error.
+    #[error("the server refused: {message} ({status} {code}){}{}", suffix("; ", hint), suffix("; request ", request_id))]
+    Server {
+        /// HTTP status.
+        status: u16,
+        /// The server's code, such as `busy`.
+        code: String,
+        /// Its reason.
+        message: String,
+        /// What it advises.
+        hint: String,
+        /// By which its operator finds the request.
+        request_id: String,
+        /// Seconds after which to ask again, where it says so.
+        retry_after: Option<u64>,
+    },
+    /// The server's answer is not what the protocol says.
+    #[error("the server's {what} is not usable: {why}")]
+    Reply {
+        /// Which answer.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// Model, encoder and keys that do not belong together.
+    #[error("{what}: {wanted} is wanted, {found} found; {fix}")]
+    Mismatch {
+        /// What is compared.
+        what: &'static str,
+        /// Wanted.
+        wanted: String,
+        /// Found.
+        found: String,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// A model that gives something else than the command is for.
+    #[error("{model} gives {gives}: use `veilray {command}`, or name another model with --model")]
+    OtherKind {
+        /// The model.
+        model: String,
+        /// What it gives.
+        gives: &'static str,
+        /// The command for such models.
+        command: &'static str,
+    },
+    /// A file of ciphertexts that is not one.
+    #[error(transparent)]
+    Container(ContainerError),
+    /// An image file that the system does not give.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
+    /// An image that is not classified.
+    #[error(transparent)]
+    Image(#[from] veilray_encoder::ingest::Error),
+    /// A mask that is not written as a DICOM Segmentation.
+    #[error("--seg: {0}")]
+    Seg(#[from] seg::Error),
+    /// The encoder.
+    #[error(transparent)]
+    Encoder(#[from] veilray_encoder::vqgan::Error),
+    /// The encryption engine.
+    #[error(transparent)]
+    Engine(#[from] veilray_he::Error),
+    /// Packing, or a reply that is not believed.
+    #[error(transparent)]
+    Execute(#[from] veilray_classifier::execute::ExecuteError),
+    /// A model or encoder that is not here.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// A released classifier.
+    #[error(transparent)]
+    Release(#[from] veilray_classifier::release::Error),
+    /// A model that does not fit.
+    #[error(transparent)]
+    Plan(#[from] veilray_classifier::plan::PlanError),
+    /// The demo's own daemon.
+    #[error("the daemon did not start: {0}")]
+    Daemon(String),
+    /// A self-test or a comparison with clear.
+    #[error("{0}")]
+    Disagreement(String),
+    /// What standard output or a results file answered.
+    #[error("cannot write the results: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::File { doing: error.doing, path: error.path, why: error.source.to_string() }
+    }
+}
+
+impl From<ContainerError> for Error {
+    fn from(error: ContainerError) -> Self {
+        match error {
+            ContainerError::Write(error) => Self::Output(error),
+            error => Self::Container(error),
+        }
+    }
+}
+
+impl Error {
+    /// An error of reading or writing `path`.
+    pub fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |error| Self::File { doing, path, why: error.to_string() }
+    }
+
+    /// The exit code it ends the program with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::OtherKind { .. } => Exit::Usage,
+            // What the options ask for goes neither with such a file nor with such a model.
+            Self::Seg(seg::Error::NotDicom { .. } | seg::Error::Structure { .. }) => Exit::Usage,
+            Self::Permissions { .. } | Self::Vault(_) | Self::Passphrase(_) | Self::Keys { .. } => Exit::Keys,
+            Self::ServerUrl(_)
+            | Self::Certificate { .. }
+            | Self::Unreachable { .. }
+            | Self::Server { .. }
+            | Self::Reply { .. } => Exit::Server,
+            Self::Disagreement(_) => Exit::Disagreement,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// `text` after a separator, or nothing.
+fn suffix(separator: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{separator}{text}") }
+}

@@ -1,0 +1,96 @@
+//! Files and folders that only their owner may read.
+
+use super::{Error, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::path::Path;
+use veilray_base::file;
+
+/// Mode of every file of a key set.
+pub(crate) const FILE_MODE: u32 = 0o600;
+/// Mode of the folders around them.
+pub(crate) const FOLDER_MODE: u32 = 0o700;
+
+/// Creates a folder, and those above it, that only its owner may enter. One that exists is left as it is.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn private_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE);
+    builder.create(path).map_err(Error::file("create", path))
+}
+
+/// A temporary folder in `parent` that only its owner may enter.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn private_temporary(prefix: &str, parent: &Path) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(FOLDER_MODE));
+    builder.tempdir_in(parent).map_err(Error::file("create a folder in", parent))
+}
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// The system's, or a larger file.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let failed = || Error::file("read", path);
+    let file = File::open(path).map_err(failed())?;
+    let announced = file.metadata().map_err(failed())?.len();
+    let too_large = |found: u64| {
+        let why = format!("it has {found} bytes or more, above the limit of {limit}");
+        Error::File { doing: "read", path: path.into(), why }
+    };
+    if announced > limit {
+        return Err(too_large(announced));
+    }
+    let mut bytes = Vec::with_capacity(announced as usize);
+    // One byte more than allowed: a file that grows, or a device, is then found out.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed())?;
+    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// Refuses a file or folder that anyone but its owner may use.
+///
+/// # Errors
+/// [`Error::Permissions`], or the system's.
+pub(crate) fn expect_private(path: &Path) -> Result<()> {
+    let metadata = fs::metadata(path).map_err(Error::file("look at", path))?;
+    #[cfg(unix)]
+    {
+        let found = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        if found & 0o077 != 0 {
+            let wanted = if metadata.is_dir() { FOLDER_MODE } else { FILE_MODE };
+            return Err(Error::Permissions { path: path.into(), found, wanted });
+        }
+    }
+    let _ = metadata;
+    Ok(())
+}
+
+/// Overwrites a file with zeros, flushes it and removes it. On copy-on-write file systems and flash the old bytes may live on: what
+/// protects a secret key is its passphrase.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn shred(path: &Path) -> Result<()> {
+    let bytes = match fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::file("look at", path)(error)),
+    };
+    let mut zeroed = OpenOptions::new().write(true).open(path).map_err(Error::file("overwrite", path))?;
+    std::io::copy(&mut std::io::repeat(0).take(bytes), &mut zeroed)
+        .and_then(|_| zeroed.sync_all())
+        .map_err(Error::file("overwrite", path))?;
+    Ok(file::remove(path)?)
+}

@@ -1,0 +1,111 @@
+//! Which images a command line means: files, folders and patterns.
+
+use super::{Error, Result, files};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use veilray_encoder::ingest;
+
+/// Bytes by which a format is told.
+const HEAD: u64 = 132;
+
+/// The images that `arguments` mean, each once, in order: a file as it is; of a folder all that begin like DICOM, PNG or JPEG, through its
+/// subfolders, by name; of a pattern (`*`, `?`, `[…]`, `**`) every file that matches.
+///
+/// # Errors
+/// [`Error::Usage`] for an argument that means no file; it names the argument as it was typed.
+pub(crate) fn find(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut seen = BTreeSet::new();
+    let mut out = Vec::new();
+    for argument in arguments {
+        let found = expand(argument).map_err(|why| Error::Usage(format!("{}: {why}", shown(argument))))?;
+        out.extend(found.into_iter().filter(|path| seen.insert(path.clone())));
+    }
+    Ok(out)
+}
+
+/// A path without the control characters that would steer a terminal.
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// An image file's bytes, at most `limit`; the error does not name it.
+///
+/// # Errors
+/// [`Error::Unreadable`].
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    files::read_limited(path, limit).map_err(|error| match error {
+        Error::File { why, .. } => Error::Unreadable(why),
+        error => error,
+    })
+}
+
+fn expand(argument: &Path) -> std::result::Result<Vec<PathBuf>, String> {
+    if argument.is_dir() {
+        let found = folder(argument);
+        return if found.is_empty() { Err("the folder holds no DICOM, PNG or JPEG file".into()) } else { Ok(found) };
+    }
+    if argument.exists() {
+        return Ok(vec![argument.to_path_buf()]);
+    }
+    let pattern = argument.to_str().filter(|text| text.contains(['*', '?', '[']));
+    let Some(pattern) = pattern else { return Err("there is no such file or folder".into()) };
+    let matches = glob::glob(pattern).map_err(|e| format!("the pattern cannot be read: {}", e.msg))?;
+    let mut found = Vec::new();
+    for path in matches.filter_map(std::result::Result::ok) {
+        if path.is_dir() { found.extend(folder(&path)) } else { found.push(path) }
+    }
+    if found.is_empty() { Err("the pattern matches no file".into()) } else { Ok(found) }
+}
+
+/// Links are followed to files, not to folders: a folder may contain itself by a link.
+fn folder(path: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_map(std::result::Result::ok);
+    entries.map(walkdir::DirEntry::into_path).filter(|path| path.is_file() && is_image(path)).collect()
+}
+
+fn is_image(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.is_ok() && ingest::detect(&head).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+    #[test]
+    fn files_folders_and_patterns_give_each_image_once_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir(path("deep")).unwrap();
+        for name in ["b.png", "a.png", "deep/c", "notes.txt"] {
+            fs::write(path(name), if name == "notes.txt" { b"text" } else { PNG }).unwrap();
+        }
+        let dicom = [&[0; 128], b"DICM".as_slice()].concat();
+        fs::write(path("d.dcm"), dicom).unwrap();
+        let all: Vec<PathBuf> = ["a.png", "b.png", "d.dcm", "deep/c"].iter().map(|n| path(n)).collect();
+        assert_eq!(find(&[root.path().into()]).unwrap(), all);
+        // A file that is named is taken whatever it is: the checks of the image say why not.
+        assert_eq!(
+            find(&[path("notes.txt"), path("a.png"), path("*.png")]).unwrap(),
+            [path("notes.txt"), path("a.png"), path("b.png")]
+        );
+        assert_eq!(find(&[path("**/c")]).unwrap(), [path("deep/c")]);
+    }
+
+    #[test]
+    fn an_argument_without_a_file_is_refused_as_it_was_typed() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["doe_jane.png", "*.dcm", "[", "", "\u{1b}[2J"] {
+            let refused = find(&[root.path().join(name)]).unwrap_err();
+            assert_eq!(refused.exit(), crate::client::Exit::Usage);
+            let said = refused.to_string();
+            let typed = root.path().join(name).display().to_string().replace('\u{1b}', "\u{fffd}");
+            assert!(said.starts_with(&format!("{typed}: ")), "{said}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One image's line in the results, and the three forms in which lines are written: a table to read, JSON Lines, CSV.
+
+use super::findings::{Finding, NOT_FOR_DIAGNOSIS};
+use super::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use veilray_classifier::metrics::OperatingPoint;
+
+/// What became of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// It has findings.
+    Answered,
+    /// It is no image that the model can judge, or its reply was not believed.
+    Refused,
+    /// It could not be read, or the server could not evaluate it.
+    Failed,
+}
+
+impl Status {
+    /// As it stands in results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One image's line. It is for the user alone: paths may name patients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    /// As found on the command line.
+    pub path: String,
+    /// SHA-256 of the file; empty if it could not be read.
+    pub sha256: String,
+    /// The model.
+    pub model: String,
+    /// SHA-256 of its manifest.
+    pub manifest_sha256: String,
+    /// What became of it.
+    pub status: Status,
+    /// Why it has no findings; empty if it has.
+    pub reason: String,
+    /// What the user should know of the image.
+    pub warnings: Vec<String>,
+    /// The findings, in the model's order.
+    pub labels: Vec<Finding>,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A table per image, for people.
+    Table,
+    /// One JSON object per line.
+    Json,
+    /// One line per image under a line of column names.
+    Csv,
+}
+
+/// The columns before those of the labels.
+const FIXED: [&str; 7] = ["path", "sha256", "model", "manifest_sha256", "status", "reason", "warnings"];
+/// The columns of each label, as `label.column`.
+const PER_LABEL: [&str; 4] = ["logit", "probability", "threshold", "positive"];
+/// Between the warnings of an image in one CSV cell.
+const WARNING_SEPARATOR: &str = " | ";
+
+impl Form {
+    /// What comes before the first row.
+    ///
+    /// # Errors
+    /// None is expected.
+    pub(crate) fn head(self, labels: &[String]) -> Result<String> {
+        match self {
+            Self::Table | Self::Json => Ok(String::new()),
+            Self::Csv => csv_line(&columns(labels)),
+        }
+    }
+
+    /// A row with the line end.
+    ///
+    /// # Errors
+    /// None is expected.
+    pub(crate) fn row(self, row: &Row, point: &OperatingPoint) -> Result<String> {
+        match self {
+            Self::Table => Ok(table(row, point)),
+            Self::Json => {
+                let mut line = serde_json::to_string(row).map_err(std::io::Error::from)?;
+                line.push('\n');
+                Ok(line)
+            }
+            Self::Csv => csv_line(&cells(row, point.thresholds.labels.len())),
+        }
+    }
+
+    /// What comes after the last row.
+    pub(crate) fn foot(self) -> String {
+        match self {
+            Self::Table => format!("{NOT_FOR_DIAGNOSIS}\n"),
+            Self::Json | Self::Csv => String::new(),
+        }
+    }
+}
+
+/// The names of a CSV file's columns.
+pub(super) fn columns(labels: &[String]) -> Vec<String> {
+    let of_labels = labels.iter().flat_map(|label| PER_LABEL.iter().map(move |column| format!("{label}.{column}")));
+    FIXED.iter().map(ToString::to_string).chain(of_labels).collect()
+}
+
+fn cells(row: &Row, labels: usize) -> Vec<String> {
+    let fixed = [
+        row.path.clone(),
+        row.sha256.clone(),
+        row.model.clone(),
+        row.manifest_sha256.clone(),
+        row.status.name().into(),
+        row.reason.clone(),
+        row.warnings.join(WARNING_SEPARATOR),
+    ];
+    let finding = |f: &Finding| [f.logit.to_string(), f.probability.to_string(), f.threshold.to_string(), f.positive.to_string()];
+    let mut out: Vec<String> = fixed.into_iter().chain(row.labels.iter().flat_map(finding)).collect();
+    out.resize(FIXED.len() + labels * PER_LABEL.len(), String::new());
+    out
+}
+
+fn csv_line(cells: &[String]) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(cells).map_err(std::io::Error::from)?;
+    let bytes = writer.into_inner().map_err(|e| std::io::Error::other(e.to_string()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Of a CSV row only what tells whether an image is done: path, digest, manifest and status. None for a line that is not whole.
+pub(super) fn key_of_csv(record: &csv::StringRecord, columns: usize) -> Option<(String, String, String, Status)> {
+    if record.len() != columns {
+        return None;
+    }
+    let status = [Status::Answered, Status::Refused, Status::Failed].into_iter().find(|s| record.get(4) == Some(s.name()))?;
+    Some((record.get(0)?.into(), record.get(1)?.into(), record.get(3)?.into(), status))
+}
+
+/// Names of files may hold anything: control characters would steer the terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn table(row: &Row, point: &OperatingPoint) -> String {
+    let mut out = format!("{}\n", harmless(&row.path));
+    for warning in &row.warnings {
+        let _ = writeln!(out, "  warning: {warning}");
+    }
+    if row.status != Status::Answered {
+        let _ = writeln!(out, "  {}: {}\n", row.status.name(), row.reason);
+        return out;
+    }
+    let width = row.labels.iter().map(|f| f.name.chars().count()).max().unwrap_or(0).max(5);
+    let _ = writeln!(out, "  {:<width$}  probability  threshold", "label");
+    for f in &row.labels {
+        // Both sides of the comparison in the same unit: probability is a rising function of the logit.
+        let threshold = point.temperature.probability(f.threshold);
+        let mark = if f.positive { "  POSITIVE" } else { "" };
+        let (probability, threshold) = (f.probability * 100.0, threshold * 100.0);
+        let _ = writeln!(out, "  {:<width$}  {probability:>9.1} %  {threshold:>7.1} %{mark}", f.name);
+    }
+    out.push('\n');
+    out
+}
+
+impl Row {
+    /// The row of an image without findings.
+    pub(crate) fn without(
+        path: String,
+        sha256: String,
+        interface: &veilray_classifier::interface::Interface,
+        error: &Error,
+    ) -> Self {
+        let status = match error {
+            Error::Image(veilray_encoder::ingest::Error::Refused(_)) | Error::Execute(_) => Status::Refused,
+            _ => Status::Failed,
+        };
+        Self { path, sha256, status, reason: error.to_string(), ..Self::blank(interface) }
+    }
+
+    /// A row of that model that says nothing yet.
+    pub(crate) fn blank(interface: &veilray_classifier::interface::Interface) -> Self {
+        Self {
+            path: String::new(),
+            sha256: String::new(),
+            model: interface.model.clone(),
+            manifest_sha256: interface.manifest_sha256.clone(),
+            status: Status::Failed,
+            reason: String::new(),
+            warnings: vec![],
+            labels: vec![],
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The client: images are compressed and encrypted here, and only here are replies decrypted.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`client`] | keys at rest, images to ciphertexts, replies to findings, the way to the server |
+//! | [`cli`] | the command line of `veilray` |
+//! | `demo` | the whole journey on one machine (feature `demo`) |
+#![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
+
+pub mod cli;
+pub mod client;
+#[cfg(feature = "demo")]
+mod demo;

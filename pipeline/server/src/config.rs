@@ -1,0 +1,260 @@
+//! What the daemon is told: a TOML file, checked as a whole before anything is opened.
+
+mod error;
+mod token_entry;
+pub mod tokens;
+
+pub use error::ConfigError;
+pub use token_entry::{Scope, TokenEntry};
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The daemon's configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where it listens and keeps its files.
+    pub server: Server,
+    /// The models it serves.
+    pub models: Vec<ModelPath>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Who may ask. None: on loopback, one tenant `local` with every scope.
+    pub tokens: Vec<TokenEntry>,
+}
+
+/// Where the daemon listens and keeps its files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// KeyDigest and port; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Certificate and key; without it, plain HTTP on loopback.
+    pub tls: Option<Tls>,
+    /// Keys, jobs, metadata and the audit log.
+    pub data_dir: PathBuf,
+    /// Threads of the encrypted computation; 0 takes all cores.
+    pub threads: usize,
+    /// Seconds that requests in flight get to finish after SIGTERM.
+    pub drain_seconds: f64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8480);
+        Self { bind, tls: None, data_dir: "veilrayd-data".into(), threads: 0, drain_seconds: 60.0 }
+    }
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// A released model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPath {
+    /// Its name or its folder.
+    pub path: PathBuf,
+}
+
+/// What the daemon may use. Bytes are bytes, times are seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Memory of models, expanded keys and requests together.
+    pub memory_bytes: u64,
+    /// Disk of keys and unfinished uploads of all tenants together.
+    pub disk_bytes: u64,
+    /// Largest body of an inference or a job.
+    pub body_bytes: u64,
+    /// Largest set of evaluation keys.
+    pub key_bytes: u64,
+    /// For the header lines of a request.
+    pub header_seconds: f64,
+    /// Longest pause between two pieces of a body.
+    pub idle_seconds: f64,
+    /// Slowest body, bytes per second, beside `idle_seconds` of grace.
+    pub min_bytes_per_second: u64,
+    /// Longest inference, waiting included.
+    pub request_seconds: f64,
+    /// Longest wait for memory before 429.
+    pub queue_seconds: f64,
+    /// Requests that may wait for memory at one time.
+    pub queue_length: usize,
+    /// Inferences computed at one time; each uses every thread as far as it can.
+    pub evaluations: usize,
+    /// Keys that nobody used for so long are removed.
+    pub key_ttl_seconds: f64,
+    /// Unfinished uploads that did not go on for so long are removed.
+    pub part_ttl_seconds: f64,
+    /// Finished jobs are removed after so long.
+    pub job_ttl_seconds: f64,
+    /// Jobs on disk, of all tenants together.
+    pub max_jobs: usize,
+}
+
+const MIB: u64 = 1 << 20;
+const DAY: f64 = 86_400.0;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 8 << 30,
+            disk_bytes: 64 << 30,
+            body_bytes: 256 * MIB,
+            key_bytes: 1 << 30,
+            header_seconds: 10.0,
+            idle_seconds: 15.0,
+            min_bytes_per_second: 16 << 10,
+            request_seconds: 120.0,
+            queue_seconds: 10.0,
+            queue_length: 64,
+            evaluations: 1,
+            key_ttl_seconds: 30.0 * DAY,
+            part_ttl_seconds: DAY,
+            job_ttl_seconds: DAY,
+            max_jobs: 1024,
+        }
+    }
+}
+
+fn refuse<T>(field: impl Into<String>, found: impl ToString, wanted: &str) -> Result<T, ConfigError> {
+    Err(ConfigError::Value { field: field.into(), found: found.to_string(), wanted: wanted.into() })
+}
+
+impl Config {
+    /// Reads a file; [`Config::check`] follows once flags and environment have had their say.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`], [`ConfigError::Toml`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Read { path: path.into(), why: e.to_string() })?;
+        Self::from_toml(&text)
+    }
+
+    /// As [`Config::read`], from the file's text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Toml`].
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|e| ConfigError::Toml { why: e.to_string() })
+    }
+
+    /// Whether all values can be used together.
+    ///
+    /// # Errors
+    /// The first that cannot, with what would.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (server, limits) = (&self.server, &self.limits);
+        if !server.bind.ip().is_loopback() && (server.tls.is_none() || self.tokens.is_empty()) {
+            return Err(ConfigError::Unprotected { bind: server.bind });
+        }
+        if self.models.is_empty() {
+            return refuse("models", "empty", "name at least one model, as [[models]] path = \"…\"");
+        }
+        let seconds = [
+            ("limits.header_seconds", limits.header_seconds),
+            ("limits.idle_seconds", limits.idle_seconds),
+            ("limits.request_seconds", limits.request_seconds),
+            ("limits.key_ttl_seconds", limits.key_ttl_seconds),
+            ("limits.part_ttl_seconds", limits.part_ttl_seconds),
+            ("limits.job_ttl_seconds", limits.job_ttl_seconds),
+        ];
+        for (field, value) in seconds {
+            if !(value > 0.0 && value <= 1e9) {
+                return refuse(field, value, "more than 0 and at most 10^9 seconds are wanted");
+            }
+        }
+        for (field, value) in [("limits.queue_seconds", limits.queue_seconds), ("server.drain_seconds", server.drain_seconds)] {
+            if !(0.0..=1e6).contains(&value) {
+                return refuse(field, value, "0 to 10^6 seconds are wanted");
+            }
+        }
+        let counts = [
+            ("limits.memory_bytes", limits.memory_bytes),
+            ("limits.disk_bytes", limits.disk_bytes),
+            ("limits.body_bytes", limits.body_bytes),
+            ("limits.key_bytes", limits.key_bytes),
+            ("limits.evaluations", limits.evaluations as u64),
+            ("limits.max_jobs", limits.max_jobs as u64),
+        ];
+        for (field, value) in counts {
+            if value == 0 || value > i64::MAX as u64 {
+                return refuse(field, value, "at least 1 is wanted");
+            }
+        }
+        self.tokens.iter().enumerate().try_for_each(|(i, token)| token_entry::check(i, token))
+    }
+}
+
+/// A time of the configuration, as [`Config::check`] has bounded it.
+pub(super) fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Config, ConfigError> {
+        let config = Config::from_toml(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    const MODEL: &str = "[[models]]\npath = 'm'\n";
+
+    #[test]
+    fn defaults_bind_to_this_machine_alone() {
+        let config = parsed(MODEL).unwrap();
+        assert!(config.server.bind.ip().is_loopback());
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn a_reachable_address_needs_tls_and_tokens() {
+        let bind = "[server]\nbind = '0.0.0.0:8480'\n";
+        let tls = "tls = { cert = 'c', key = 'k' }\n";
+        let token = format!("[[tokens]]\nhash = '{}'\ntenant = 'a'\n", "0".repeat(64));
+        for text in [format!("{bind}{MODEL}"), format!("{bind}{tls}{MODEL}"), format!("{bind}{MODEL}{token}")] {
+            assert!(matches!(parsed(&text), Err(ConfigError::Unprotected { .. })), "{text}");
+        }
+        assert!(parsed(&format!("{bind}{tls}{MODEL}{token}")).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let cases = [
+            ("", "models"),
+            ("[limits]\nidle_seconds = 0.0\n", "limits.idle_seconds"),
+            ("[limits]\nmemory_bytes = 0\n", "limits.memory_bytes"),
+            ("[limits]\nmemory = 1\n", "unknown field"),
+            ("[[tokens]]\nhash = 'abc'\ntenant = 'a'\n", "tokens[0].hash"),
+        ];
+        for (text, wanted) in cases {
+            let text = if text.is_empty() { String::new() } else { format!("{text}{MODEL}") };
+            let refused = parsed(&text).unwrap_err().to_string();
+            assert!(refused.contains(wanted), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_survives_its_own_text() {
+        let text = format!(
+            "[server]\nthreads = 3\n{MODEL}[[tokens]]\nhash = '{}'\ntenant = 'a'\nexpires = 2027-01-31\n",
+            "a".repeat(64)
+        );
+        let config = parsed(&text).unwrap();
+        assert_eq!(parsed(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+}

@@ -1,0 +1,273 @@
+//! Memory as a budget: who needs bytes reserves them first, waits a little if there are none, and is told to come back if there stay none.
+//!
+//! The engine keeps the buffers of a parameter set for reuse, so memory that one model gave back is not yet free for another. Each account
+//! therefore remembers the most it held since it was last trimmed, and that is what counts against the limit.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+
+/// Why bytes were not reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Not even an idle daemon has so many.
+    Never,
+    /// Not now.
+    Busy,
+}
+
+/// An account of the budget.
+pub(crate) type Account = usize;
+
+#[derive(Debug, Default, Clone)]
+struct Balance {
+    in_use: u64,
+    /// Most in use since the last trim, for buffers that are kept; else what is in use.
+    held: u64,
+    /// Whether what is given back is kept for reuse.
+    keeps: bool,
+    /// Most that this account may use.
+    most: u64,
+}
+
+/// The budget.
+#[derive(Debug)]
+pub(crate) struct MemoryBudget {
+    accounts: Mutex<Vec<Balance>>,
+    limit: u64,
+    freed: Notify,
+    /// Its holder is next: later requests cannot overtake a large one.
+    order: Semaphore,
+    waiting: AtomicUsize,
+    queue_length: usize,
+}
+
+/// Reserved bytes, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    budget: Arc<MemoryBudget>,
+    parts: Vec<(Account, u64)>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut accounts = self.budget.lock();
+        for (account, bytes) in &self.parts {
+            if let Some(balance) = accounts.get_mut(*account) {
+                balance.in_use = balance.in_use.saturating_sub(*bytes);
+                if !balance.keeps {
+                    balance.held = balance.in_use;
+                }
+            }
+        }
+        drop(accounts);
+        self.budget.freed.notify_waiters();
+    }
+}
+
+impl Permit {
+    /// Splits off what was reserved in one account.
+    pub(crate) fn split(&mut self, account: Account) -> Self {
+        let (taken, kept) = self.parts.iter().partition(|(of, _)| *of == account);
+        self.parts = kept;
+        Self { budget: Arc::clone(&self.budget), parts: taken }
+    }
+}
+
+impl MemoryBudget {
+    /// A budget of `limit` bytes.
+    pub(crate) fn new(limit: u64, queue_length: usize) -> Self {
+        let (accounts, freed, order) = (Mutex::default(), Notify::new(), Semaphore::new(1));
+        Self { accounts, limit, freed, order, waiting: AtomicUsize::new(0), queue_length }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Balance>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens an account: one whose memory is kept for reuse or goes back to the system, of at most `most` bytes.
+    pub(crate) fn account(&self, keeps: bool, most: u64) -> Account {
+        let mut accounts = self.lock();
+        accounts.push(Balance { keeps, most, ..Balance::default() });
+        accounts.len() - 1
+    }
+
+    /// Bytes in use, and bytes held with those kept for reuse.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let accounts = self.lock();
+        (accounts.iter().map(|b| b.in_use).sum(), accounts.iter().map(|b| b.held).sum())
+    }
+
+    /// Requests that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an account's free buffers have gone back to the system.
+    pub(crate) fn trimmed(&self, accounts: &[Account]) {
+        let mut all = self.lock();
+        for account in accounts {
+            if let Some(balance) = all.get_mut(*account) {
+                balance.held = balance.in_use;
+            }
+        }
+    }
+
+    /// Reserves at once or not at all.
+    pub(crate) fn try_reserve(self: &Arc<Self>, wants: &[(Account, u64)]) -> Result<Permit, Refused> {
+        let mut accounts = self.lock();
+        let mut after = accounts.clone();
+        for (account, bytes) in wants {
+            let balance = after.get_mut(*account).ok_or(Refused::Never)?;
+            if *bytes > balance.most {
+                return Err(Refused::Never);
+            }
+            balance.in_use = balance.in_use.saturating_add(*bytes);
+            balance.held = balance.held.max(balance.in_use);
+            if balance.in_use > balance.most {
+                return Err(Refused::Busy);
+            }
+        }
+        if wants.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add) > self.limit {
+            return Err(Refused::Never);
+        }
+        if after.iter().map(|b| b.held).fold(0, u64::saturating_add) > self.limit {
+            return Err(Refused::Busy);
+        }
+        *accounts = after;
+        Ok(Permit { budget: Arc::clone(self), parts: wants.to_vec() })
+    }
+
+    /// Reserves, waiting up to `patience` behind those who came before. `wants` is asked anew at every try, because what is needed may
+    /// change while waiting; `reclaim` frees something unused and says whether there was anything.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub(crate) async fn reserve<W>(
+        self: &Arc<Self>,
+        patience: Duration,
+        mut wants: impl FnMut() -> (Vec<(Account, u64)>, W),
+        reclaim: impl Fn() -> bool,
+    ) -> Result<(Permit, W), Refused> {
+        let mut attempt = || loop {
+            let (wanted, with) = wants();
+            match self.try_reserve(&wanted) {
+                Ok(permit) => return Ok((permit, with)),
+                Err(Refused::Busy) if reclaim() => {}
+                Err(refused) => return Err(refused),
+            }
+        };
+        if self.order.available_permits() > 0 {
+            match attempt() {
+                Err(Refused::Busy) => {}
+                outcome => return outcome,
+            }
+        }
+        let _counted = Counted::enter(self)?;
+        let waited = tokio::time::timeout(patience, async {
+            let Ok(_next) = self.order.acquire().await else { return Err(Refused::Busy) };
+            loop {
+                let freed = self.freed.notified();
+                tokio::pin!(freed);
+                // Registered before the try, so that nothing freed in between is missed.
+                freed.as_mut().enable();
+                match attempt() {
+                    Err(Refused::Busy) => freed.await,
+                    outcome => return outcome,
+                }
+            }
+        });
+        waited.await.unwrap_or(Err(Refused::Busy))
+    }
+}
+
+/// One who waits.
+struct Counted<'a>(&'a MemoryBudget);
+
+impl<'a> Counted<'a> {
+    fn enter(budget: &'a MemoryBudget) -> Result<Self, Refused> {
+        if budget.waiting.fetch_add(1, Ordering::Relaxed) >= budget.queue_length {
+            budget.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refused::Busy);
+        }
+        Ok(Self(budget))
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget() -> (Arc<MemoryBudget>, Account, Account) {
+        let budget = Arc::new(MemoryBudget::new(100, 2));
+        let (kept, free) = (budget.account(true, 100), budget.account(false, 40));
+        (budget, kept, free)
+    }
+
+    #[test]
+    fn buffers_that_are_kept_count_until_they_are_trimmed() {
+        let (budget, kept, free) = budget();
+        drop(budget.try_reserve(&[(kept, 90)]).unwrap());
+        assert_eq!(budget.try_reserve(&[(free, 20)]).unwrap_err(), Refused::Busy);
+        assert!(budget.try_reserve(&[(kept, 90), (free, 10)]).is_ok());
+        budget.trimmed(&[kept]);
+        let _free = budget.try_reserve(&[(free, 20)]).unwrap();
+        assert_eq!(budget.totals(), (20, 20));
+        assert_eq!(budget.try_reserve(&[(free, 21)]).unwrap_err(), Refused::Busy);
+        assert_eq!(budget.try_reserve(&[(free, 41)]).unwrap_err(), Refused::Never);
+        assert_eq!(budget.try_reserve(&[(kept, 70), (free, 31)]).unwrap_err(), Refused::Busy);
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_what_is_freed_in_the_order_of_coming() {
+        let (budget, kept, _) = budget();
+        let first = budget.try_reserve(&[(kept, 80)]).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let wait = |bytes: u64| {
+            let (budget, order) = (Arc::clone(&budget), Arc::clone(&order));
+            tokio::spawn(async move {
+                let reserved = budget.reserve(Duration::from_secs(60), || (vec![(kept, bytes)], ()), || false).await;
+                order.lock().unwrap().push(bytes);
+                reserved
+            })
+        };
+        let large = wait(100);
+        while budget.waiting() < 1 {
+            tokio::task::yield_now().await;
+        }
+        // It would fit at once, but must not overtake.
+        let small = wait(10);
+        while budget.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let third = budget.reserve(Duration::from_secs(60), || (vec![(kept, 1)], ()), || false).await;
+        assert_eq!(third.unwrap_err(), Refused::Busy);
+        drop(first);
+        drop(large.await.unwrap().unwrap());
+        drop(small.await.unwrap().unwrap());
+        assert_eq!(*order.lock().unwrap(), [100, 10]);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_uses_is_reclaimed_before_anyone_is_refused() {
+        let (budget, kept, free) = budget();
+        drop(budget.try_reserve(&[(kept, 100)]).unwrap());
+        let reclaim = || {
+            let had = budget.totals().1 > budget.totals().0;
+            budget.trimmed(&[kept]);
+            had
+        };
+        assert!(budget.reserve(Duration::ZERO, || (vec![(free, 40)], ()), reclaim).await.is_ok());
+        let _all = budget.try_reserve(&[(kept, 100)]).unwrap();
+        let refused = budget.reserve(Duration::from_millis(1), || (vec![(free, 1)], ()), reclaim).await;
+        assert_eq!(refused.unwrap_err(), Refused::Busy);
+        assert_eq!(budget.waiting(), 0);
+    }
+}

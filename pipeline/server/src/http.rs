@@ -1,0 +1,136 @@
+//! The routes, and what happens around each of them: a number for the request, a log line, figures, an error's body.
+
+pub(crate) mod app;
+pub(crate) mod body;
+pub(crate) mod docs;
+pub(crate) mod health;
+pub(crate) mod infer;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod models;
+pub(crate) mod request;
+
+use crate::engine::metrics::{Answer, OfCode};
+use crate::error::ApiError;
+use crate::storage::jobs::random_id;
+use app::App;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use body::{drain, returning};
+use futures_util::FutureExt;
+use request::RequestId;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use veilray_protocol::ErrorCode;
+use veilray_protocol::headers::REQUEST_ID;
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let key = get(keys::status).put(keys::put).delete(keys::delete);
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/v2", get(models::server))
+        .route("/v2/health/live", get(health::live))
+        .route("/v2/health/ready", get(health::ready))
+        .route("/v2/models/{model}", get(models::metadata))
+        .route("/v2/models/{model}/ready", get(models::ready))
+        .route("/v2/models/{model}/infer", post(infer::infer))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{model}/manifest", get(models::manifest))
+        .route("/v1/models/{model}/jobs", post(jobs::submit))
+        .route("/v1/jobs/{job}", get(jobs::status).delete(jobs::delete))
+        .route("/v1/jobs/{job}/result", get(jobs::result))
+        .route("/v1/keys", get(keys::list))
+        .route("/v1/keys/{sha256}", key)
+        .merge(docs::router())
+        .fallback(no_path)
+        .method_not_allowed_fallback(no_method)
+        // Handlers bound what they read themselves, by what the model needs.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(Arc::clone(&app), observe))
+        .with_state(app)
+}
+
+async fn no_path() -> ApiError {
+    ApiError::not_found("path", "the paths are listed at /docs")
+}
+
+async fn no_method() -> Response {
+    let failure = ApiError::new(ErrorCode::Malformed, "this path does not take that method", "the methods are listed at /docs");
+    let mut response = failure.into_response();
+    *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// Methods are text of the client's choice, too.
+fn method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id: Arc<str> = random_id().unwrap_or_default().into();
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| path.as_str()).to_string();
+    let method = method(request.method());
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let (parts, body) = request.into_parts();
+    let (body, left) = returning(body);
+    let request = Request::from_parts(parts, body);
+    let health = ["/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"].contains(&route.as_str());
+    let mut response = if app.draining.load(Ordering::Acquire) && !health {
+        drop(request);
+        let hint = "ask another instance, or this one again in a while";
+        ApiError::new(ErrorCode::Draining, "the daemon is stopping", hint).retry(30).into_response()
+    } else {
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answered.unwrap_or_else(|_| ApiError::internal("a handler panicked").into_response())
+    };
+    let mut detail = None;
+    if let Some(failure) = response.extensions_mut().remove::<ApiError>() {
+        response = complete(&failure, response, &id);
+        app.metrics.errors.get_or_create(&OfCode { code: failure.code.as_str().into() }).inc();
+        detail = failure.detail;
+        if let Ok(rest) = left.await {
+            drain(rest).await;
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let status = response.status().as_u16();
+    let ms = start.elapsed().as_secs_f64() * 1e3;
+    if status >= 500 && status != 503 {
+        tracing::error!(request_id = %id, method, route, status, ms, detail, "answered");
+    } else {
+        tracing::info!(request_id = %id, method, route, status, ms, detail, "answered");
+    }
+    app.metrics.requests.get_or_create(&Answer { route, method: method.into(), status }).inc();
+    response
+}
+
+/// A failure's response with its body.
+fn complete(failure: &ApiError, response: Response, id: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    let mut complete = Json(failure.body(id)).into_response();
+    *complete.status_mut() = parts.status;
+    complete.headers_mut().extend(parts.headers);
+    complete
+}

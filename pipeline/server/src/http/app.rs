@@ -1,0 +1,263 @@
+//! What the handlers share: who may ask, what is stored, what is computed, and what is written down about it.
+
+use crate::config::Scope;
+use crate::config::tokens::{Denied, Tenant, Tokens};
+use crate::config::{Config, duration};
+use crate::engine::blocking::blocking;
+use crate::engine::known_answer;
+use crate::engine::metrics::Metrics;
+use crate::engine::{Engine, Input, WaitLimits};
+use crate::error::ApiError;
+use crate::http::body::Pace;
+use crate::storage::audit::{Action, Audit, Entry};
+use crate::storage::jobs::{JobRecord, Jobs};
+use crate::storage::key_store::KeyStore;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use veilray_base::clock;
+use veilray_protocol::ErrorCode;
+use veilray_protocol::KeyDigest;
+use veilray_protocol::body::{INPUT, tensor};
+
+/// The daemon's state.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// Its configuration.
+    pub(crate) config: Config,
+    /// Who may ask.
+    pub(crate) tokens: Tokens,
+    /// The computation.
+    pub(crate) engine: Arc<Engine>,
+    /// Keys on disk.
+    pub(crate) store: Arc<KeyStore>,
+    /// Jobs on disk.
+    pub(crate) jobs: Arc<Jobs>,
+    /// The audit log.
+    pub(crate) audit: Arc<Audit>,
+    /// Figures.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Jobs to run.
+    pub(crate) queue: mpsc::UnboundedSender<String>,
+    /// The known answer was found for every model.
+    pub(crate) ready: AtomicBool,
+    /// It is stopping.
+    pub(crate) draining: AtomicBool,
+}
+
+impl App {
+    /// Who asks, if they may.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unauthorized`], [`ErrorCode::Forbidden`], [`ErrorCode::RateLimited`].
+    pub(crate) fn admit(&self, headers: &HeaderMap, scope: Option<Scope>) -> Result<Arc<Tenant>, ApiError> {
+        let header = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let tenant = self.tokens.admit(header, clock::now()).map_err(|denied| match denied {
+            Denied::Unknown => ApiError::new(
+                ErrorCode::Unauthorized,
+                "no token, or an unknown one",
+                "send Authorization: Bearer TOKEN with the token that the provider gave you",
+            ),
+            Denied::Expired => ApiError::new(ErrorCode::Unauthorized, "the token has expired", "ask the provider for a new one"),
+            Denied::Rate(seconds) => {
+                ApiError::new(ErrorCode::RateLimited, "more requests than this token allows", "wait for Retry-After seconds")
+                    .retry(seconds)
+            }
+        })?;
+        match scope {
+            Some(scope) if !tenant.may(scope) => Err(ApiError::new(
+                ErrorCode::Forbidden,
+                "the token does not open this",
+                "ask the provider for a token with the scope that this path needs (docs/protocol)",
+            )),
+            _ => Ok(tenant),
+        }
+    }
+
+    /// Refuses until the known answer was found.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotReady`].
+    pub(crate) fn check_ready(&self) -> Result<(), ApiError> {
+        if self.ready.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let hint = "wait until /readyz answers 200";
+        Err(ApiError::new(ErrorCode::NotReady, "the daemon is still checking its own answers", hint).retry(5))
+    }
+
+    /// How slow senders may be.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::of(&self.config.limits)
+    }
+
+    /// How long an inference may wait.
+    pub(crate) fn wait_limits(&self) -> WaitLimits {
+        let limits = &self.config.limits;
+        WaitLimits { memory: duration(limits.queue_seconds), all: duration(limits.request_seconds) }
+    }
+
+    /// Writes a line to the audit log.
+    ///
+    /// # Errors
+    /// As the file system: then the action must not be acknowledged.
+    pub(crate) async fn record(&self, entry: Entry<'_>) -> Result<(), ApiError> {
+        let audit = Arc::clone(&self.audit);
+        let (action, bytes) = (entry.action, entry.bytes);
+        let [outcome, request_id, tenant, model, object] =
+            [entry.outcome, entry.request_id, entry.tenant, entry.model, entry.object].map(String::from);
+        blocking(move || {
+            let (outcome, request_id, tenant) = (outcome.as_str(), request_id.as_str(), tenant.as_str());
+            let (model, object) = (model.as_str(), object.as_str());
+            Ok(audit.record(&Entry { action, outcome, request_id, tenant, model, object, bytes })?)
+        })
+        .await
+    }
+
+    /// Finds the known answer of every model; the daemon is ready if all are right.
+    pub(crate) async fn check_answers(&self) {
+        let mut right = true;
+        for model in self.engine.models() {
+            let hosted = Arc::clone(model);
+            let outcome = match self.engine.reserve(model.work, model.needs.most(), Duration::from_secs(60)).await {
+                Ok(permit) => {
+                    let answer = move || {
+                        let _permit = permit;
+                        known_answer::known_answer(&hosted.served).map_err(ApiError::internal)
+                    };
+                    self.engine.compute(answer).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match outcome {
+                Ok(answer) if answer.is_right() => tracing::info!(
+                    model = answer.model,
+                    backend = answer.backend,
+                    difference = answer.difference,
+                    server_ms = answer.server_ms,
+                    "known answer found"
+                ),
+                Ok(answer) => {
+                    right = false;
+                    tracing::error!(model = answer.model, difference = answer.difference, "WRONG known answer; not ready");
+                }
+                Err(failure) => {
+                    right = false;
+                    tracing::error!(model = model.name(), detail = failure.detail, "no known answer; not ready");
+                }
+            }
+        }
+        self.engine.reclaim();
+        self.metrics.ready.set(i64::from(right));
+        self.ready.store(right, Ordering::Release);
+    }
+
+    /// Runs jobs one after the other, once the daemon is ready, until it stops.
+    pub(crate) async fn run_jobs(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<String>) {
+        while !self.ready.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while let Some(id) = queue.recv().await {
+            // What is left is on disk and runs after the next start.
+            if self.draining.load(Ordering::Acquire) {
+                return;
+            }
+            if let Err(failure) = self.run_job(&id).await {
+                tracing::error!(
+                    job = id,
+                    detail = failure.detail,
+                    error = failure.error,
+                    "a job was put off until the next start"
+                );
+            }
+        }
+    }
+
+    async fn run_job(&self, id: &str) -> Result<(), ApiError> {
+        let (jobs, at) = (Arc::clone(&self.jobs), id.to_string());
+        let started = move || {
+            let Some(record) = jobs.get(&at, "")? else { return Ok(None) };
+            jobs.started(&at, &record)?;
+            let input = jobs.input(&at)?;
+            Ok(Some((record, input)))
+        };
+        let Some((record, input)) = blocking(started).await? else { return Ok(()) };
+        let outcome = loop {
+            match self.answer_job(&record, input.clone()).await {
+                Err(failure) if failure.code.is_temporary() => {
+                    tokio::time::sleep(Duration::from_secs(failure.retry_after.unwrap_or(1).min(5))).await;
+                }
+                outcome => break outcome,
+            }
+        };
+        let bytes = outcome.as_ref().map_or(0, |(reply, _)| reply.len() as u64);
+        let code = outcome.as_ref().err().map_or("ok", |failure| failure.code.as_str());
+        if let Err(failure) = &outcome {
+            tracing::warn!(job = id, request_id = record.request_id, code, detail = failure.detail, "a job failed");
+        }
+        let outcome = Arc::new(outcome.map_err(|failure| failure.body(&record.request_id)));
+        // A full disk costs time, not the result.
+        loop {
+            let (jobs, at, outcome) = (Arc::clone(&self.jobs), id.to_string(), Arc::clone(&outcome));
+            let kept = blocking(move || Ok(jobs.finish(&at, &outcome)?)).await;
+            match kept {
+                Ok(()) => break,
+                Err(failure) => tracing::error!(job = id, detail = failure.detail, "a result cannot be stored; trying again"),
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        let (tenant, model, request_id) = (record.tenant.as_str(), record.model.as_str(), record.request_id.as_str());
+        self.record(Entry { tenant, model, request_id, object: id, bytes, ..Entry::new(Action::JobFinish, code) }).await
+    }
+
+    async fn answer_job(
+        &self,
+        record: &JobRecord,
+        body: Vec<u8>,
+    ) -> Result<(Vec<u8>, veilray_protocol::messages::InferTimes), ApiError> {
+        let Some(model) = self.engine.model(&record.model) else {
+            return Err(ApiError::not_found("model", "the provider no longer serves the model of this job"));
+        };
+        if model.served.interface.manifest_sha256 != record.manifest {
+            return Err(ApiError::other_manifest());
+        }
+        let digest = record.key_digest().ok_or_else(|| ApiError::internal("a job's keys have no digest"))?;
+        let input = Input { tensors: vec![tensor(INPUT, record.ciphertexts, body.len())], body, skip: 0 };
+        let day = Duration::from_secs(86_400);
+        self.engine.evaluate(&record.folder, model, &digest, input, WaitLimits { memory: day, all: day }).await
+    }
+
+    /// Removes what has had its time, every so often.
+    pub(crate) async fn sweep(self: Arc<Self>) {
+        let limits = &self.config.limits;
+        let shortest = limits.key_ttl_seconds.min(limits.part_ttl_seconds).min(limits.job_ttl_seconds);
+        let every = duration((shortest / 4.0).clamp(0.2, 60.0));
+        loop {
+            if let Err(failure) = self.sweep_once().await {
+                tracing::warn!(detail = failure.detail, error = failure.error, "what has had its time cannot be removed");
+            }
+            self.engine.observe();
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Removes what has had its time, now.
+    ///
+    /// # Errors
+    /// As the file system and the database.
+    pub(crate) async fn sweep_once(&self) -> Result<(), ApiError> {
+        let (store, jobs) = (Arc::clone(&self.store), Arc::clone(&self.jobs));
+        let (expired, pending) = blocking(move || Ok((store.expire()?, jobs.expire()?))).await?;
+        self.metrics.jobs_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+        for (folder, sha) in expired {
+            if let Some(digest) = KeyDigest::parse(&sha) {
+                self.engine.cache.forget(&folder, &digest);
+            }
+            self.record(Entry { object: &sha, ..Entry::new(Action::KeyExpire, "ok") }).await?;
+        }
+        Ok(())
+    }
+}

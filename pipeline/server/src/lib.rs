@@ -1,0 +1,27 @@
+//! The daemon: models answer encrypted images over HTTP.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`config`] | what it is told, and who may ask |
+//! | `http` | requests and answers |
+//! | [`engine`] | the encrypted computation and its memory |
+//! | `storage` | what survives `kill -9`: keys, jobs, the audit log |
+//! | `error` | what a client is told when something fails |
+//! | [`run`], [`offline`] | starting and stopping; one inference from files |
+//!
+//! Threads: those of tokio answer requests and never compute; those of one rayon pool compute and never wait for the network or the disk
+//! of others. A request reserves its memory, waits its turn, and is computed with every thread the pool has.
+#![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
+
+pub mod config;
+pub mod engine;
+mod error;
+mod http;
+pub mod offline;
+pub mod run;
+mod storage;
+
+pub use config::Config;
+pub use error::ApiError;
+pub use run::{Handle, ServeError, serve, spawn};

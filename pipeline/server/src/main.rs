@@ -1,0 +1,240 @@
+//! `veilrayd`: the daemon.
+//!
+//! Exit codes: 0 done; 1 the run failed; 2 the command line was not understood; 3 the configuration was refused; 4 a known answer was
+//! wrong or not found.
+#![forbid(unsafe_code)]
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+use veilrayd::config::tokens;
+use veilrayd::config::{Config, ConfigError, ModelPath};
+use veilrayd::engine::known_answer::{KnownAnswer, engine_answer, known_answer};
+use veilrayd::{ServeError, offline, run, serve};
+
+/// Serves models that classify encrypted chest X-rays. Not for diagnostic use.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Form of the log lines on stderr.
+    #[arg(long, global = true, default_value = "json")]
+    log_format: LogFormat,
+    /// What is logged, such as info or veilrayd=debug.
+    #[arg(long, global = true, default_value = "info")]
+    log: String,
+    /// Prints results as one JSON object.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves until SIGTERM; prints its address once it listens.
+    Serve(ConfigArgs),
+    /// Says whether the configuration can be used, without starting.
+    CheckConfig(ConfigArgs),
+    /// Compares encrypted with clear results on this machine: the engine alone, then each model.
+    Selftest {
+        /// Model by name or folder; may be given several times.
+        #[arg(long = "model")]
+        models: Vec<PathBuf>,
+    },
+    /// Evaluates ciphertexts from a file, without a daemon.
+    Infer {
+        /// Model by name or folder.
+        #[arg(long)]
+        model: PathBuf,
+        /// Evaluation keys.
+        #[arg(long)]
+        keys: PathBuf,
+        /// Ciphertexts of one image, one object after the other, or the file of many images that `veilray encrypt` wrote.
+        #[arg(long)]
+        input: PathBuf,
+        /// Where the encrypted logits go.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Prints a new random token, and the hash that the configuration wants.
+    Token,
+}
+
+/// Flags and environment go before the file, the file before the defaults.
+#[derive(Args)]
+struct ConfigArgs {
+    /// Configuration file.
+    #[arg(long, env = "VEILRAYD_CONFIG")]
+    config: Option<PathBuf>,
+    /// KeyDigest and port to listen on.
+    #[arg(long, env = "VEILRAYD_BIND")]
+    bind: Option<SocketAddr>,
+    /// Folder of keys, jobs, metadata and the audit log.
+    #[arg(long, env = "VEILRAYD_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Model by name or folder, in place of those in the file; may be given several times.
+    #[arg(long = "model", env = "VEILRAYD_MODELS", value_delimiter = ',')]
+    models: Vec<PathBuf>,
+    /// Threads of the encrypted computation; 0 takes all cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Memory of models, keys and requests together, bytes.
+    #[arg(long)]
+    memory_bytes: Option<u64>,
+}
+
+impl ConfigArgs {
+    fn config(self) -> Result<Config, ConfigError> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        let server = &mut config.server;
+        server.bind = self.bind.unwrap_or(server.bind);
+        server.data_dir = self.data_dir.unwrap_or_else(|| server.data_dir.clone());
+        server.threads = self.threads.unwrap_or(server.threads);
+        config.limits.memory_bytes = self.memory_bytes.unwrap_or(config.limits.memory_bytes);
+        if !self.models.is_empty() {
+            config.models = self.models.into_iter().map(|path| ModelPath { path }).collect();
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Why it ended.
+enum Ended {
+    Failed(String),
+    Config(String),
+    Wrong,
+}
+
+impl From<ServeError> for Ended {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Config(_) | ServeError::Twice { .. } | ServeError::Memory { .. } => Self::Config(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<ConfigError> for Ended {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Ended {
+    Ended::Failed(error.to_string())
+}
+
+/// One line on stdout. A closed pipe is not an error.
+fn print(line: &str) -> Result<(), Ended> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn selftest(models: &[PathBuf], json: bool) -> Result<(), Ended> {
+    let mut answers = vec![engine_answer().map_err(failed)?];
+    for path in models {
+        answers.push(known_answer(&run::open_model(path)?).map_err(failed)?);
+    }
+    let right = answers.iter().all(KnownAnswer::is_right);
+    if json {
+        print(&serde_json::json!({ "right": right, "answers": answers }).to_string())?;
+    } else {
+        for a in &answers {
+            let word = if a.is_right() { "right" } else { "WRONG" };
+            let (difference, tolerance) = (a.difference, a.tolerance);
+            print(&format!(
+                "{:<16} {word}: differs by {difference:.1e} of {tolerance:.1e} allowed, {:.1} ms, {}",
+                a.model, a.server_ms, a.backend
+            ))?;
+        }
+    }
+    if right { Ok(()) } else { Err(Ended::Wrong) }
+}
+
+fn infer(model: &Path, keys: &Path, input: &Path, out: &Path, json: bool) -> Result<(), Ended> {
+    let served = run::open_model(model)?;
+    let bytes = offline::infer(&served, keys, input, out).map_err(|failure| match failure.detail {
+        Some(detail) => failed(detail),
+        None => failed(format!("{}; {}", failure.error, failure.hint)),
+    })?;
+    if json {
+        return print(
+            &serde_json::json!({ "out": out, "bytes": bytes, "manifest": served.interface.manifest_sha256 }).to_string(),
+        );
+    }
+    print(&format!("{bytes} bytes written to {}", out.display()))
+}
+
+fn main_with(cli: Cli) -> Result<(), Ended> {
+    let json = cli.json;
+    match cli.command {
+        Command::Serve(args) => {
+            let config = args.config()?;
+            let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+            let told = |address: SocketAddr| {
+                let url = format!("{scheme}://{address}");
+                // A closed standard output does not stop the daemon.
+                let _ = print(&if json { serde_json::json!({ "url": url }).to_string() } else { url });
+            };
+            Ok(serve(config, told)?)
+        }
+        Command::CheckConfig(args) => {
+            let config = args.config()?;
+            let text =
+                if json { serde_json::to_string(&config).map_err(failed) } else { toml::to_string(&config).map_err(failed) };
+            print(text?.trim_end())
+        }
+        Command::Selftest { models } => selftest(&models, json),
+        Command::Infer { model, keys, input, out } => infer(&model, &keys, &input, &out, json),
+        Command::Token => {
+            let (token, hash) = tokens::generate().map_err(failed)?;
+            if json {
+                return print(&serde_json::json!({ "token": token, "hash": hash }).to_string());
+            }
+            print(&format!("token: {token}\nhash = \"{hash}\""))
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = match EnvFilter::builder().parse(&cli.log) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("veilrayd: --log {}: {error}", cli.log);
+            return ExitCode::from(2);
+        }
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => log.init(),
+    }
+    match main_with(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ended::Wrong) => {
+            eprintln!("veilrayd: a known answer is wrong: do not serve from this machine");
+            ExitCode::from(4)
+        }
+        Err(Ended::Config(why)) => {
+            eprintln!("veilrayd: {why}");
+            ExitCode::from(3)
+        }
+        Err(Ended::Failed(why)) => {
+            eprintln!("veilrayd: {why}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Starting, serving and stopping.
+
+use crate::config::tokens::Tokens;
+use crate::config::{Config, ConfigError, duration};
+use crate::engine::metrics::Metrics;
+use crate::engine::needs::Needs;
+use crate::engine::{Engine, Parts};
+use crate::http::app::App;
+use crate::http::router;
+use crate::storage::audit::{Action, Audit, Entry};
+use crate::storage::db::{Db, DbError};
+use crate::storage::disk;
+use crate::storage::jobs::Jobs;
+use crate::storage::key_store::{Bounds, KeyStore, StoreError};
+use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::TokioTimer;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use veilray_base::release::{FindError, find};
+use veilray_classifier::release;
+use veilray_classifier::served::Served;
+
+/// Why the daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A model that is not there.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// A model that is no sound release.
+    #[error(transparent)]
+    Release(#[from] release::Error),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] veilray_he::Error),
+    /// Two models of one name.
+    #[error("two models are named {name}; serve one of them")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// Memory that does not suffice.
+    #[error(
+        "limits.memory_bytes is {found}: one request of the largest model needs {wanted} in all; raise it, or serve a smaller model"
+    )]
+    Memory {
+        /// The limit.
+        found: u64,
+        /// What is needed.
+        wanted: u64,
+    },
+    /// The data folder.
+    #[error("the data folder {}: {why}", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// The address.
+    #[error("cannot listen on {bind}: {why}")]
+    Bind {
+        /// The address.
+        bind: SocketAddr,
+        /// The system's reason.
+        why: String,
+    },
+    /// Certificate and key.
+    #[error("TLS certificate and key: {why}; PEM files that belong together are wanted")]
+    Tls {
+        /// Why.
+        why: String,
+    },
+    /// Threads.
+    #[error("cannot start: {why}")]
+    Start {
+        /// The system's reason.
+        why: String,
+    },
+}
+
+/// Everything that is opened before the first request.
+struct Opened {
+    app: Arc<App>,
+    listener: TcpListener,
+    queue: mpsc::UnboundedReceiver<String>,
+}
+
+/// Threads of the computation.
+///
+/// # Errors
+/// [`ServeError::Start`].
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool, ServeError> {
+    let named = |i| format!("he-{i}");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
+    pool.map_err(|e| ServeError::Start { why: e.to_string() })
+}
+
+/// Opens a model by name or folder.
+///
+/// # Errors
+/// [`ServeError::Find`], [`ServeError::Release`].
+pub fn open_model(path: &std::path::Path) -> Result<Served, ServeError> {
+    Ok(Served::open(&find(&path.to_string_lossy())?)?)
+}
+
+/// Bytes of memory that the process has taken from the system; where the system does not say, what its buffers hold and as much again.
+fn resident(models: &[(Served, Needs)]) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<u64> = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
+    let buffers: u64 = models.iter().map(|(served, _)| served.model.params().buffer_bytes() as u64).sum();
+    kib.map_or(2 * buffers + (256 << 20), |kib| kib << 10)
+}
+
+fn open(config: Config) -> Result<Opened, ServeError> {
+    config.check()?;
+    let pool = pool(config.server.threads)?;
+    let threads = pool.current_num_threads();
+    let mut models: Vec<(Served, Needs)> = Vec::new();
+    for entry in &config.models {
+        let served = pool.install(|| open_model(&entry.path))?;
+        let name = &served.interface.model;
+        if models.iter().any(|(other, _)| other.interface.model == *name) {
+            return Err(ServeError::Twice { name: name.clone() });
+        }
+        served.model.params().trim();
+        let needs = Needs::of(&served, threads)?;
+        tracing::info!(model = name, ?needs, "model opened");
+        models.push((served, needs));
+    }
+
+    let limits = &config.limits;
+    let data = |why: &dyn std::fmt::Display| ServeError::Data { path: config.server.data_dir.clone(), why: why.to_string() };
+    let root = &config.server.data_dir;
+    disk::private_folder(root).map_err(|e| data(&e))?;
+    let db = Arc::new(Db::open(&root.join("veilrayd.redb")).map_err(|e: DbError| data(&e))?);
+    let audit = Arc::new(Audit::open(&root.join("audit.jsonl")).map_err(|e| data(&e))?);
+    let bounds = Bounds {
+        disk_bytes: limits.disk_bytes,
+        key_ttl: duration(limits.key_ttl_seconds),
+        part_ttl: duration(limits.part_ttl_seconds),
+    };
+    let (store, recovery) = KeyStore::open(root, Arc::clone(&db), bounds).map_err(|e: StoreError| data(&e))?;
+    let (jobs, pending) =
+        Jobs::open(root, db, limits.max_jobs, limits.job_ttl_seconds as u64).map_err(|e: StoreError| data(&e))?;
+    tracing::info!(orphans = recovery.orphans, lost = recovery.lost, pending = pending.len(), "data folder checked");
+
+    let (store, metrics) = (Arc::new(store), Arc::new(Metrics::default()));
+    let memory = (limits.memory_bytes, resident(&models));
+    tracing::info!(bytes = memory.1, "memory taken before the first request");
+    let parts = Parts {
+        pool,
+        models,
+        memory,
+        queue_length: limits.queue_length,
+        evaluations: limits.evaluations,
+        store: Arc::clone(&store),
+        audit: Arc::clone(&audit),
+        metrics: Arc::clone(&metrics),
+    };
+    let engine = Engine::new(parts).map_err(|wanted| ServeError::Memory { found: limits.memory_bytes, wanted })?;
+    let bind = config.server.bind;
+    let listener = TcpListener::bind(bind).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    let listener = listener.map_err(|e| ServeError::Bind { bind, why: e.to_string() })?;
+    audit.record(&Entry::new(Action::Start, "ok")).map_err(|e| data(&e))?;
+    let (send, queue) = mpsc::unbounded_channel();
+    for id in pending {
+        let _ = send.send(id);
+    }
+    let app = App {
+        tokens: Tokens::new(&config.tokens),
+        config,
+        engine: Arc::new(engine),
+        store,
+        jobs: Arc::new(jobs),
+        audit,
+        metrics,
+        queue: send,
+        ready: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
+    };
+    Ok(Opened { app: Arc::new(app), listener, queue })
+}
+
+/// Serves until `stop` comes; `bound` learns the address.
+async fn run(opened: Opened, stop: impl Future<Output = ()>, bound: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let Opened { app, listener, queue } = opened;
+    let bind = app.config.server.bind;
+    let failed = |e: std::io::Error| ServeError::Bind { bind, why: e.to_string() };
+    let address = listener.local_addr().map_err(failed)?;
+    let tls = match &app.config.server.tls {
+        Some(tls) => {
+            // Another part of the process may have chosen already.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let config = RustlsConfig::from_pem_chain_file(&tls.cert, &tls.key).await;
+            Some(config.map_err(|e| ServeError::Tls { why: e.to_string() })?)
+        }
+        None => None,
+    };
+    bound(address);
+    tracing::info!(%address, tls = tls.is_some(), tokens = app.tokens.required(), "listening");
+
+    let checking = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move { app.check_answers().await }
+    });
+    let working = tokio::spawn(Arc::clone(&app).run_jobs(queue));
+    let sweeping = tokio::spawn(Arc::clone(&app).sweep());
+
+    let handle = axum_server::Handle::new();
+    let header = duration(app.config.limits.header_seconds);
+    let drain = duration(app.config.server.drain_seconds);
+    let routes = router(Arc::clone(&app)).into_make_service();
+    macro_rules! start {
+        ($server:expr) => {{
+            let mut server = $server.handle(handle.clone());
+            server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(header);
+            server.http_builder().http2().timer(TokioTimer::new()).keep_alive_interval(header).keep_alive_timeout(header);
+            tokio::spawn(server.serve(routes))
+        }};
+    }
+    let serving = match tls {
+        Some(tls) => start!(axum_server::from_tcp_rustls(listener, tls).map_err(failed)?),
+        None => start!(axum_server::from_tcp(listener).map_err(failed)?),
+    };
+    tokio::pin!(serving);
+    tokio::select! {
+        () = stop => {}
+        ended = &mut serving => {
+            return Err(ServeError::Bind { bind, why: format!("the listener ended: {ended:?}") });
+        }
+    }
+
+    tracing::info!("stopping: requests in flight are finished, new ones refused");
+    app.draining.store(true, Ordering::Release);
+    app.metrics.ready.set(0);
+    checking.abort();
+    sweeping.abort();
+    let deadline = tokio::time::Instant::now() + drain;
+    handle.graceful_shutdown(Some(drain));
+    let _ = tokio::time::timeout_at(deadline + Duration::from_secs(1), &mut serving).await;
+    // A job that does not end in time is on disk and runs again after the next start. An idle one waits for nothing.
+    let _ = app.queue.send(String::new());
+    if tokio::time::timeout_at(deadline, working).await.is_err() {
+        tracing::warn!("a job was cut short; it runs again after the next start");
+    }
+    let stopped = app.record(Entry::new(Action::Stop, "ok")).await;
+    if let Err(failure) = stopped {
+        tracing::error!(detail = failure.detail, "the audit log could not be ended");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("http").enable_all().build();
+    built.map_err(|e| ServeError::Start { why: e.to_string() })
+}
+
+/// Serves in this thread until SIGTERM or an interrupt; `bound` learns the address.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn serve(config: Config, bound: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let opened = open(config)?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let signals = signals()?;
+        run(opened, signals, bound).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// Resolves at SIGTERM or an interrupt. Registered at once: a signal that comes early is not lost.
+fn signals() -> Result<impl Future<Output = ()>, ServeError> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |e: std::io::Error| ServeError::Start { why: e.to_string() };
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+/// A daemon in a thread of this process.
+#[derive(Debug)]
+pub struct Handle {
+    addr: SocketAddr,
+    app: std::sync::Weak<App>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), ServeError>>>,
+}
+
+impl Handle {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The URL of its root, without TLS.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Whether the known answers were found.
+    pub fn is_ready(&self) -> bool {
+        self.app.upgrade().is_some_and(|app| app.ready.load(Ordering::Acquire))
+    }
+
+    /// Waits until it is ready; whether it is.
+    pub fn wait_ready(&self, most: Duration) -> bool {
+        let start = std::time::Instant::now();
+        while !self.is_ready() && start.elapsed() < most {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.is_ready()
+    }
+
+    /// Finishes what is in flight, and ends.
+    ///
+    /// # Errors
+    /// What it ended with.
+    pub fn stop(mut self) -> Result<(), ServeError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), ServeError> {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        match self.thread.take().map(std::thread::JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) => Err(ServeError::Start { why: "the daemon's thread panicked".into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// Starts a daemon in a thread of this process; it listens when this returns, and is ready when [`Handle::is_ready`] says so.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn spawn(config: Config) -> Result<Handle, ServeError> {
+    let opened = open(config)?;
+    let runtime = runtime()?;
+    let app = Arc::downgrade(&opened.app);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (bound, address) = std::sync::mpsc::channel();
+    let serve = move || {
+        let stop = async {
+            let _ = stopped.await;
+        };
+        let ended = runtime.block_on(run(opened, stop, move |at| {
+            let _ = bound.send(at);
+        }));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        ended
+    };
+    let thread = std::thread::Builder::new().name("veilrayd".into()).spawn(serve);
+    let thread = thread.map_err(|e| ServeError::Start { why: e.to_string() })?;
+    match address.recv() {
+        Ok(addr) => Ok(Handle { addr, app, stop: Some(stop), thread: Some(thread) }),
+        // It ended before it listened, and says why.
+        Err(_) => match thread.join() {
+            Ok(Err(error)) => Err(error),
+            _ => Err(ServeError::Start { why: "the daemon's thread ended".into() }),
+        },
+    }
+}

@@ -1,0 +1,258 @@
+//! Why a command stopped.
+
+use crate::data::{self, Refused, Split};
+use crate::{grid, ledger};
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use veilray_base::file::FileError;
+use veilray_base::release::FindError;
+
+/// The result of a command and its parts.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A data set.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    /// A sweep's file.
+    #[error(transparent)]
+    Grid(#[from] grid::Error),
+    /// A ledger.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// No model or encoder of that name.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// A released classifier.
+    #[error(transparent)]
+    Release(#[from] veilray_classifier::release::Error),
+    /// An encoder, its settings or its images.
+    #[error(transparent)]
+    Encoder(#[from] veilray_encoder::vqgan::Error),
+    /// A file of latents.
+    #[error(transparent)]
+    Latents(#[from] veilray_encoder::latents::Error),
+    /// The synthetic films.
+    #[error(transparent)]
+    Phantom(#[from] veilray_encoder::phantom::Error),
+    /// Samples, or a classifier's training.
+    #[error(transparent)]
+    Train(#[from] veilray_classifier::train::Error),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] veilray_classifier::metrics::Error),
+    /// A network's description.
+    #[error(transparent)]
+    Network(#[from] veilray_classifier::spec::SpecError),
+    /// A network's weights.
+    #[error(transparent)]
+    Weights(#[from] veilray_classifier::weights::WeightsError),
+    /// The training loop, a checkpoint or a network in clear.
+    #[error(transparent)]
+    Nn(#[from] veilray_nn::Error),
+    /// Encrypted evaluation.
+    #[error(transparent)]
+    Execute(#[from] veilray_classifier::execute::ExecuteError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] veilray_he::Error),
+    /// A network under TFHE.
+    #[cfg(feature = "tfhe")]
+    #[error(transparent)]
+    Fcnn(#[from] veilray_classifier::fcnn_tfhe::Error),
+    /// A network under TFHE was asked for in a build that has no TFHE.
+    #[error(
+        "{what} needs TFHE, which this program was built without: build it with `--features tfhe` (cargo run --release -p veilray-sweep --features tfhe -- …); commercial use of that library asks for a patent licence of its publisher"
+    )]
+    NoTfhe {
+        /// The model or the command.
+        what: String,
+    },
+    /// What makes latents of images.
+    #[error("the encoder: {0}")]
+    LatentEncoder(Box<dyn std::error::Error + Send + Sync>),
+    /// The file of an experiment, a network or a report.
+    #[error("{}: {why}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("could not {doing} {}: {why}", path.display())]
+    File {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// Changes of images that cannot be made.
+    #[error("{why}")]
+    Augment {
+        /// What is wrong with them and what to do.
+        why: String,
+    },
+    /// No image to encode.
+    #[error("{dataset} has no image to encode in the splits asked for; {}", first_reason(refused))]
+    NothingToEncode {
+        /// The data set.
+        dataset: String,
+        /// Images that were refused.
+        refused: Vec<Refused>,
+    },
+    /// No image that could be read.
+    #[error("the split {split} of {dataset} has no image that could be read; {refused} were refused")]
+    NothingToEvaluate {
+        /// The data set.
+        dataset: String,
+        /// The split.
+        split: Split,
+        /// Images that were refused.
+        refused: usize,
+    },
+    /// An encoder of another release than the classifier was trained on.
+    #[error("{model} reads latents of {encoder} with manifest {wanted}, found is {found}; fetch both from one release")]
+    OtherEncoder {
+        /// The classifier.
+        model: String,
+        /// Its encoder.
+        encoder: String,
+        /// The digest in the classifier's manifest.
+        wanted: String,
+        /// The encoder's.
+        found: String,
+    },
+    /// An encoder of another factor than the sweep says.
+    #[error("the encoder {name} is of factor {found}, the sweep says {wanted}")]
+    OtherFactor {
+        /// The encoder.
+        name: String,
+        /// In the sweep's file.
+        wanted: u32,
+        /// In its manifest.
+        found: usize,
+    },
+    /// A data set without any of the labels.
+    #[error("{dataset} knows none of the labels of {model}: it has {}, the model {}", found.join(", "), wanted.join(", "))]
+    Labels {
+        /// The data set.
+        dataset: String,
+        /// The model.
+        model: String,
+        /// The model's labels.
+        wanted: Vec<String>,
+        /// The data set's.
+        found: Vec<String>,
+    },
+    /// A mask of latents.
+    #[error(
+        "{model} gives masks but does not see pixels, so no mask of a data set can be laid on its own; name a model that reads pixels"
+    )]
+    MaskOfLatent {
+        /// The model.
+        model: String,
+    },
+    /// Images of a side that there is not.
+    #[error("images of side {found}: the canonical image of 256 can be brought to 1 to 256")]
+    Side {
+        /// The side asked for.
+        found: usize,
+    },
+    /// Latents of different encoders, or latents beside images.
+    #[error("the data of the experiment come through {first} and through {second}; take files of one encoder")]
+    Encoders {
+        /// Of the first source.
+        first: String,
+        /// Of another.
+        second: String,
+    },
+    /// Latents of different tables of one data set, or of images changed by a version that did not say how.
+    #[error(
+        "two sources of {set} were made from tables of digests {first} and {second}; encode both from the same table with this version \
+         of veilray-sweep"
+    )]
+    Tables {
+        /// The data set.
+        set: String,
+        /// Of the first source.
+        first: String,
+        /// Of another.
+        second: String,
+    },
+    /// A network that cannot be released.
+    #[error("{why}")]
+    Unreleasable {
+        /// What is missing and what to do.
+        why: &'static str,
+    },
+    /// What a teacher is to be asked that it cannot be.
+    #[error("teach: {why}")]
+    Question {
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A label that no source has.
+    #[error("the data have no label {label:?}, nor the column that it is derived from; labels there are: {known}")]
+    UnknownLabel {
+        /// The label.
+        label: String,
+        /// Those that can be had.
+        known: String,
+    },
+    /// A split without samples.
+    #[error("the data of the experiment hold no samples of the split {split}")]
+    EmptySplit {
+        /// The split.
+        split: &'static str,
+    },
+    /// A sample that a teacher has not seen.
+    #[error(
+        "{} holds no probabilities for {name}; write it anew with --teach from the same data, or with `veilray-sweep teach` for \
+         images changed by the same amounts and seeds",
+        path.display()
+    )]
+    Untaught {
+        /// The file.
+        path: PathBuf,
+        /// The sample.
+        name: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: a failure of `doing` on `path`.
+    pub(crate) fn file<E: Display>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+        let path = path.to_owned();
+        move |e| Self::File { doing, path, why: e.to_string() }
+    }
+
+    pub(crate) fn config(path: &Path, why: String) -> Self {
+        Self::Config { path: path.into(), why }
+    }
+
+    pub(crate) fn question(why: impl Into<String>) -> Self {
+        Self::Question { why: why.into() }
+    }
+
+    pub(crate) fn unknown_label(label: &str, known: &BTreeSet<String>) -> Self {
+        Self::UnknownLabel { label: label.into(), known: known.iter().map(String::as_str).collect::<Vec<_>>().join(", ") }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::File { doing: error.doing, path: error.path, why: error.source.to_string() }
+    }
+}
+
+fn first_reason(refused: &[Refused]) -> String {
+    let first = refused.first().map(|first| format!("{} were refused, the first because {}", refused.len(), first.reason));
+    first.unwrap_or_else(|| "choose other splits".into())
+}
