@@ -23,7 +23,7 @@ use veilray_base::file::FileError;
 use veilray_base::release;
 use veilray_imaging::ingest::checks::{self, Measured, TrainingLimits};
 use veilray_imaging::ingest::{Canonical, PREPROCESSING, SIDE, Warning};
-use veilray_nn::{Bundle, Params};
+use veilray_nn::{Bundle, ParamStore};
 
 /// Name of the weights' file in the folder.
 pub const WEIGHTS: &str = "encoder.safetensors";
@@ -123,7 +123,7 @@ impl Released {
         }
         let bytes = release::checked(path, WEIGHTS, &manifest.weights_sha256)?;
         let weights = Bundle::from_bytes(&path.join(WEIGHTS), &bytes, &Device::Cpu)?;
-        let params = Params::frozen(weights.into_tensors(), &Device::Cpu);
+        let params = ParamStore::frozen(weights.into_tensors(), &Device::Cpu);
         let net = Vqgan::new(&params, &manifest.shapes)?;
         params.expect_all_taken()?;
         Ok(Self { manifest, digest, net })

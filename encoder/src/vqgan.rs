@@ -21,7 +21,7 @@ pub use error::{Error, Result};
 pub use quantizer::{Quantized, Quantizer, Tracker, nearest};
 
 use candle_core::Tensor;
-use veilray_nn::{Buffer, Init, Params, Scope};
+use veilray_nn::{Buffer, Init, ParamStore, Scope};
 
 /// Encoder, codebook and decoder with one set of parameters.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl Vqgan {
     ///
     /// # Errors
     /// A configuration that cannot be built; parameters that are missing or of another shape.
-    pub fn new(params: &Params, config: &Config) -> Result<Self> {
+    pub fn new(params: &ParamStore, config: &Config) -> Result<Self> {
         config.check()?;
         let root = params.root();
         let standard = Standard::new(&root.enter("latent"), config.latent_channels)?;

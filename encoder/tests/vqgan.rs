@@ -8,7 +8,7 @@ use veilray_base::Rng;
 use veilray_encoder::vqgan::{
     Codebook, Config, Discriminator, DiscriminatorConfig, Error, Judgement, Levels, Norm, Quantizer, Tracker, Vqgan, loss,
 };
-use veilray_nn::Params;
+use veilray_nn::ParamStore;
 
 fn config(name: &str) -> Config {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../configs/encoder/{name}.toml"));
@@ -73,7 +73,7 @@ mod by_hand {
 
 /// Trained values and codebook of a network as it is built.
 fn built(config: &Config) -> usize {
-    let params = Params::seeded(0, &Device::Cpu);
+    let params = ParamStore::seeded(0, &Device::Cpu);
     Vqgan::new(&params, config).unwrap();
     params.count() + config.codebook.size * config.codebook_dim()
 }
@@ -108,7 +108,7 @@ fn the_released_configurations_have_the_latents_that_the_circuits_expect() {
     for (name, latent) in [("f4", [3, 64, 64]), ("f8", [4, 32, 32]), ("f16", [8, 16, 16])] {
         let config = config(name);
         assert_eq!(config.latent_shape(256).unwrap(), latent);
-        let net = Vqgan::new(&Params::seeded(0, &Device::Cpu), &config).unwrap();
+        let net = Vqgan::new(&ParamStore::seeded(0, &Device::Cpu), &config).unwrap();
         let code = net.encode(&noise((1, 1, 64, 64))).unwrap();
         let [channels, height, width] = config.latent_shape(64).unwrap();
         assert_eq!(code.dims(), [1, channels, height, width]);
@@ -120,7 +120,7 @@ fn the_released_configurations_have_the_latents_that_the_circuits_expect() {
 
 #[test]
 fn without_norm_a_crop_sees_what_the_whole_image_sees() {
-    let net = Vqgan::new(&Params::seeded(3, &Device::Cpu), &config("f8")).unwrap();
+    let net = Vqgan::new(&ParamStore::seeded(3, &Device::Cpu), &config("f8")).unwrap();
     let whole = noise((1, 1, 256, 256));
     let crop = whole.narrow(2, 64, 160).unwrap().narrow(3, 32, 160).unwrap();
     let inside = |code: &Tensor, top: usize, left: usize| values(&code.narrow(2, top, 4).unwrap().narrow(3, left, 4).unwrap());
@@ -135,7 +135,7 @@ fn every_kind_of_configuration_trains_all_of_its_parameters() {
     for (norm, attention, projection) in
         [(Norm::Group, true, Some(5)), (Norm::Group, false, None), (Norm::None, true, None), (Norm::None, false, Some(2))]
     {
-        let params = Params::seeded(2, &Device::Cpu);
+        let params = ParamStore::seeded(2, &Device::Cpu);
         let net = Vqgan::new(&params, &small(norm, attention, projection)).unwrap();
         let quantized = net.quantizer().forward(&net.raw_latent(&noise((2, 1, 16, 16))).unwrap()).unwrap();
         let image = net.decoder().forward(&quantized.latent).unwrap();
@@ -153,7 +153,7 @@ fn every_kind_of_configuration_trains_all_of_its_parameters() {
 
 #[test]
 fn the_gradient_passes_straight_through_the_codebook_and_commitment_pulls_to_the_entry() {
-    let params = Params::seeded(4, &Device::Cpu);
+    let params = ParamStore::seeded(4, &Device::Cpu);
     let quantizer = Quantizer::new(&params.root(), &small(Norm::None, false, None)).unwrap();
     let latent = Var::from_tensor(&noise((2, 3, 4, 5))).unwrap();
     let weight = noise((2, 3, 4, 5)).affine(2.0, 0.5).unwrap();
@@ -185,7 +185,7 @@ fn from_len(values: &[f32]) -> f32 {
 #[test]
 fn the_tracker_finds_the_clusters_and_revives_dead_entries() {
     let config = small(Norm::None, false, None);
-    let quantizer = Quantizer::new(&Params::seeded(6, &Device::Cpu).root(), &config).unwrap();
+    let quantizer = Quantizer::new(&ParamStore::seeded(6, &Device::Cpu).root(), &config).unwrap();
     let mut tracker = Tracker::new(16, 3, 0.9);
     let mut rng = Rng::new(6, "clusters");
     // 16 tight clusters on a lattice far from the initial entries.
@@ -207,7 +207,7 @@ fn the_tracker_finds_the_clusters_and_revives_dead_entries() {
 
 #[test]
 fn the_discriminator_scores_patches_and_its_losses_are_the_published_ones() {
-    let params = Params::seeded(5, &Device::Cpu);
+    let params = ParamStore::seeded(5, &Device::Cpu);
     let net = Discriminator::new(&params.root(), 1, &DiscriminatorConfig::default()).unwrap();
     // The published PatchGAN with 64 channels and 3 layers, for one image channel.
     let convs = [(1, 64, false), (64, 128, true), (128, 256, true), (256, 512, true), (512, 1, false)];
@@ -230,7 +230,7 @@ fn the_discriminator_scores_patches_and_its_losses_are_the_published_ones() {
 
 #[test]
 fn wrong_images_and_configurations_are_refused() {
-    let net = Vqgan::new(&Params::seeded(0, &Device::Cpu), &small(Norm::None, false, None)).unwrap();
+    let net = Vqgan::new(&ParamStore::seeded(0, &Device::Cpu), &small(Norm::None, false, None)).unwrap();
     assert!(matches!(net.encode(&noise((1, 3, 16, 16))), Err(Error::Image { wanted: 1, found: 3 })));
     assert!(matches!(net.encode(&noise((1, 1, 18, 16))), Err(Error::Side { found: 18, factor: 4 })));
     let good = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs/encoder/f8.toml")).unwrap();

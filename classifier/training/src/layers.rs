@@ -265,26 +265,26 @@ mod tests {
     use candle_core::Device;
     use veilray_base::Rng;
     use veilray_classifier::spec::NetworkSpec;
-    use veilray_nn::Params;
+    use veilray_nn::ParamStore;
 
-    fn network(layer: &str, channels: usize) -> (Params, Box<dyn Network>) {
+    fn network(layer: &str, channels: usize) -> (ParamStore, Box<dyn Network>) {
         let text = format!(
             "name = \"one\"\nlabels = {channels}\ninput = {{ channels = {channels}, height = 2, width = 2 }}\n[[layers]]\n{layer}\n\
              [[layers]]\nkind = \"global_avg_pool\""
         );
         let student = Student::new(NetworkSpec::from_toml(&text).unwrap()).unwrap();
-        let params = Params::seeded(4, &Device::Cpu);
+        let params = ParamStore::seeded(4, &Device::Cpu);
         let network = student.build(&params.root()).unwrap();
         (params, network)
     }
 
-    fn values(params: &Params, name: &str) -> Vec<f64> {
+    fn values(params: &ParamStore, name: &str) -> Vec<f64> {
         let tensor = &params.tensors()[name];
         tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
     }
 
     /// W x + b, row by row.
-    fn linear(params: &Params, path: &str, x: &[f64]) -> Vec<f64> {
+    fn linear(params: &ParamStore, path: &str, x: &[f64]) -> Vec<f64> {
         let (weight, bias) = (values(params, &format!("{path}.weight")), values(params, &format!("{path}.bias")));
         weight.chunks(x.len()).zip(bias).map(|(row, bias)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias).collect()
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use veilray_base::Rng;
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Outcome, Task};
-use veilray_nn::{Bundle, Ema, Optimiser, OptimiserConfig, Params, Schedule, State};
+use veilray_nn::{Bundle, Ema, Optimiser, OptimiserConfig, ParamStore, Schedule, State};
 
 /// What a run gives: the best weights, and how it ended.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl RunConfig {
 /// A network in training.
 pub(crate) struct Learner {
     config: RunConfig,
-    params: Params,
+    params: ParamStore,
     network: Box<dyn Network>,
     /// What is evaluated: the same weights, or their average, without a graph.
     pub evaluated: Box<dyn Network>,
@@ -79,7 +79,7 @@ impl Learner {
         samples: usize,
         prepare: impl FnOnce(&mut BTreeMap<String, Tensor>) -> Result<()>,
     ) -> Result<Self> {
-        let params = Params::seeded(config.seed, &Device::Cpu);
+        let params = ParamStore::seeded(config.seed, &Device::Cpu);
         let network = architecture.build(&params.root())?;
         let mut tensors = params.tensors();
         // Copies: a variable cannot be set to its own memory.

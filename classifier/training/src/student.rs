@@ -132,7 +132,7 @@ mod tests {
     use candle_core::Device;
     use veilray_base::Rng;
     use veilray_classifier::weights::Weights;
-    use veilray_nn::Params;
+    use veilray_nn::ParamStore;
 
     /// One of every kind of layer.
     const EVERYTHING: &str = r#"
@@ -197,7 +197,7 @@ mod tests {
     fn parameters_have_the_names_and_shapes_of_the_specification() {
         let forms = [Form::Square, Form::Polynomial, Form::NormRelu];
         for student in forms.map(|form| everything().with_form(form)).into_iter().chain([everything()]) {
-            let params = Params::seeded(1, &Device::Cpu);
+            let params = ParamStore::seeded(1, &Device::Cpu);
             student.build(&params.root()).unwrap();
             let built: BTreeMap<String, Vec<usize>> =
                 params.tensors().into_iter().map(|(name, tensor)| (name, tensor.dims().to_vec())).collect();
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_parameter_gets_a_gradient_and_every_activation_is_watched() {
-        let params = Params::seeded(1, &Device::Cpu);
+        let params = ParamStore::seeded(1, &Device::Cpu);
         let network = everything().build(&params.root()).unwrap();
         let mut rng = Rng::new(1, "dropout");
         let mut pass = Pass::train(&mut rng).watching();
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn fewer_labels_are_the_first_logits() {
         let student = everything();
-        let params = Params::seeded(1, &Device::Cpu);
+        let params = ParamStore::seeded(1, &Device::Cpu);
         let all = student.build(&params.root()).unwrap().forward(&input(2), &mut Pass::evaluate()).unwrap();
         let few = student.with_labels(3).unwrap();
         let tensors = student.trim(&params.tensors(), 3).unwrap();

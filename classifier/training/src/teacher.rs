@@ -176,7 +176,7 @@ impl Block {
 mod tests {
     use super::*;
     use candle_core::Device;
-    use veilray_nn::Params;
+    use veilray_nn::ParamStore;
 
     fn config() -> ResNetConfig {
         ResNetConfig {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn one_logit_per_label_and_evaluation_draws_nothing() {
-        let params = Params::seeded(1, &Device::Cpu);
+        let params = ParamStore::seeded(1, &Device::Cpu);
         let network = config().build(&params.root()).unwrap();
         let x = veilray_nn::normal_tensor(&mut veilray_base::Rng::new(1, "x"), (3, 1, 16, 16), &Device::Cpu).unwrap();
         let forward = |pass: &mut Pass<'_>| network.forward(&x, pass).unwrap().to_vec2::<f32>().unwrap();
@@ -225,7 +225,7 @@ mod tests {
             ResNetConfig { labels: 0, ..config() },
             ResNetConfig { dropout: 1.0, ..config() },
         ] {
-            assert!(bad.build(&Params::seeded(1, &Device::Cpu).root()).is_err(), "{bad:?}");
+            assert!(bad.build(&ParamStore::seeded(1, &Device::Cpu).root()).is_err(), "{bad:?}");
         }
     }
 }

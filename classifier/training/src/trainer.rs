@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use veilray_base::Rng;
 use veilray_nn::training::{Metrics, Task};
-use veilray_nn::{Bundle, Params};
+use veilray_nn::{Bundle, ParamStore};
 
 /// The evaluation's metric by which the best checkpoint is chosen.
 const SELECTED_BY: &str = "auc_macro";
@@ -63,7 +63,7 @@ pub fn trained_values(tensors: &BTreeMap<String, Tensor>) -> usize {
 /// # Errors
 /// Tensors of another network.
 pub fn frozen(architecture: &dyn Architecture, tensors: &BTreeMap<String, Tensor>) -> Result<Box<dyn Network>> {
-    let params = Params::frozen(tensors.clone(), &Device::Cpu);
+    let params = ParamStore::frozen(tensors.clone(), &Device::Cpu);
     let network = architecture.build(&params.root())?;
     params.expect_all_taken()?;
     Ok(network)

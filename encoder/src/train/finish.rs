@@ -10,7 +10,7 @@ use std::path::Path;
 use veilray_base::Rng;
 use veilray_imaging::ingest::checks::TrainingLimits;
 use veilray_imaging::ingest::{Canonical, PREPROCESSING, SIDE};
-use veilray_nn::Params;
+use veilray_nn::ParamStore;
 
 /// Whole training images that the codebook is fitted to and the latent's mean and deviation come from.
 const SAMPLE: usize = 512;
@@ -152,7 +152,7 @@ impl Images {
 
 impl Training {
     /// The averaged weights, to be released.
-    fn averaged(&self) -> Params {
+    fn averaged(&self) -> ParamStore {
         self.average.params()
     }
 }

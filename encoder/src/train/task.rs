@@ -9,14 +9,14 @@ use candle_core::{Device, Tensor, Var};
 use veilray_base::Rng;
 use veilray_imaging::ingest::SIDE;
 use veilray_nn::training::{Metrics, Task};
-use veilray_nn::{Bundle, Ema, Optimiser, Params, State};
+use veilray_nn::{Bundle, Ema, Optimiser, ParamStore, State};
 
 /// An autoencoder in training.
 #[derive(Debug)]
 pub struct Training {
     config: TrainConfig,
     shapes: Config,
-    params: Params,
+    params: ParamStore,
     net: Vqgan,
     optimiser: Optimiser,
     pub(super) average: Ema,
@@ -31,14 +31,14 @@ pub struct Training {
 #[derive(Debug)]
 struct Critic {
     config: Adversarial,
-    params: Params,
+    params: ParamStore,
     net: Discriminator,
     optimiser: Optimiser,
 }
 
 impl Critic {
     fn new(config: &Adversarial, seed: u64, image_channels: usize) -> Result<Self> {
-        let params = Params::seeded(seed, &Device::Cpu);
+        let params = ParamStore::seeded(seed, &Device::Cpu);
         let net = Discriminator::new(&params.root(), image_channels, &config.discriminator)?;
         let optimiser = Optimiser::new(config.optimiser, &params)?;
         Ok(Self { config: config.clone(), params, net, optimiser })
@@ -54,7 +54,7 @@ impl Training {
         if train.is_empty() {
             return Err(Error::Data { why: "there are no training images".into() });
         }
-        let params = Params::seeded(config.seed, &Device::Cpu);
+        let params = ParamStore::seeded(config.seed, &Device::Cpu);
         let net = Vqgan::new(&params, shapes)?;
         let optimiser = Optimiser::new(config.optimiser, &params)?;
         let average = Ema::new(config.average, &params)?;

@@ -26,8 +26,8 @@ use veilray_base::release::find;
 use veilray_classifier::interface::Interface;
 use veilray_classifier::reference;
 use veilray_classifier::release::Model;
-use veilray_encoder::ingest::Settings;
-use veilray_encoder::phantom::Phantom;
+use veilray_imaging::ingest::Settings;
+use veilray_imaging::phantom::Phantom;
 
 /// The model of the demo unless another is named.
 const MODEL: &str = "nih14-f8";

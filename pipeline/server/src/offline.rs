@@ -51,7 +51,7 @@ pub fn infer(served: &Served, keys: &Path, input: &Path, out: &Path) -> Result<u
         batch(served, &digest(keys)?, Reader::open(file).map_err(malformed)?, &expanded)?
     } else {
         let bytes = std::fs::read(input)?;
-        let blocks = served.interface.ends.input().layout().blocks();
+        let blocks = served.interface.io.input().layout().blocks();
         evaluate_one(served, &split(&bytes, blocks)?, &expanded)?
     };
     file::write_private(out, &reply)?;
@@ -80,12 +80,12 @@ fn batch(served: &Served, keys_sha256: &str, mut images: Reader<impl Read>, keys
         let error = "the images were encrypted under other keys than these";
         return refuse(ErrorCode::NotConformant, error, "give the evaluation keys of the key set that encrypted them");
     }
-    let blocks = interface.ends.input().layout().blocks();
+    let blocks = interface.io.input().layout().blocks();
     if head.ciphertexts_per_image != blocks {
         let error = format!("{} ciphertexts per image, {} reads {blocks}", head.ciphertexts_per_image, interface.model);
         return refuse(ErrorCode::NotConformant, &error, "encrypt the images again for this model");
     }
-    let limit = ciphertext_bytes(served.model.params(), interface.ends.level(), false)?;
+    let limit = ciphertext_bytes(served.model.params(), interface.io.level(), false)?;
     let mut out = Vec::new();
     container::write_head(&mut out, &Head { kind: Kind::Reply, ciphertexts_per_image: 1, ..head }).map_err(malformed)?;
     let mut image = Vec::with_capacity(blocks);

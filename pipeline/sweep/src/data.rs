@@ -27,15 +27,15 @@ pub use error::{Error, Result};
 pub use masks::Masked;
 pub use spec::{Label, Spec};
 pub use variant::Variant;
-pub use veilray_encoder::latents::{Split, UNKNOWN};
+pub use veilray_latents::{Split, UNKNOWN};
 
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use veilray_base::digest::sha256_hex;
-use veilray_encoder::ingest::gate;
-use veilray_encoder::ingest::{Canonical, Picture, Settings, Warning, read_file};
+use veilray_imaging::ingest::checks;
+use veilray_imaging::ingest::{Canonical, Picture, Settings, Warning, read_file};
 
 /// A data set: what its images are called and labelled, in memory; the images of a folder stay on the disk.
 #[derive(Debug, Clone)]
@@ -293,7 +293,7 @@ impl Dataset {
         };
         let grey = self.levels(index).ok_or_else(missing)?.iter().map(|&level| f32::from(level) / 255.0).collect();
         let picture = Picture::new(pixels.width, pixels.height, grey)?;
-        gate::pixels(&picture, &self.settings.gate)?;
+        checks::pixels(&picture, &self.settings.checks)?;
         Ok(Loaded { image: Canonical::from_picture(&picture)?.0, warnings: vec![] })
     }
 

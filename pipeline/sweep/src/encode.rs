@@ -10,9 +10,9 @@ use crate::command::arguments::Common;
 use crate::command::error::{Error, Result};
 use crate::command::output;
 use crate::data::{Dataset, Split, Variant};
-use crate::evaluate::open_encoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
+use veilray_encoder::input::InputEncoder;
 
 /// Encodes a data set to a file of latents (HDF5) that classifiers train on.
 ///
@@ -61,7 +61,7 @@ pub struct Args {
 /// A data set, an encoder or an output file that cannot be used.
 pub fn run(args: &Args) -> Result<Summary> {
     let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
-    let mut encoder = open_encoder(&args.model)?;
+    let mut encoder = InputEncoder::open(&args.model)?;
     let options = Options {
         splits: args.splits.clone(),
         flips: args.flips,

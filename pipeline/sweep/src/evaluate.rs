@@ -21,12 +21,10 @@ use crate::data::{Dataset, Split};
 use serde::Serialize;
 use std::fmt;
 use veilray_base::release::{find, other_kind};
-use veilray_classifier::metrics::{Bootstrap, SplitReport};
 use veilray_classifier::release::Model;
-use veilray_classifier::train::{predict, reported};
-use veilray_encoder::eye::Eye;
-use veilray_encoder::pixels::Pixels;
-use veilray_encoder::release::Released;
+use veilray_encoder::input::InputEncoder;
+use veilray_training::metrics::{Bootstrap, SplitReport};
+use veilray_training::{network_of, predict, reported};
 
 /// Images of a batch.
 const BATCH: usize = 16;
@@ -107,7 +105,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let eye = eye(&model)?;
     let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
     let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, name, model.labels())?;
-    let logits = predict(model.network()?.as_ref(), &evaluated.samples, BATCH, false)?;
+    let logits = predict(network_of(&model)?.as_ref(), &evaluated.samples, BATCH, false)?;
     let scored = reported(&evaluated.samples, &logits, model.labels().len())?;
     let (patients, views) = (evaluated.samples.patients(), evaluated.samples.views());
     let point = &model.manifest().operating_point;
@@ -127,27 +125,16 @@ pub fn run(args: &Args) -> Result<Report> {
 ///
 /// # Errors
 /// No encoder of that name, or one of another release.
-pub fn eye(model: &Model) -> Result<Eye> {
+pub fn eye(model: &Model) -> Result<InputEncoder> {
     let manifest = model.manifest();
     eye_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)
 }
 
-fn eye_of(model: &str, encoder: &str, wanted: &str) -> Result<Eye> {
-    let eye = open_encoder(encoder)?;
+fn eye_of(model: &str, encoder: &str, wanted: &str) -> Result<InputEncoder> {
+    let eye = InputEncoder::open(encoder)?;
     if eye.digest() != wanted {
         let (model, encoder, wanted, found) = (model.into(), encoder.into(), wanted.into(), eye.digest().into());
         return Err(Error::OtherEncoder { model, encoder, wanted, found });
     }
     Ok(eye)
-}
-
-/// The encoder of that name or folder, or pixels for a name such as `pixels-64`.
-///
-/// # Errors
-/// No such encoder, or one that is no sound release.
-pub(crate) fn open_encoder(name: &str) -> Result<Eye> {
-    Ok(match Pixels::named(name) {
-        Some(pixels) => Eye::Pixels(pixels),
-        None => Eye::Encoder(Box::new(Released::open(&find(name)?)?)),
-    })
 }

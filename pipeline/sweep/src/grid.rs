@@ -17,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
-use veilray_classifier::train::TrainConfig;
+use veilray_training::TrainConfig;
 
 /// A sweep, as its file describes it.
 #[derive(Debug, Clone, Deserialize)]

@@ -22,11 +22,11 @@ use std::time::Instant;
 use veilray_base::digest::sha256_hex;
 use veilray_classifier::execute::EncryptedCircuit;
 use veilray_classifier::execute::client::Bounds;
-use veilray_classifier::metrics::{Bootstrap, Evaluation, Scored, SplitReport};
 use veilray_classifier::release::Model;
-use veilray_classifier::train::{Samples, predict, reported};
 use veilray_encoder::evaluate::Times;
 use veilray_he::Ciphertext;
+use veilray_training::metrics::{Bootstrap, Evaluation, Scored, SplitReport};
+use veilray_training::{Samples, predict, reported};
 
 /// Images of a batch in clear.
 const BATCH: usize = 64;
@@ -141,7 +141,7 @@ impl Running {
 
 /// The logits in clear of every sample.
 fn clear(model: &Model, samples: &Samples) -> Result<Scored> {
-    let network = model.network()?;
+    let network = veilray_training::network_of(model)?;
     let logits = predict(network.as_ref(), samples, BATCH, false)?;
     Ok(reported(samples, &logits, model.labels().len())?)
 }

@@ -16,7 +16,8 @@ use crate::command::output;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use veilray_classifier::metrics::{OperatingPoint, SplitReport};
+use veilray_classifier::operating_point::OperatingPoint;
+use veilray_training::metrics::SplitReport;
 
 /// Trains a quantised network of one hidden layer by an experiment's file; needs a build with the feature `tfhe`.
 ///

@@ -21,17 +21,19 @@ use crate::command::output;
 use crate::data::{Dataset, Masked, Split};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use veilray_base::file::write_atomically;
 use veilray_classifier::mask::Mask;
-use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
 use veilray_classifier::networks;
+use veilray_classifier::operating_point::{OperatingPoint, Temperature, Thresholds};
+use veilray_classifier::range::RangeContract;
 use veilray_classifier::release::{self, Manifest, Model};
 use veilray_classifier::spec::NetworkSpec;
-use veilray_classifier::train::{self, RangeContract, SegmentConfig, Student, predict, train_segmenter, trained_values};
 use veilray_classifier::weights::Weights;
-use veilray_encoder::pixels::Pixels;
+use veilray_imaging::pixels::Pixels;
 use veilray_nn::Bundle;
+use veilray_training;
+use veilray_training::{SegmentConfig, Student, predict, train_segmenter, trained_values};
 
 /// The weights' file of a run.
 const WEIGHTS: &str = "model.safetensors";
@@ -78,7 +80,7 @@ impl Config {
         let config: Self = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
         let spec = match config.network.ends_with(".toml") {
             true => NetworkSpec::read(&path.parent().unwrap_or(Path::new("")).join(&config.network))?,
-            false => networks::usual(&config.network)?,
+            false => networks::default_for(&config.network)?,
         };
         let square = spec.input.channels == 1 && spec.input.height == spec.input.width;
         let pixels = Pixels::new(spec.input.height).filter(|_| square && spec.labels == spec.input.len());
@@ -140,7 +142,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let read = |split| Masked::read(&set, split, &pixels, &name, args.limit);
     let (training, validation) = (read(Split::Train)?, read(Split::Val)?);
     let trained = train_segmenter(&student, &config.train, &training.samples, &validation.samples, &args.training.out, None)?;
-    let network = train::frozen(&student, &trained.tensors)?;
+    let network = veilray_training::frozen(&student, &trained.tensors)?;
     let batch = config.train.batch;
     let logits = predict(network.as_ref(), validation.samples.images(), batch, false)?;
     let threshold = validation.samples.best_threshold(&logits);
@@ -151,7 +153,7 @@ pub fn run(args: &Args) -> Result<Report> {
         steps: trained.outcome.steps,
         seconds: trained.outcome.seconds,
         threshold,
-        range: RangeContract::measure(network.as_ref(), validation.samples.images(), batch)?,
+        range: veilray_training::measure_range(network.as_ref(), validation.samples.images(), batch)?,
         validation: Figures::of("val", &validation.samples.overlaps(&logits, threshold)),
         test: None,
         config,

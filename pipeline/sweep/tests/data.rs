@@ -10,7 +10,7 @@ mod support;
 
 use std::fs;
 use support::{folder, npy, npz, refused, spec};
-use veilray_encoder::ingest::{Picture, SIDE};
+use veilray_imaging::ingest::{Picture, SIDE};
 use veilray_sweep::data::{Dataset, Error, Kind, Spec, Split, UNKNOWN};
 
 const KERMANY: &str = "file,split,patient_id,label3,pneumonia,original_split
@@ -190,7 +190,7 @@ fn an_archive_of_arrays_is_a_data_set() {
     assert_eq!(set.levels(4), None);
     // Scaled up as the ingest of a file of these pixels would be.
     let picture = Picture::new(28, 28, levels.iter().map(|&level| f32::from(level) / 255.0).collect()).unwrap();
-    assert_eq!(set.image(1).unwrap().image, veilray_encoder::ingest::Canonical::from_picture(&picture).unwrap().0);
+    assert_eq!(set.image(1).unwrap().image, veilray_imaging::ingest::Canonical::from_picture(&picture).unwrap().0);
     assert!(matches!(set.image(4), Err(Error::NoSuchImage { .. })));
 
     let cases = [

@@ -12,9 +12,10 @@ use indicatif::ProgressBar;
 use std::fs;
 use std::path::Path;
 use support::set;
-use veilray_encoder::ingest::{Canonical, SIDE};
-use veilray_encoder::latents::{self, Reader};
 use veilray_encoder::release::Released;
+use veilray_imaging::ingest::{Canonical, SIDE};
+use veilray_latents;
+use veilray_latents::Reader;
 use veilray_sweep::command::error::{Error, Result};
 use veilray_sweep::data::{Dataset, Split};
 use veilray_sweep::encode::{LatentEncoder, Options, Summary, encode};
@@ -145,7 +146,7 @@ fn another_encoder_does_not_go_on_with_this_ones_file() {
     let out = folder.path().join("small.h5");
     run(&set, &mut means(), &out, false).unwrap();
     let error = run(&set, &mut Means { digest: "aa".repeat(32), ..means() }, &out, false).unwrap_err();
-    assert!(matches!(error, Error::Latents(latents::Error::OtherRun { what: "the encoder's digest", .. })), "{error}");
+    assert!(matches!(error, Error::Latents(veilray_latents::Error::OtherRun { what: "the encoder's digest", .. })), "{error}");
 }
 
 #[test]

@@ -13,11 +13,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use support::set;
-use veilray_encoder::ingest::gate::TrainingLimits;
-use veilray_encoder::latents::Reader;
-use veilray_encoder::release::{FORMAT, Manifest, PREPROCESSING, Provenance, Released};
+use veilray_encoder::release::{FORMAT, Manifest, Provenance, Released};
 use veilray_encoder::vqgan::{Codebook, Config, Levels, Norm, Vqgan};
-use veilray_nn::Params;
+use veilray_imaging::ingest::PREPROCESSING;
+use veilray_imaging::ingest::checks::TrainingLimits;
+use veilray_latents::Reader;
+use veilray_nn::ParamStore;
 use veilray_sweep::data::Dataset;
 
 /// A release of an encoder as it is before training.
@@ -32,7 +33,7 @@ fn release(folder: &Path) {
         decoder: levels(),
         codebook: Codebook { size: 4, projection: None },
     };
-    let params = Params::seeded(1, &candle_core::Device::Cpu);
+    let params = ParamStore::seeded(1, &candle_core::Device::Cpu);
     Vqgan::new(&params, &shapes).unwrap();
     let manifest = Manifest {
         format: FORMAT,

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
-use veilray_encoder::latents::{Info, Row, Writer};
+use veilray_latents::{Info, Row, Writer};
 use veilray_sweep::command::arguments::{Common, Training};
 use veilray_sweep::command::error::Error;
 use veilray_sweep::data::Split;

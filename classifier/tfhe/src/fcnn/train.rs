@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 use std::path::Path;
 use veilray_base::Rng;
 use veilray_nn::training::{self, Batches, Best, LoopConfig, Metrics, Outcome, Task};
-use veilray_nn::{Bundle, Init, Optimiser, OptimiserConfig, Params, Schedule, State};
+use veilray_nn::{Bundle, Init, Optimiser, OptimiserConfig, ParamStore, Schedule, State};
 use veilray_training::metrics::{Evaluation, Scored};
 use veilray_training::{ImageAugmentation, Inputs, Samples};
 
@@ -226,7 +226,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn new(config: &FcnnConfig, params: &Params) -> Result<Self> {
+    fn new(config: &FcnnConfig, params: &ParamStore) -> Result<Self> {
         let (inputs, hidden) = (config.quantiser.values(), config.hidden);
         let layer = params.root().enter("hidden");
         let output = params.root().enter("output");
@@ -292,7 +292,7 @@ struct Run<'a> {
     images: &'a [u8],
     labels: &'a [u8],
     held_out: &'a Table,
-    params: Params,
+    params: ParamStore,
     weights: Weights,
     optimiser: Optimiser,
     schedule: Schedule,
@@ -302,7 +302,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(config: &'a FcnnConfig, seed: u64, images: &'a [u8], training: &'a Samples, held_out: &'a Table) -> Result<Self> {
-        let params = Params::seeded(seed, &Device::Cpu);
+        let params = ParamStore::seeded(seed, &Device::Cpu);
         let weights = Weights::new(config, &params)?;
         let optimiser = Optimiser::new(config.optimiser, &params)?;
         let batches = Batches::new(training.len(), config.batch, seed)?;

@@ -2,7 +2,7 @@ use super::*;
 use candle_core::{Device, Var};
 use veilray_classifier::networks::UNet;
 use veilray_classifier::spec::{NetworkSpec, Shape};
-use veilray_nn::Params;
+use veilray_nn::ParamStore;
 
 const SIDE: usize = 16;
 
@@ -68,7 +68,7 @@ fn a_run_finds_discs_and_is_resumed_to_the_same_bits() {
 
 #[test]
 fn norms_before_squares_start_shifted_and_branches_share_the_shift() {
-    let params = Params::seeded(1, &Device::Cpu);
+    let params = ParamStore::seeded(1, &Device::Cpu);
     student().build(&params.root()).unwrap();
     let mut tensors = params.tensors();
     start::shift_norms(student().spec(), &mut tensors).unwrap();

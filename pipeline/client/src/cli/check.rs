@@ -7,12 +7,12 @@ use std::path::Path;
 use veilray_base::digest::sha256_hex;
 use veilray_base::release::{folders, other_kind};
 use veilray_classifier::release::{MANIFEST, Model};
-use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::{Released, WEIGHTS};
 use veilray_he::simd::Backend;
 use veilray_he::{
     Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, Params, ParamsLiteral, SecretKey,
 };
+use veilray_imaging::phantom::Phantom;
 
 /// Arguments of `selftest`.
 #[derive(clap::Args)]

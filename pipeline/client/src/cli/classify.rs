@@ -10,7 +10,8 @@ use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, images};
 use std::collections::HashSet;
 use std::path::PathBuf;
-use veilray_encoder::ingest::{self, Assume};
+use veilray_imaging::ingest;
+use veilray_imaging::ingest::Assume;
 
 /// Arguments of `classify`.
 #[derive(clap::Args)]

@@ -15,7 +15,7 @@ use std::io::{BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use veilray_base::digest::sha256_hex;
 use veilray_base::file;
-use veilray_encoder::ingest;
+use veilray_imaging::ingest;
 use veilray_protocol::container::{self, ContainerError, Head, Kind, Reader};
 
 /// Largest bare reply that is read, bytes.

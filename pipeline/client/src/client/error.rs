@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use veilray_base::file::FileError;
 use veilray_base::release::FindError;
-use veilray_encoder::seg;
+use veilray_imaging::seg;
 use veilray_protocol::container::ContainerError;
 
 /// Result of every fallible operation of [`super`].
@@ -161,7 +161,7 @@ pub enum Error {
     Unreadable(String),
     /// An image that is not classified.
     #[error(transparent)]
-    Image(#[from] veilray_encoder::ingest::Error),
+    Image(#[from] veilray_imaging::ingest::Error),
     /// A mask that is not written as a DICOM Segmentation.
     #[error("--seg: {0}")]
     Seg(#[from] seg::Error),

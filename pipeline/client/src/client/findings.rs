@@ -1,7 +1,7 @@
 //! From logits to what a person reads.
 
 use serde::{Deserialize, Serialize};
-use veilray_classifier::metrics::OperatingPoint;
+use veilray_classifier::operating_point::OperatingPoint;
 
 /// What every result is accompanied by.
 pub(crate) const NOT_FOR_DIAGNOSIS: &str = "Research software: not for diagnostic use.";
@@ -41,7 +41,7 @@ pub(crate) fn of(logits: &[f64], point: &OperatingPoint) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use veilray_classifier::metrics::{Temperature, Thresholds};
+    use veilray_classifier::operating_point::{Temperature, Thresholds};
 
     #[test]
     fn a_logit_at_its_threshold_is_positive_and_probabilities_use_the_temperature() {

@@ -4,7 +4,7 @@ use super::{Error, Result, files};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use veilray_encoder::ingest;
+use veilray_imaging::ingest;
 
 /// Bytes by which a format is told.
 const HEAD: u64 = 132;

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use veilray_classifier::interface::Interface;
-use veilray_encoder::ingest;
 use veilray_he::ParamsLiteral;
 use veilray_he::wire::{self, HEADER_BYTES};
+use veilray_imaging::ingest;
 use veilray_protocol::container::{self, Head, Reader};
 
 /// What is looked at of a file that has no head of its own, bytes.

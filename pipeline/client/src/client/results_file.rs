@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use veilray_base::file;
-use veilray_classifier::metrics::OperatingPoint;
+use veilray_classifier::operating_point::OperatingPoint;
 
 /// Largest results file that is read, bytes.
 const LIMIT: u64 = 1 << 30;
@@ -134,7 +134,7 @@ fn csv_lines<'t>(text: &'t str, head: &str, path: &Path) -> Result<Vec<(&'t str,
 mod tests {
     use super::*;
     use crate::client::findings;
-    use veilray_classifier::metrics::{Temperature, Thresholds};
+    use veilray_classifier::operating_point::{Temperature, Thresholds};
 
     fn point() -> OperatingPoint {
         let labels = ["Edema", "Mass, \"odd\""].map(String::from);

@@ -4,7 +4,7 @@ use super::findings::{Finding, NOT_FOR_DIAGNOSIS};
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use veilray_classifier::metrics::OperatingPoint;
+use veilray_classifier::operating_point::OperatingPoint;
 
 /// What became of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +180,7 @@ impl Row {
         error: &Error,
     ) -> Self {
         let status = match error {
-            Error::Image(veilray_encoder::ingest::Error::Refused(_)) | Error::Execute(_) => Status::Refused,
+            Error::Image(veilray_imaging::ingest::Error::Refused(_)) | Error::Execute(_) => Status::Refused,
             _ => Status::Failed,
         };
         Self { path, sha256, status, reason: error.to_string(), ..Self::blank(interface) }

@@ -5,8 +5,8 @@ use std::path::Path;
 use veilray_base::clock;
 use veilray_base::file;
 use veilray_classifier::interface::Interface;
-use veilray_encoder::ingest::{Canonical, Report, SIDE};
-use veilray_encoder::seg::{Film, Made, Mask, Structure};
+use veilray_imaging::ingest::{Canonical, Report, SIDE};
+use veilray_imaging::seg::{Film, Made, Mask, Structure};
 
 /// What the model that answers gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

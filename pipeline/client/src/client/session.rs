@@ -4,21 +4,19 @@ use super::findings::{self, Finding};
 use super::keyset::KeySet;
 use super::segmentation::{self, OutputKind, Segmented};
 use super::{Error, Result};
-use veilray_base::release::find;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::interface::Interface;
-use veilray_encoder::eye::Eye;
-use veilray_encoder::ingest::{self, Ingested, Settings, Warning};
-use veilray_encoder::pixels::Pixels;
-use veilray_encoder::release::Released;
+use veilray_encoder::input::InputEncoder;
 use veilray_he::wire::ciphertext_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
+use veilray_imaging::ingest;
+use veilray_imaging::ingest::{Ingested, Settings, Warning};
 
 /// A key set in use.
 pub(crate) struct Session {
     keys: KeySet,
     secret: SecretKey,
-    encoder: Eye,
+    encoder: InputEncoder,
     settings: Settings,
 }
 
@@ -67,7 +65,7 @@ impl Session {
     /// As [`Session::compress`].
     pub(crate) fn read_and_compress(&self, file: &[u8]) -> Result<(Ingested, Compressed)> {
         let read = ingest::read_bytes(file, &self.settings)?;
-        let (latent, warnings) = self.encoder.look(&read.image)?;
+        let (latent, warnings) = self.encoder.encode_checked(&read.image)?;
         let found = || read.report.warnings.iter().chain(&warnings);
         let caution = |warning: &&Warning| !matches!(warning, Warning::NotStated { .. });
         let compressed = Compressed {
@@ -83,7 +81,7 @@ impl Session {
     /// # Errors
     /// What the engine refuses.
     pub(crate) fn encrypt(&self, latent: &[f64]) -> Result<Vec<Vec<u8>>> {
-        let ends = &self.keys.interface().ends;
+        let ends = &self.keys.interface().io;
         let encrypted = client::encrypt(ends, self.keys.params(), &Encryptor::new(&self.secret), latent)?;
         Ok(encrypted.iter().map(Ciphertext::to_bytes).collect::<veilray_he::Result<_>>()?)
     }
@@ -110,7 +108,7 @@ impl Session {
         let (interface, params) = (self.keys.interface(), self.keys.params());
         let limit = ciphertext_bytes(params, params.max_level(), false)?;
         let reply = Ciphertext::from_bytes(params, reply, limit)?;
-        Ok(client::read(&interface.ends, &Decryptor::new(&self.secret), &reply, &Bounds::of(&interface.range))?)
+        Ok(client::decrypt_logits(&interface.io, &Decryptor::new(&self.secret), &reply, &Bounds::of(&interface.range))?)
     }
 
     /// Most bytes of a reply's ciphertext.
@@ -126,8 +124,8 @@ impl Session {
 ///
 /// # Errors
 /// Its encoder is missing here, or another one of the same name is.
-pub(crate) fn open_encoder(interface: &Interface) -> Result<Eye> {
-    let encoder = open_named(&interface.encoder)?;
+pub(crate) fn open_encoder(interface: &Interface) -> Result<InputEncoder> {
+    let encoder = InputEncoder::open(&interface.encoder)?;
     if encoder.digest() != interface.encoder_sha256 {
         return Err(Error::Mismatch {
             what: "the encoder's manifest digest",
@@ -136,7 +134,7 @@ pub(crate) fn open_encoder(interface: &Interface) -> Result<Eye> {
             fix: "install the encoder that belongs to this model, or VEILRAY_WEIGHTS=FOLDER where it is",
         });
     }
-    let (values, wanted) = (encoder.shape().iter().product::<usize>(), interface.ends.input().values());
+    let (values, wanted) = (encoder.shape().iter().product::<usize>(), interface.io.input().values());
     if values != wanted {
         return Err(Error::Mismatch {
             what: "values of a latent",
@@ -146,24 +144,4 @@ pub(crate) fn open_encoder(interface: &Interface) -> Result<Eye> {
         });
     }
     Ok(encoder)
-}
-
-/// The encoder that a model's manifest names: pixels for `pixels-1` to `pixels-256`, otherwise the released encoder of that name or folder.
-fn open_named(name: &str) -> Result<Eye> {
-    Ok(match Pixels::named(name) {
-        Some(pixels) => Eye::Pixels(pixels),
-        None => Eye::Encoder(Box::new(Released::open(&find(name)?)?)),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_opens_pixels_or_a_released_encoder() {
-        assert_eq!(open_named("encoder-f8").unwrap().shape(), [4, 32, 32]);
-        assert_eq!(open_named("pixels-64").unwrap().shape(), [1, 64, 64]);
-        assert!(matches!(open_named("pixels-0"), Err(Error::Find(_))));
-    }
 }

@@ -7,9 +7,9 @@ use veilray::client::keyset::KeySet;
 use veilray_classifier::reference;
 use veilray_classifier::release::Model;
 use veilray_classifier::served::Served;
-use veilray_encoder::ingest::{Settings, read_file};
-use veilray_encoder::phantom::Phantom;
 use veilray_encoder::release::Released;
+use veilray_imaging::ingest::{Settings, read_file};
+use veilray_imaging::phantom::Phantom;
 use veilray_protocol::ErrorCode;
 use veilrayd::offline;
 

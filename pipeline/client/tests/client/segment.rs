@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use veilray_classifier::reference;
 use veilray_classifier::release::Model;
-use veilray_encoder::ingest::{Settings, read_file};
-use veilray_encoder::pixels::Pixels;
+use veilray_imaging::ingest::{Settings, read_file};
+use veilray_imaging::pixels::Pixels;
 
 /// Extents and levels of a PNG file.
 fn decoded(path: &Path) -> (u32, u32, Vec<u8>) {

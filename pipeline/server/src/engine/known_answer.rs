@@ -3,6 +3,7 @@
 use std::time::Instant;
 use veilray_base::Rng;
 use veilray_classifier::execute::client;
+use veilray_classifier::known_answer::known_answer_input;
 use veilray_classifier::reference;
 use veilray_classifier::served::Served;
 use veilray_he::{Decryptor, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, ParamsLiteral, SecretKey};
@@ -53,7 +54,7 @@ pub enum KnownAnswerError {
 /// What the engine refuses; none of it is expected.
 pub fn known_answer(served: &Served) -> Result<KnownAnswer, KnownAnswerError> {
     let (circuit, params) = (&served.circuit, served.model.params());
-    let image = image(served);
+    let image = known_answer_input(&served.model.manifest().encoder, circuit.circuit().io().input().values());
     // Layer by layer: the clear circuit's diagonals would leave the process larger than it has to be.
     let clear = reference::evaluate(served.model.spec(), served.model.weights(), &image)?;
     let secret = SecretKey::generate(params)?;
@@ -63,42 +64,13 @@ pub fn known_answer(served: &Served) -> Result<KnownAnswer, KnownAnswerError> {
     let reply = circuit.run(&sent, &keys)?;
     let server_ms = start.elapsed().as_secs_f64() * 1e3;
     let slots = Decryptor::new(&secret).decrypt(&reply, 16)?;
-    let (logits, stray) = circuit.circuit().ends().logits(&slots);
+    let (logits, stray) = circuit.circuit().io().logits(&slots);
     let largest = clear.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
     let difference = clear.iter().zip(&logits).map(|(a, b)| (a - b).abs()).fold(stray, f64::max);
     // Not a number is no agreement either.
     let difference = if difference.is_nan() || clear.len() != logits.len() { f64::INFINITY } else { difference };
     let tolerance = TOLERANCE * largest;
     Ok(KnownAnswer { model: served.interface.model.clone(), backend: params.backend().name(), difference, tolerance, server_ms })
-}
-
-/// The image of the known answer, in the model's own values.
-fn image(served: &Served) -> Vec<f64> {
-    let values = served.circuit.circuit().ends().input().values();
-    let side = served.model.manifest().encoder.strip_prefix("pixels-").and_then(|side| side.parse::<usize>().ok());
-    match side.filter(|side| side.checked_mul(*side) == Some(values)) {
-        Some(side) => drawn(side),
-        None => {
-            let mut rng = Rng::new(1, "known answer");
-            (0..values).map(|_| rng.normal()).collect()
-        }
-    }
-}
-
-/// A chest drawn with smooth ellipses, `side` by `side` pixels in [-1, 1], row by row: a bright body, two dark lungs, a bright heart.
-fn drawn(side: usize) -> Vec<f64> {
-    // Centre x and y and half axes, in halves of the side, and how much brighter it is.
-    let ellipses =
-        [(0.0, 0.0, 0.9, 0.95, 1.2), (-0.42, -0.1, 0.3, 0.6, -0.8), (0.42, -0.1, 0.3, 0.6, -0.8), (0.1, 0.25, 0.28, 0.32, 0.7)];
-    let place = |i: usize| (2.0 * i as f64 + 1.0) / side as f64 - 1.0;
-    let value = |x: f64, y: f64| {
-        let soft = |(cx, cy, a, b, rise): (f64, f64, f64, f64, f64)| {
-            let radius = ((x - cx) / a).hypot((y - cy) / b);
-            rise / (1.0 + ((radius - 1.0) * 12.0).exp())
-        };
-        (ellipses.into_iter().map(soft).sum::<f64>() - 0.9).clamp(-1.0, 1.0)
-    };
-    (0..side * side).map(|i| value(place(i % side), place(i / side))).collect()
 }
 
 /// The engine alone: a product and a rotation under the smallest named set, beside the same in clear.

@@ -3,7 +3,7 @@
 //! The figures are upper bounds by counting the buffers that the engine takes; a test compares them with what it took.
 
 use std::collections::BTreeSet;
-use veilray_classifier::execute::{EncryptedCircuit, inputs};
+use veilray_classifier::execute::EncryptedCircuit;
 use veilray_classifier::pack::{PackedLinear, PackedOp};
 use veilray_classifier::served::Served;
 use veilray_he::wire::{ciphertext_bytes, evaluation_keys_bytes};
@@ -37,7 +37,7 @@ impl Needs {
     /// A level that the parameters lack.
     pub fn of(served: &Served, threads: usize) -> veilray_he::Result<Self> {
         let (circuit, params) = (&served.circuit, served.model.params());
-        let ends = circuit.circuit().ends();
+        let ends = circuit.circuit().io();
         let blocks = ends.input().layout().blocks() as u64;
         let sent = ciphertext_bytes(params, ends.level(), false)? as u64;
         Ok(Self {
@@ -79,12 +79,12 @@ fn read(params: &Params, spec: &KeySpec) -> u64 {
 
 /// Most bytes in use at one time while the circuit runs.
 fn work(circuit: &EncryptedCircuit, threads: usize) -> u64 {
-    let (params, nodes, places) = (circuit.params(), circuit.circuit().nodes(), circuit.places());
+    let (params, nodes, places) = (circuit.params(), circuit.circuit().nodes(), circuit.level_scales());
     let ciphertext = |level: usize| 2 * params.limbs(level) as u64 * limb(params);
     // The last reader of each node: what it holds is free after that.
     let mut last = vec![0; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
-        for input in inputs(&node.op) {
+        for input in node.op.inputs() {
             if let Some(reader) = last.get_mut(input) {
                 *reader = at;
             }

@@ -59,7 +59,7 @@ impl From<ExecuteError> for ApiError {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Engine(error) => error.into(),
-            error @ (ExecuteError::Input { .. } | ExecuteError::Place { .. }) => {
+            error @ (ExecuteError::Input { .. } | ExecuteError::LevelScale { .. }) => {
                 Self::new(ErrorCode::NotConformant, error.to_string(), "encrypt with the interface in the model's manifest")
             }
             error => Self::internal(error),

@@ -72,13 +72,13 @@ impl CheckedRequest {
 /// Refuses what the headers of the ciphertexts show to be wrong; the rest is checked when they are parsed.
 fn check(input: &Input, model: &Hosted) -> Result<(), ApiError> {
     let elements = input.elements()?;
-    let wanted = model.served.interface.ends.input().layout().blocks();
+    let wanted = model.served.interface.io.input().layout().blocks();
     if elements.len() != wanted {
         let error = format!("{wanted} ciphertexts are needed, {} came", elements.len());
         return Err(ApiError::new(ErrorCode::NotConformant, error, "encrypt the image with the model's interface"));
     }
     let params = model.served.model.params();
-    let level = model.served.interface.ends.level();
+    let level = model.served.interface.io.level();
     for element in elements {
         let header = veilray_he::wire::inspect(element)?;
         if header.digest != *params.digest() {

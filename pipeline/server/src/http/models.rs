@@ -68,7 +68,7 @@ pub(crate) async fn metadata(
 ) -> Result<Json<ModelMetadata>, ApiError> {
     app.admit(&headers, None)?;
     let model = find(&app, &name)?;
-    let blocks = model.served.interface.ends.input().layout().blocks();
+    let blocks = model.served.interface.io.input().layout().blocks();
     let tensor = |name, count| [TensorMetadata { name, datatype: "BYTES", shape: [count] }];
     Ok(Json(ModelMetadata {
         name: model.name().into(),

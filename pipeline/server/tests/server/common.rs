@@ -8,12 +8,12 @@ use std::time::Duration;
 use veilray_base::Rng;
 use veilray_base::digest::sha256_hex;
 use veilray_classifier::execute::{ClearExecutor, client};
-use veilray_classifier::metrics::{OperatingPoint, Temperature, Thresholds};
 use veilray_classifier::networks;
+use veilray_classifier::operating_point::{OperatingPoint, Temperature, Thresholds};
+use veilray_classifier::range::RangeContract;
 use veilray_classifier::release::{FORMAT, Manifest, Model};
 use veilray_classifier::served::Served;
 use veilray_classifier::spec::Shape;
-use veilray_classifier::train::RangeContract;
 use veilray_classifier::weights::Weights;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, SecretKey};
 use veilray_protocol::ErrorBody;
@@ -84,12 +84,12 @@ pub fn fixture() -> &'static Fixture {
 impl Fixture {
     pub fn image(&self, seed: u64) -> Vec<f64> {
         let mut rng = Rng::new(seed, "image");
-        (0..self.served.interface.ends.input().values()).map(|_| rng.normal()).collect()
+        (0..self.served.interface.io.input().values()).map(|_| rng.normal()).collect()
     }
 
     pub fn encrypted(&self, client: &Client, image: &[f64]) -> Vec<Vec<u8>> {
         let encryptor = Encryptor::new(&client.secret);
-        let sent = client::encrypt(&self.served.interface.ends, self.served.model.params(), &encryptor, image).unwrap();
+        let sent = client::encrypt(&self.served.interface.io, self.served.model.params(), &encryptor, image).unwrap();
         sent.iter().map(|c| c.to_bytes().unwrap()).collect()
     }
 
@@ -117,7 +117,7 @@ impl Fixture {
         let params = self.served.model.params();
         let reply = Ciphertext::from_bytes(params, reply, reply.len()).unwrap();
         let slots = Decryptor::new(&client.secret).decrypt(&reply, 16).unwrap();
-        let (logits, _) = self.served.interface.ends.logits(&slots);
+        let (logits, _) = self.served.interface.io.logits(&slots);
         let clear = ClearExecutor::new(self.served.circuit.circuit()).unwrap().run(&self.image(seed));
         let largest = clear.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
         assert_eq!(clear.len(), logits.len());

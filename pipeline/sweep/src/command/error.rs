@@ -35,16 +35,19 @@ pub enum Error {
     Encoder(#[from] veilray_encoder::vqgan::Error),
     /// A file of latents.
     #[error(transparent)]
-    Latents(#[from] veilray_encoder::latents::Error),
+    Latents(#[from] veilray_latents::Error),
     /// The synthetic films.
     #[error(transparent)]
-    Phantom(#[from] veilray_encoder::phantom::Error),
+    Phantom(#[from] veilray_imaging::phantom::Error),
     /// Samples, or a classifier's training.
     #[error(transparent)]
-    Train(#[from] veilray_classifier::train::Error),
+    Train(#[from] veilray_training::Error),
     /// The metrics.
     #[error(transparent)]
-    Metrics(#[from] veilray_classifier::metrics::Error),
+    Metrics(#[from] veilray_training::metrics::Error),
+    /// A folder of a release.
+    #[error(transparent)]
+    Folder(#[from] veilray_base::release::FolderError),
     /// A network's description.
     #[error(transparent)]
     Network(#[from] veilray_classifier::spec::SpecError),
@@ -63,7 +66,7 @@ pub enum Error {
     /// A network under TFHE.
     #[cfg(feature = "tfhe")]
     #[error(transparent)]
-    Fcnn(#[from] veilray_classifier::fcnn_tfhe::Error),
+    Fcnn(#[from] veilray_fcnn_tfhe::Error),
     /// A network under TFHE was asked for in a build that has no TFHE.
     #[error(
         "{what} needs TFHE, which this program was built without: build it with `--features tfhe` (cargo run --release -p veilray-sweep --features tfhe -- …); commercial use of that library asks for a patent licence of its publisher"

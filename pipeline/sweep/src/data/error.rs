@@ -137,7 +137,7 @@ pub enum Error {
     },
     /// An image that ingest refused.
     #[error(transparent)]
-    Ingest(#[from] veilray_encoder::ingest::Error),
+    Ingest(#[from] veilray_imaging::ingest::Error),
 }
 
 impl Error {

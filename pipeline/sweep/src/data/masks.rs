@@ -6,12 +6,12 @@ use rayon::prelude::*;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use veilray_classifier::train::MaskSamples;
-use veilray_encoder::ingest::{Canonical, Picture};
-use veilray_encoder::pixels::Pixels;
+use veilray_imaging::ingest::{Canonical, Picture};
+use veilray_imaging::pixels::Pixels;
+use veilray_training::MaskSamples;
 
 /// The column that names an image's mask; blank where it has none.
-pub const COLUMN: &str = "mask";
+pub(super) const COLUMN: &str = "mask";
 
 /// Most pixels of a mask's file.
 const MOST_PIXELS: usize = 36 << 20;

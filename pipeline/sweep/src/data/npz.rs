@@ -5,7 +5,7 @@ use super::{Error, Item, Pixels, Result};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
-use veilray_encoder::latents::Split;
+use veilray_latents::Split;
 use zip::ZipArchive;
 
 /// Largest array read, bytes.

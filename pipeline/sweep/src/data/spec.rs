@@ -3,8 +3,8 @@
 use super::{Error, Result};
 use serde::Deserialize;
 use std::path::Path;
-use veilray_encoder::ingest::{GateLimits, Settings};
-use veilray_encoder::latents::UNKNOWN;
+use veilray_imaging::ingest::{AdmissibilityLimits, Settings};
+use veilray_latents::UNKNOWN;
 
 /// The description of one data set.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Spec {
     pub assume: String,
     /// What ingest refuses.
     #[serde(default)]
-    pub gate: GateLimits,
+    pub gate: AdmissibilityLimits,
 }
 
 /// How a label is read from a column.
@@ -124,7 +124,7 @@ impl Spec {
     /// # Errors
     /// [`Error::Ingest`] for an `assume` that cannot be read.
     pub fn settings(&self) -> Result<Settings> {
-        Ok(Settings { assume: self.assume.parse()?, gate: self.gate, ..Settings::default() })
+        Ok(Settings { assume: self.assume.parse()?, checks: self.gate, ..Settings::default() })
     }
 
     /// Label names.

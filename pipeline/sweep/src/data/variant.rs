@@ -4,8 +4,8 @@ use super::Result;
 use std::collections::BTreeMap;
 use std::fmt;
 use veilray_base::Rng;
-use veilray_classifier::train::ImageAugmentation;
-use veilray_encoder::ingest::{Canonical, SIDE};
+use veilray_imaging::ingest::{Canonical, SIDE};
+use veilray_training::ImageAugmentation;
 
 /// One random change of every image of a data set, by its file's name and a seed alone: a teacher that is shown the variant of an image sees
 /// what the encoder saw whose latent its student learns from.

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
-use veilray_encoder::eye::Eye;
-use veilray_encoder::ingest::{Canonical, SIDE};
-use veilray_encoder::latents::{Info, Row, Writer};
+use veilray_encoder::input::InputEncoder;
+use veilray_imaging::ingest::{Canonical, SIDE};
+use veilray_latents::{Info, Row, Writer};
 
 /// What turns canonical images into latents.
 pub trait LatentEncoder {
@@ -27,7 +27,7 @@ pub trait LatentEncoder {
     fn encode(&mut self, images: &[Canonical]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-impl LatentEncoder for Eye {
+impl LatentEncoder for InputEncoder {
     fn name(&self) -> &str {
         Self::name(self)
     }

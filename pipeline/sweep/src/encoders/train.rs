@@ -9,9 +9,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use veilray_encoder::ingest::Canonical;
 use veilray_encoder::train::{Images, Source, TrainConfig, Training, release};
 use veilray_encoder::vqgan::Config;
+use veilray_imaging::ingest::Canonical;
 use veilray_nn::training::{LoopConfig, run as run_loop};
 
 /// Trains an autoencoder; started again with the same options, a run that was cut off continues to the same weights.

@@ -6,9 +6,9 @@ use std::time::Instant;
 use veilray_classifier::execute::client::{self, Bounds};
 use veilray_classifier::execute::{EncryptedCircuit, ExecuteError, Trace, trace};
 use veilray_classifier::release::Model;
-use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::evaluate::Times;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, SecretKey};
+use veilray_training::{Inputs, Samples};
 
 /// What some images gave on ciphertexts.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Session {
         let start = Instant::now();
         let reply = self.evaluate(&sent)?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        let logits = client::read(self.circuit.circuit(), &Decryptor::new(&self.secret), &reply, &self.bounds);
+        let logits = client::decrypt_logits(self.circuit.circuit(), &Decryptor::new(&self.secret), &reply, &self.bounds);
         Ok(Answer {
             logits: logits.map(|logits| logits.iter().map(|v| *v as f32).collect()),
             ms,

@@ -6,10 +6,11 @@ use crate::data::Dataset;
 use indicatif::ProgressBar;
 use std::path::Path;
 use std::time::Instant;
-use veilray_classifier::fcnn_tfhe::{self, ClientKey, Error, Fcnn, Quantiser, Released, SentImage, score};
-use veilray_classifier::metrics::{Bootstrap, Scored, SplitReport};
-use veilray_classifier::train::{Inputs, Samples};
 use veilray_encoder::evaluate::Times;
+use veilray_fcnn_tfhe;
+use veilray_fcnn_tfhe::{ClientKey, Error, Fcnn, Quantiser, Released, SentImage, score};
+use veilray_training::metrics::{Bootstrap, Scored, SplitReport};
+use veilray_training::{Inputs, Samples};
 
 /// Scores the released network in `folder`.
 pub(super) fn run(args: &Args, folder: &Path) -> Result<Report> {
@@ -70,7 +71,7 @@ fn encrypted(released: &Released, samples: &Samples, count: usize) -> Result<Enc
 }
 
 /// Samples of pixels in [−1, 1] as 8-bit images.
-pub(crate) fn as_levels(samples: Samples) -> Result<Samples, veilray_classifier::train::Error> {
+pub(crate) fn as_levels(samples: Samples) -> Result<Samples, veilray_training::Error> {
     let Inputs::Latents(values) = samples.inputs() else { return Ok(samples) };
     let levels = values.iter().map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8).collect();
     let columns = (samples.labels().to_vec(), samples.names().to_vec(), samples.patients().to_vec(), samples.views().to_vec());
@@ -78,8 +79,13 @@ pub(crate) fn as_levels(samples: Samples) -> Result<Samples, veilray_classifier:
 }
 
 /// The table of the network's logits, yes minus no.
-pub(crate) fn scored(network: &Fcnn, quantiser: &Quantiser, scale: f32, samples: &Samples) -> Result<Scored, fcnn_tfhe::Error> {
-    let scores = fcnn_tfhe::scores(network, quantiser, scale, samples)?;
+pub(crate) fn scored(
+    network: &Fcnn,
+    quantiser: &Quantiser,
+    scale: f32,
+    samples: &Samples,
+) -> Result<Scored, veilray_fcnn_tfhe::Error> {
+    let scores = veilray_fcnn_tfhe::scores(network, quantiser, scale, samples)?;
     Ok(Scored::new(scores, samples.labels().to_vec(), samples.names().to_vec())?)
 }
 

@@ -5,8 +5,8 @@ use crate::command::error::{Error, Result};
 use crate::data::{Dataset, Refused, Split, UNKNOWN};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
-use veilray_classifier::train::{Inputs, Samples};
-use veilray_encoder::eye::Eye;
+use veilray_encoder::input::InputEncoder;
+use veilray_training::{Inputs, Samples};
 
 /// The latents of a split, labelled as the model names its labels.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl Evaluated {
         dataset: &Dataset,
         split: Split,
         limit: Option<usize>,
-        eye: &Eye,
+        eye: &InputEncoder,
         model: &str,
         names: &[String],
     ) -> Result<Self> {

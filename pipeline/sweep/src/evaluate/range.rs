@@ -4,10 +4,10 @@ use super::encrypted::{latent, spread};
 use crate::command::error::Result;
 use rayon::prelude::*;
 use serde::Serialize;
-use veilray_classifier::execute::check_range;
 use veilray_classifier::execute::client::Bounds;
+use veilray_classifier::range::check_range;
 use veilray_classifier::release::{self, Model};
-use veilray_classifier::train::Samples;
+use veilray_training::Samples;
 
 /// What counts as within the range contract, which was measured in f32 and is compared in f64.
 const MARGIN: f64 = 1.001;

@@ -7,8 +7,9 @@ use crate::data::Split;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use veilray_classifier::metrics::{Bootstrap, Evaluation, Figure, Interval, Scored, SplitReport, Thresholds};
+use veilray_classifier::operating_point::Thresholds;
 use veilray_encoder::evaluate::Times;
+use veilray_training::metrics::{Bootstrap, Decisions, Evaluation, Figure, Interval, Scored, SplitReport};
 
 /// How far a logit may lie from its threshold for noise to be allowed to decide its label.
 const NEAR: f32 = 0.02;
@@ -130,8 +131,8 @@ impl Agreement {
         Ok(Self {
             images: encrypted.images.len(),
             refused_replies: encrypted.refused_replies,
-            accuracy_clear_same: thresholds.decide(&same)?.accuracy,
-            accuracy_encrypted: thresholds.decide(&decrypted)?.accuracy,
+            accuracy_clear_same: Decisions::of(thresholds, &same)?.accuracy,
+            accuracy_encrypted: Decisions::of(thresholds, &decrypted)?.accuracy,
             auc_macro_clear_same: auc_clear.map(|figure| figure.value),
             auc_macro_clear_same_ci: ends(auc_clear),
             auc_macro_encrypted: auc_encrypted.map(|figure| figure.value),
@@ -158,7 +159,7 @@ impl Report {
         skipped: Vec<Refused>,
     ) -> Self {
         let macro_mean = figures.ranking.roc_auc.macro_mean;
-        let of_label = |label: &veilray_classifier::metrics::LabelEvaluation| Some((label.label.clone(), label.roc_auc?.value));
+        let of_label = |label: &veilray_training::metrics::LabelEvaluation| Some((label.label.clone(), label.roc_auc?.value));
         Self {
             model: model.into(),
             dataset: dataset.into(),

@@ -6,11 +6,11 @@ use crate::data::{Dataset, Masked, Split};
 use crate::train_segmenter::Figures;
 use serde::Serialize;
 use std::fmt;
-use veilray_classifier::metrics::Overlap;
 use veilray_classifier::release::Model;
-use veilray_classifier::train::{MaskSamples, predict};
 use veilray_encoder::evaluate::Times;
-use veilray_encoder::eye::Eye;
+use veilray_encoder::input::InputEncoder;
+use veilray_training::metrics::Overlap;
+use veilray_training::{MaskSamples, network_of, predict};
 
 /// What a split gave.
 #[derive(Debug, Clone, Serialize)]
@@ -87,14 +87,14 @@ pub struct Agreement {
 ///
 /// # Errors
 /// A model that does not see pixels, a data set without masks.
-pub fn run(args: &Args, model: &Model) -> Result<Report> {
+pub(super) fn run(args: &Args, model: &Model) -> Result<Report> {
     let eye = super::eye(model)?;
-    let Eye::Pixels(pixels) = &eye else { return Err(Error::MaskOfLatent { model: model.manifest().name.clone() }) };
+    let InputEncoder::Pixels(pixels) = &eye else { return Err(Error::MaskOfLatent { model: model.manifest().name.clone() }) };
     let set = Dataset::find(&args.data, args.common.data_root.as_deref())?;
     let name = model.labels().first().map_or("mask", String::as_str);
     let threshold = model.manifest().operating_point.thresholds.values.first().copied().unwrap_or(0.0);
     let Masked { samples, refused, without } = Masked::read(&set, args.split, pixels, name, args.limit)?;
-    let logits = predict(model.network()?.as_ref(), samples.images(), BATCH, false)?;
+    let logits = predict(network_of(model)?.as_ref(), samples.images(), BATCH, false)?;
     let figures = Figures::of(args.split.name(), &samples.overlaps(&logits, threshold));
     let range = OutOfRange::of(model, samples.images(), &logits, args.encrypted)?;
     let agreement = match args.encrypted {

@@ -4,7 +4,7 @@ use super::{Auc, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use veilray_base::Rng;
-use veilray_classifier::metrics::Bootstrap;
+use veilray_training::metrics::Bootstrap;
 
 /// A network at a factor, over its seeds.
 #[derive(Debug, Clone, PartialEq)]

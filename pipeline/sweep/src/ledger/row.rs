@@ -2,7 +2,7 @@
 
 use crate::grid::Experiment;
 use serde::{Deserialize, Serialize};
-use veilray_classifier::metrics::Figure;
+use veilray_training::metrics::Figure;
 
 /// One experiment: what it was, on what it ran, what it gave and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

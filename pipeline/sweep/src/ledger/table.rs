@@ -1,11 +1,10 @@
 //! The ledger as a table: CSV to look at, HDF5 to compute with.
 
 use super::{Error, Result, Row};
-use hdf5::types::VarLenUnicode;
 use serde_json::Value;
 use std::path::Path;
-use std::str::FromStr;
 use veilray_base::file::write_atomically;
+use veilray_latents::tables;
 
 /// The columns that stand in front; the others follow by name.
 const FIRST: [&str; 12] =
@@ -74,25 +73,20 @@ impl Table {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_hdf5(&self, path: &Path) -> Result<()> {
-        let partial = path.with_extension("h5.partial");
-        let failed = |e: hdf5::Error| Error::Format { path: partial.clone(), why: e.to_string() };
-        let file = hdf5::File::create(&partial).map_err(failed)?;
-        for (place, name) in self.names.iter().enumerate() {
-            let column: Vec<&Value> = self.cells.iter().filter_map(|row| row.get(place)).collect();
-            let numeric = column.iter().all(|cell| cell.is_number() || cell.is_null());
-            if numeric {
+        let failed = |e: tables::Error| Error::Format { path: path.into(), why: e.to_string() };
+        let mut file = tables::Writer::create(path).map_err(failed)?;
+        for (index, name) in self.names.iter().enumerate() {
+            let column: Vec<&Value> = self.cells.iter().filter_map(|row| row.get(index)).collect();
+            if column.iter().all(|cell| cell.is_number() || cell.is_null()) {
                 let values: Vec<f64> = column.iter().map(|cell| cell.as_f64().unwrap_or(f64::NAN)).collect();
-                file.new_dataset_builder().with_data(&values).create(name.as_str()).map_err(failed)?;
+                file.numbers(name, &[values.len()], &values).map_err(failed)?;
             } else {
-                let texts: Vec<VarLenUnicode> = column
-                    .iter()
-                    .map(|cell| VarLenUnicode::from_str(&text(cell).replace('\0', "")).unwrap_or_default())
-                    .collect();
-                file.new_dataset_builder().with_data(&texts).create(name.as_str()).map_err(failed)?;
+                // HDF5's texts end at a NUL.
+                let texts: Vec<String> = column.iter().map(|cell| text(cell).replace('\0', "")).collect();
+                file.texts(name, &texts).map_err(failed)?;
             }
         }
-        file.close().map_err(failed)?;
-        std::fs::rename(&partial, path).map_err(Error::io("write", path))
+        file.finish().map_err(failed)
     }
 }
 
@@ -149,10 +143,9 @@ mod tests {
         assert_eq!((&lines[0][place("auc_encrypted_value")], &lines[0][place("server_median_ms_1t")]), ("", ""));
         assert_eq!(lines[1][place("auc_encrypted_value")].parse::<f64>().unwrap(), row.auc_encrypted.unwrap().value);
         assert!(!names.contains(&"auc_encrypted".to_string()), "{names:?}");
-        let file = hdf5::File::open(&h5).unwrap();
-        let values = file.dataset("auc_encrypted_value").unwrap().read_raw::<f64>().unwrap();
+        let file = tables::Reader::open(&h5).unwrap();
+        let values = file.numbers::<f64>("auc_encrypted_value").unwrap();
         assert!(values[0].is_nan() && values[1] == row.auc_encrypted.unwrap().value);
-        let texts = file.dataset("network").unwrap().read_raw::<VarLenUnicode>().unwrap();
-        assert_eq!(texts[1].as_str(), row.network);
+        assert_eq!(file.texts("network").unwrap()[1], row.network);
     }
 }

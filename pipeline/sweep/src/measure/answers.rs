@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use veilray_classifier::train::Samples;
+use veilray_training::Samples;
 
 /// The file in an experiment's folder.
 const FILE: &str = "encrypted.jsonl";

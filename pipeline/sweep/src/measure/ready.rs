@@ -5,7 +5,7 @@ use crate::ledger::{Auc, Row};
 use crate::train_classifier::{self, Roots};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use veilray_classifier::metrics::SplitReport;
+use veilray_training::metrics::SplitReport;
 
 /// Figures of the test split in clear.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How much of macro ROC-AUC may be given up for time.
-pub const TOLERANCE: f64 = 0.01;
+pub(super) const TOLERANCE: f64 = 0.01;
 /// Part of the resampled splits in which the rule must choose alike to be called sure.
 const SURE: f64 = 0.95;
 /// The factor that the paper recommends.
@@ -61,7 +61,7 @@ pub struct Answer {
 }
 
 /// The answers, by data set.
-pub fn of(rows: &[Row]) -> Vec<Answer> {
+pub(super) fn of(rows: &[Row]) -> Vec<Answer> {
     let sets: BTreeSet<&str> = rows.iter().map(|row| row.data.as_str()).collect();
     let answer = |set: &str| {
         let of_set: Vec<&Row> = rows.iter().filter(|row| row.data == set).collect();

@@ -28,7 +28,7 @@ pub(super) struct Page<'a> {
 
 impl Page<'_> {
     /// The first paragraph.
-    pub fn answer(&self) -> String {
+    pub(super) fn answer(&self) -> String {
         if self.answers.is_empty() {
             return "No experiment has been measured yet; the rows below say why.".into();
         }
@@ -36,12 +36,12 @@ impl Page<'_> {
     }
 
     /// The page in Markdown; figures are files beside it.
-    pub fn markdown(&self) -> String {
+    pub(super) fn markdown(&self) -> String {
         document::markdown(&self.blocks())
     }
 
     /// The page in HTML, figures inside it.
-    pub fn html(&self) -> String {
+    pub(super) fn html(&self) -> String {
         document::html(&self.blocks())
     }
 

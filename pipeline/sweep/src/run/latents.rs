@@ -4,7 +4,6 @@ use crate::command::error::{Error, Result};
 use crate::data::{Dataset, Split};
 use crate::encode::{self, LatentEncoder, Options};
 use crate::encoders::train as train_encoder;
-use crate::evaluate::open_encoder;
 use crate::grid::{DataSource, Encoder, Experiment, Latent, PhantomSet};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
@@ -12,14 +11,15 @@ use std::path::{Path, PathBuf};
 use veilray_base::Rng;
 use veilray_base::digest::sha256_hex;
 use veilray_base::file::write_atomically;
+use veilray_base::release::MANIFEST;
 use veilray_base::release::find;
-use veilray_encoder::eye::Eye;
-use veilray_encoder::ingest::{Canonical, SIDE};
-use veilray_encoder::latents::{Info, Reader};
-use veilray_encoder::phantom::{Finding, Phantom, Side};
-use veilray_encoder::release::{MANIFEST, Released};
+use veilray_encoder::input::InputEncoder;
+use veilray_encoder::release::Released;
 use veilray_encoder::train::TrainConfig;
 use veilray_encoder::vqgan::Config;
+use veilray_imaging::ingest::{Canonical, SIDE};
+use veilray_imaging::phantom::{Finding, Phantom, Side};
+use veilray_latents::{Info, Reader};
 
 /// Side of a synthetic film, pixels.
 const FILM: usize = 256;
@@ -50,14 +50,14 @@ pub struct Latents {
 
 /// What makes latents of images.
 enum Maker {
-    Continuous(Eye),
+    Continuous(InputEncoder),
     Quantised { encoder: Box<Released>, name: String, digest: String },
 }
 
 impl Maker {
     fn of(released: Released, latent: Latent) -> Self {
         match latent {
-            Latent::Continuous => Self::Continuous(Eye::Encoder(Box::new(released))),
+            Latent::Continuous => Self::Continuous(InputEncoder::Encoder(Box::new(released))),
             Latent::Quantised => Self::Quantised {
                 name: format!("{}-quantised", released.manifest().name),
                 digest: sha256_hex(format!("quantised {}", released.digest()).as_bytes()),
@@ -126,7 +126,7 @@ impl Workplace {
     /// A data set or an encoder that cannot be used, a folder that cannot be written to.
     pub fn latents(&self, experiment: &Experiment) -> Result<Latents> {
         let (mut maker, encoder_seconds) = match &experiment.encoder {
-            Encoder::Pixels => (Maker::Continuous(open_encoder(&format!("pixels-{SIDE}"))?), None),
+            Encoder::Pixels => (Maker::Continuous(InputEncoder::open(&format!("pixels-{SIDE}"))?), None),
             Encoder::Released(name) => self.maker(experiment, Released::open(&find(name)?)?)?,
             Encoder::Trained { shapes, training } => {
                 let folder = self.encoder(experiment, shapes, training)?;

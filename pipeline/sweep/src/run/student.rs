@@ -8,19 +8,19 @@ use crate::measure::{Clear, Ready};
 use crate::train_classifier::{self, Network, Roots, Source, Stage, Trained};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use veilray_base::file::write_atomically;
 use veilray_classifier::circuit::Circuit;
 use veilray_classifier::fold::{FoldOptions, fold};
-use veilray_classifier::metrics::Criterion;
 use veilray_classifier::networks;
 use veilray_classifier::pack::CostModel;
 use veilray_classifier::plan::{Limits, PlanOptions, fit};
 use veilray_classifier::release;
 use veilray_classifier::spec::{Form, NetworkSpec, Shape};
-use veilray_classifier::train::{Student, TrainConfig};
 use veilray_classifier::weights::Weights;
 use veilray_he::ParamsLiteral;
+use veilray_training::metrics::Criterion;
+use veilray_training::{Student, TrainConfig};
 
 /// The figures in clear: a stage's file.
 const CLEAR: &str = "clear.json";
@@ -268,7 +268,7 @@ impl Networks<'_> {
 
 /// A training whose gradient is not finite any more says nothing about the machine: its row says so, and the sweep goes on.
 fn diverged(clear: Result<Clear>) -> Result<Result<Clear, Refusal>> {
-    use veilray_classifier::train::Error as Training;
+    use veilray_training::Error as Training;
     match clear {
         Err(Error::Train(Training::Network(why @ veilray_nn::Error::NotFinite { .. }))) => {
             Ok(Err(Refusal(format!("its training diverged: {why}"))))

@@ -4,10 +4,10 @@ use crate::command::error::{Error, Result};
 use crate::data::Derived;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use veilray_classifier::metrics::Criterion;
 use veilray_classifier::networks;
 use veilray_classifier::spec::{Form, NetworkSpec, Shape};
-use veilray_classifier::train::{ResNetConfig, Student, TrainConfig};
+use veilray_training::metrics::Criterion;
+use veilray_training::{ResNetConfig, Student, TrainConfig};
 
 /// One network trained on one collection of data, in one or more stages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -111,7 +111,7 @@ impl Probabilities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use veilray_classifier::train::{Inputs, Samples};
+    use veilray_training::{Inputs, Samples};
 
     fn named(names: &[&str], labels: &[&str]) -> Named {
         let strings = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -3,7 +3,7 @@
 use super::Report;
 use serde::Serialize;
 use std::fmt;
-use veilray_classifier::metrics::{Figure, Interval, SplitReport};
+use veilray_training::metrics::{Figure, Interval, SplitReport};
 
 /// The report of a run, and the test split's figures where they were asked for.
 #[derive(Debug, Clone, Serialize)]

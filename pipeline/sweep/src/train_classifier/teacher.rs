@@ -6,13 +6,14 @@ use crate::command::error::{Error, Result};
 use candle_core::Device;
 use serde::Deserialize;
 use std::path::Path;
-use veilray_classifier::train::{self, ResNetConfig};
 use veilray_nn::Bundle;
+use veilray_training;
+use veilray_training::ResNetConfig;
 
 /// A trained network on pixels, with the experiment that it is of.
 pub struct Teacher {
     experiment: Experiment,
-    network: Box<dyn train::Network>,
+    network: Box<dyn veilray_training::Network>,
 }
 
 /// What is read of a run's report.
@@ -40,7 +41,7 @@ impl Teacher {
         }
         let config = ResNetConfig { labels: experiment.all_labels().len(), ..config.clone() };
         let tensors = Bundle::open(&folder.join(WEIGHTS), &Device::Cpu)?.into_tensors();
-        let network = train::frozen(&config, &tensors)?;
+        let network = veilray_training::frozen(&config, &tensors)?;
         Ok(Self { experiment, network })
     }
 
@@ -55,7 +56,8 @@ impl Teacher {
     /// Images of another shape.
     pub fn teach(&self, named: &Named) -> Result<Probabilities> {
         let batch = self.experiment.stages.iter().map(|stage| stage.train.batch).max().unwrap_or(1);
-        let values = train::teach(self.network.as_ref(), &named.samples, batch, self.experiment.mirror)?;
+        let values =
+            veilray_training::teacher_probabilities(self.network.as_ref(), &named.samples, batch, self.experiment.mirror)?;
         Probabilities::new(named, values)
     }
 }

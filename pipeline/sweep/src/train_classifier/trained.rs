@@ -9,12 +9,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use veilray_base::file::write_atomically;
-use veilray_classifier::metrics::{Bootstrap, OperatingPoint, SplitReport};
+use veilray_classifier::operating_point::OperatingPoint;
+use veilray_classifier::range::RangeContract;
 use veilray_classifier::release::{self, Manifest, Model};
 use veilray_classifier::spec::NetworkSpec;
-use veilray_classifier::train::{self, Architecture, Lesson, RangeContract, ResNetConfig, Student};
 use veilray_classifier::weights::Weights;
 use veilray_nn::Bundle;
+use veilray_training::metrics::{Bootstrap, SplitReport, choose_operating_point};
+use veilray_training::{Architecture, ResNetConfig, Student, TrainingData};
 
 /// The weights' file of a run.
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -44,11 +46,11 @@ pub struct Report {
 
 /// A trained network, what it was trained on and its report.
 pub struct Trained {
-    network: Box<dyn train::Network>,
+    network: Box<dyn veilray_training::Network>,
     spec: Option<NetworkSpec>,
     tensors: BTreeMap<String, Tensor>,
     /// Probabilities of the training split, for all labels.
-    all_labels: Box<dyn train::Network>,
+    all_labels: Box<dyn veilray_training::Network>,
     training: Named,
     report: Report,
     batch: usize,
@@ -91,20 +93,20 @@ impl Trained {
                 }
                 (_, None) => continue,
             };
-            let lesson = Lesson {
+            let lesson = TrainingData {
                 train: &training.samples,
                 validation: &validation,
                 reported: experiment.labels.len(),
                 teacher: teacher.as_deref(),
                 start: last.as_ref().map(|(_, tensors)| tensors),
             };
-            let done = train::train(architect.get(), &stage.train, lesson, &out.join(&stage.name), None)?;
+            let done = veilray_training::train(architect.get(), &stage.train, lesson, &out.join(&stage.name), None)?;
             steps.insert(stage.name.clone(), done.outcome.steps);
             seconds.insert(stage.name.clone(), done.outcome.seconds);
             last = Some((architect, done.tensors));
         }
         let (architect, tensors) = last.ok_or_else(|| Error::config(folder, "the experiment has no stages".into()))?;
-        let all_labels = train::frozen(architect.get(), &tensors)?;
+        let all_labels = veilray_training::frozen(architect.get(), &tensors)?;
         // A student is released without its auxiliary labels; a teacher teaches them too.
         let (architect, tensors) = match architect {
             Architect::Student(student) => {
@@ -113,7 +115,7 @@ impl Trained {
             }
             teacher => (teacher, tensors),
         };
-        let network = train::frozen(architect.get(), &tensors)?;
+        let network = veilray_training::frozen(architect.get(), &tensors)?;
         let spec = match &architect {
             Architect::Student(student) => Some(student.spec().clone()),
             Architect::Teacher(_) => None,
@@ -121,7 +123,7 @@ impl Trained {
         let batch = experiment.stages.iter().map(|stage| stage.train.batch).max().unwrap_or(1);
         let mut report = Report::measure(experiment, network.as_ref(), &validation, batch)?;
         report.images = training.sets.clone();
-        report.parameters = train::trained_values(&tensors);
+        report.parameters = veilray_training::trained_values(&tensors);
         report.steps = steps;
         report.seconds = seconds;
         report.refused = training.refused.iter().cloned().chain(refused).collect();
@@ -145,10 +147,11 @@ impl Trained {
     /// What the network thinks of the training split, auxiliary labels included.
     ///
     /// # Errors
-    /// As [`train::teach`].
+    /// As [`veilray_training::teacher_probabilities`].
     pub fn teach(&self) -> Result<Probabilities> {
         let mirror = self.report.experiment.mirror;
-        let values = train::teach(self.all_labels.as_ref(), &self.training.samples, self.batch, mirror)?;
+        let values =
+            veilray_training::teacher_probabilities(self.all_labels.as_ref(), &self.training.samples, self.batch, mirror)?;
         Probabilities::new(&self.training, values)
     }
 
@@ -205,9 +208,14 @@ impl Trained {
 }
 
 impl Report {
-    fn measure(experiment: &Experiment, network: &dyn train::Network, validation: &train::Samples, batch: usize) -> Result<Self> {
+    fn measure(
+        experiment: &Experiment,
+        network: &dyn veilray_training::Network,
+        validation: &veilray_training::Samples,
+        batch: usize,
+    ) -> Result<Self> {
         let scored = scored(experiment, network, validation, batch)?;
-        let point = OperatingPoint::choose(&scored, experiment.thresholds);
+        let point = choose_operating_point(&scored, experiment.thresholds);
         let (patients, views) = (validation.patients(), validation.views());
         Ok(Self {
             experiment: experiment.clone(),
@@ -218,7 +226,7 @@ impl Report {
             seconds: BTreeMap::new(),
             validation: SplitReport::of("val", &scored, patients, views, &point, &Bootstrap::default())?,
             operating_point: point,
-            range: RangeContract::measure(network, validation, batch)?,
+            range: veilray_training::measure_range(network, validation, batch)?,
         })
     }
 }
@@ -226,14 +234,14 @@ impl Report {
 /// The reported labels' logits.
 fn scored(
     experiment: &Experiment,
-    network: &dyn train::Network,
-    samples: &train::Samples,
+    network: &dyn veilray_training::Network,
+    samples: &veilray_training::Samples,
     batch: usize,
-) -> Result<veilray_classifier::metrics::Scored> {
-    let logits = train::predict(network, samples, batch, experiment.mirror)?;
+) -> Result<veilray_training::metrics::Scored> {
+    let logits = veilray_training::predict(network, samples, batch, experiment.mirror)?;
     // A released student has as many logits as there are reported labels, a teacher more.
     let samples = samples.clone().with_labels(&experiment.labels)?;
     let row = logits.len() / samples.len().max(1);
     let first = logits.chunks(row.max(1)).flat_map(|row| row.iter().take(experiment.labels.len())).copied().collect::<Vec<_>>();
-    Ok(train::reported(&samples, &first, experiment.labels.len())?)
+    Ok(veilray_training::reported(&samples, &first, experiment.labels.len())?)
 }

@@ -8,12 +8,14 @@ use crate::evaluate::fcnn::{as_levels, scored};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use veilray_base::file::write_atomically;
-use veilray_classifier::fcnn_tfhe::{self, FcnnConfig, Manifest, NoiseBudget, Released, TfheParams};
-use veilray_classifier::metrics::{Bootstrap, Criterion, OperatingPoint, Scored, SplitReport};
+use veilray_classifier::operating_point::OperatingPoint;
 use veilray_classifier::release;
-use veilray_classifier::train::Samples;
-use veilray_encoder::eye::Eye;
-use veilray_encoder::pixels::Pixels;
+use veilray_encoder::input::InputEncoder;
+use veilray_fcnn_tfhe;
+use veilray_fcnn_tfhe::{FcnnConfig, Manifest, NoiseBudget, Released, TfheParams};
+use veilray_imaging::pixels::Pixels;
+use veilray_training::Samples;
+use veilray_training::metrics::{Bootstrap, Criterion, Scored, SplitReport};
 
 /// What an experiment's file says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,14 +55,14 @@ pub(super) fn run(args: &Args) -> Result<Summary> {
     let side = quantiser.side;
     let pixels = Pixels::new(side)
         .ok_or_else(|| Error::Config { path: args.training.config.clone(), why: format!("side {side} is not in 1..=256") })?;
-    let eye = Eye::Pixels(pixels);
+    let eye = InputEncoder::Pixels(pixels);
     let dataset = Dataset::find(&experiment.data, args.training.common.data_root.as_deref())?;
     let load = |split| {
         let evaluated = Evaluated::encode(&dataset, split, None, &eye, "train-fcnn", label)?;
         Ok::<_, Error>(as_levels(evaluated.samples)?)
     };
     let (training, validation) = (load(Split::Train)?, load(Split::Val)?);
-    let trained = fcnn_tfhe::train(&experiment.network, &training, &validation, &args.training.out)?;
+    let trained = veilray_fcnn_tfhe::train(&experiment.network, &training, &validation, &args.training.out)?;
     let params = TfheParams::named(&experiment.params)?;
     let budget = NoiseBudget::of(&trained.network, &params)?;
     let table = |samples: &Samples| scored(&trained.network, &quantiser, trained.logit_scale, samples);
@@ -73,8 +75,8 @@ pub(super) fn run(args: &Args) -> Result<Summary> {
     if let Some(folder) = &args.training.release {
         let name = release::name_of(folder).map_err(|e| Error::Config { path: folder.clone(), why: e.to_string() })?;
         let manifest = Manifest {
-            format: fcnn_tfhe::FORMAT,
-            kind: fcnn_tfhe::KIND.into(),
+            format: veilray_fcnn_tfhe::FORMAT,
+            kind: veilray_fcnn_tfhe::KIND.into(),
             name: name.into(),
             encoder: eye.name().into(),
             encoder_sha256: eye.digest().into(),

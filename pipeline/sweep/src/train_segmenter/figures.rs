@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use std::fmt;
-use veilray_classifier::metrics::Overlap;
+use veilray_training::metrics::Overlap;
 
 /// Means over the images of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
