@@ -46,6 +46,24 @@ tool() {
     say cargo install --quiet --locked "$name@$version"
 }
 
+# run_tests_of FOLDER [ARG…]: runs the test programs of the package in FOLDER as `cargo test --workspace` builds them, so that nothing is built
+# again; ARG… are for the test programs. Set environment variables before it.
+run_tests_of() {
+    local folder=$1 found program count=0
+    shift
+    found=$(cargo test --release --workspace --no-run --message-format json-render-diagnostics | python3 -c '
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable") and message["profile"]["test"] and message["manifest_path"].endswith(sys.argv[1] + "/Cargo.toml"):
+        print(message["executable"])' "$folder")
+    while read -r program; do
+        (cd "$folder" && say "$program" --quiet "$@")
+        count=$((count + 1))
+    done <<<"$found"
+    printf '%d test programs\n' "$count"
+}
+
 # skip REASON: ends the tier well, saying why it measured nothing.
 skip() {
     printf 'skipped: %s\n' "$1"
