@@ -1,9 +1,21 @@
-//! Prints the named parameter sets as a Markdown table: `cargo run --release -p veilray-he --example params`.
+//! Prints the named parameter sets as a Markdown table: `cargo run --release -p veilray-bench --bin params`.
 
+use clap::Parser;
+use std::process::ExitCode;
+use veilray_bench::{Result, exit};
 use veilray_he::wire::{ciphertext_bytes, galois_key_bytes};
-use veilray_he::{ParamsLiteral, Result, max_log_qp};
+use veilray_he::{ParamsLiteral, max_log_qp};
 
-fn main() -> Result<()> {
+/// The named parameter sets as a Markdown table: slots, levels, bits, sizes of what is sent.
+#[derive(Parser)]
+struct Args {}
+
+fn main() -> ExitCode {
+    let Args {} = Args::parse();
+    exit(run())
+}
+
+fn run() -> Result<()> {
     println!(
         "| set | slots | levels | scale, bits | log2(QP) of allowed | limbs + special | digits | upload, MB | reply, MB | Galois key, MB |"
     );

@@ -1,19 +1,20 @@
 //! Any named network on random weights, calibrated so that values stay in range, encrypted: what it costs, and whether its plan said so.
 //!
 //! ```text
-//! cargo run --release -p veilray-classifier --example network -- --network veilnet-s | --spec FILE --params n14 [--rounds 5] [--key-budget 40]
-//!     [--stream] [--json | --trace | --plan | --plan-only]
+//! cargo run --release -p veilray-bench --bin network -- --network veilnet-s --params n14
 //! ```
 //!
-//! The network has its default input and labels; `--spec FILE` takes the one that a TOML file describes instead. Prints server time, error against clear, bytes, memory of the encoded diagonals and, without
-//! `--json`, every node with its layout and time. `--trace` decrypts every node and compares it with clear. `--plan-only` prints the plan and ends,
-//! `--plan` prints it and, beside it, what is measured: bytes must be equal, time within 30 %, peak memory of the process within 20 %,
-//! precision within two bits; with `--stream`, memory beside what is planned for that. `--key-budget` is in MB. `--stream` keeps no diagonals in memory. Threads: `RAYON_NUM_THREADS`.
+//! Prints server time, error against clear, bytes, memory of the encoded diagonals and, without `--json`, every node with its layout
+//! and time. A plan holds where bytes are equal, time is within 30 %, peak memory of the process within 20 % and precision within two
+//! bits. Threads: `RAYON_NUM_THREADS`.
 
+use clap::Parser;
 use serde_json::json;
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 use veilray_base::Rng;
+use veilray_bench::{Result, exit, least, median};
 use veilray_classifier::execute::{ClearExecutor, EncryptedCircuit, client, trace};
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
@@ -23,11 +24,45 @@ use veilray_classifier::spec::NetworkSpec;
 use veilray_classifier::weights::Weights;
 use veilray_he::wire::evaluation_keys_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, ParamsLiteral, SecretKey};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use veilray_nn::memory::peak_resident_bytes;
 
 /// Images that precision is measured on.
 const IMAGES: usize = 4;
+
+/// Runs a network of random weights on ciphertexts and says what that costs.
+#[derive(Parser)]
+struct Args {
+    /// A named network, with its default input and labels.
+    #[arg(long, value_name = "NAME", default_value = "veilnet-s")]
+    network: String,
+    /// The network that this TOML file describes, in place of a named one.
+    #[arg(long, value_name = "FILE", conflicts_with = "network")]
+    spec: Option<PathBuf>,
+    /// The parameter set, by name.
+    #[arg(long, value_name = "SET", default_value = "n14")]
+    params: String,
+    /// Runs that are timed.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Bound on the evaluation keys, MB.
+    #[arg(long, value_name = "MB")]
+    key_budget: Option<f64>,
+    /// Keep no diagonals in memory; with `--plan`, memory stands beside what is planned for that.
+    #[arg(long)]
+    stream: bool,
+    /// One JSON object in place of the nodes.
+    #[arg(long, conflicts_with_all = ["trace", "plan", "plan_only"])]
+    json: bool,
+    /// Decrypt every node and compare it with clear.
+    #[arg(long, conflicts_with_all = ["plan", "plan_only"])]
+    trace: bool,
+    /// The plan, and beside it what is measured.
+    #[arg(long, conflicts_with = "plan_only")]
+    plan: bool,
+    /// The plan alone.
+    #[arg(long)]
+    plan_only: bool,
+}
 
 struct Session {
     params: Params,
@@ -39,62 +74,61 @@ struct Session {
     streamed: bool,
 }
 
-fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).map(String::as_str);
-    let has = |name: &str| arguments.iter().any(|a| a == name);
-    let rounds: usize = after("--rounds").unwrap_or("5").parse()?;
-    let set = after("--params").unwrap_or("n14");
-    let spec = match after("--spec") {
-        Some(file) => NetworkSpec::read(Path::new(file))?,
-        None => networks::default_for(after("--network").unwrap_or("veilnet-s"))?,
+fn main() -> ExitCode {
+    exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<()> {
+    let set = args.params.as_str();
+    let spec = match &args.spec {
+        Some(file) => NetworkSpec::read(file)?,
+        None => networks::usual(&args.network)?,
     };
     let network = spec.name.as_str();
     let params = ParamsLiteral::named(set)?.check()?;
     let start = Instant::now();
-    let packed = packed(&spec, &params, after("--key-budget").map(str::parse).transpose()?)?;
+    let packed = packed(&spec, &params, args.key_budget)?;
     let pack_ms = start.elapsed().as_secs_f64() * 1e3;
-    if has("--plan-only") {
+    if args.plan_only {
         println!("{}", Plan::new(&packed, &params, &PlanOptions::new(CostModel::reference(&params)))?);
         return Ok(());
     }
     let start = Instant::now();
-    let encode = if has("--stream") { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
+    let encode = if args.stream { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
     let server = encode(packed, &params)?;
     let encode_ms = start.elapsed().as_secs_f64() * 1e3;
     let secret = SecretKey::generate(&params)?;
     let keys = ExpandedKeys::new(&EvaluationKeys::generate(&secret, server.key_spec())?)?;
     let images = latents(server.circuit().input().values(), 1);
-    let session = Session { params, server, secret, keys, images, streamed: has("--stream") };
-    if has("--plan") {
-        return session.compare(rounds);
+    let session = Session { params, server, secret, keys, images, streamed: args.stream };
+    if args.plan {
+        return session.compare(args.rounds);
     }
     let image = session.images.first().ok_or("no image")?;
     let sent = session.encrypted(image)?;
     let Session { params, server, keys, .. } = &session;
-    if has("--trace") {
+    if args.trace {
         println!("{}", trace(server, keys, &session.secret, image, &sent)?);
         return Ok(());
     }
     let mut nodes: Vec<(String, f64)> = Vec::new();
     let mut times = Vec::new();
     let mut reply = None;
-    for _ in 0..rounds {
+    for _ in 0..args.rounds {
         nodes.clear();
         let start = Instant::now();
         reply = Some(server.run_traced(&sent, keys, |step| nodes.push((describe(&step.node.op, step.index, server), step.ms)))?);
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    let least = times.iter().copied().fold(f64::INFINITY, f64::min);
     let Some(reply) = reply else { return Err("--rounds must be at least 1".into()) };
     let error = session.errors(&reply, image, &ClearExecutor::new(server.circuit())?)?.into_iter().fold(0.0, f64::max);
     let line = json!({
-        "network": network, "params": set, "levels": server.circuit().level(), "server_ms": median(times.clone()), "least_ms": least,
+        "network": network, "params": set, "levels": server.circuit().level(), "server_ms": median(times.clone()), "least_ms": least(&times),
         "max_abs_error": error, "upload_bytes": bytes(&sent)?, "reply_bytes": reply.to_bytes()?.len(), "keys": server.key_spec().len(),
         "key_bytes": evaluation_keys_bytes(params, server.key_spec())?, "key_memory_bytes": keys.memory_bytes(),
         "diagonal_bytes": server.diagonal_bytes(), "peak_bytes": peak_resident_bytes(), "pack_ms": pack_ms, "encode_ms": encode_ms, "threads": rayon::current_num_threads(),
     });
-    if has("--json") {
+    if args.json {
         println!("{line}");
     } else {
         nodes.iter().for_each(|(node, ms)| println!("{ms:9.2} ms  {node}"));
@@ -128,17 +162,17 @@ impl Session {
     /// |error| of every logit against clear.
     fn errors(&self, reply: &Ciphertext, image: &[f64], clear: &ClearExecutor<'_>) -> Result<Vec<f64>> {
         let bounds = client::Bounds { logit: f64::MAX, precision_bits: 30, ..client::Bounds::default() };
-        let found = client::decrypt_logits(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
+        let found = client::read(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
         Ok(found.iter().zip(clear.run(image)).map(|(f, w)| (f - w).abs()).collect())
     }
 
     /// The plan beside what is measured.
-    fn compare(&self, rounds: usize) -> Result<()> {
+    fn compare(&self, rounds: u32) -> Result<()> {
         let Self { params, server, keys, .. } = self;
         let sent = self.encrypted(self.images.first().ok_or("no image")?)?;
         let time = |times: &mut Vec<f64>| -> Result<Ciphertext> {
             let mut reply = server.run(&sent, keys)?;
-            for _ in 0..rounds.max(1) {
+            for _ in 0..rounds {
                 let start = Instant::now();
                 reply = server.run(&sent, keys)?;
                 times.push(start.elapsed().as_secs_f64() * 1e3);
@@ -188,20 +222,8 @@ fn bytes(ciphertexts: &[Ciphertext]) -> Result<usize> {
     ciphertexts.iter().map(|c| Ok(c.to_bytes()?.len())).sum()
 }
 
-/// The process's largest resident size so far, bytes, where Linux tells.
-fn peak_resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(kib.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or(0.0)
-}
-
 fn describe(op: &PackedOp, index: usize, server: &EncryptedCircuit) -> String {
-    let (node, place) = (server.circuit().nodes().get(index), server.level_scales().get(index));
+    let (node, place) = (server.circuit().nodes().get(index), server.places().get(index));
     let (name, layout) = node.map_or((String::new(), String::new()), |n| (n.name.clone(), n.layout.to_string()));
     let level = place.map_or(0, |place| place.level);
     let diagonals = match op {

@@ -1,4 +1,4 @@
-//! The two networks, over this crate's operations or stock candle's.
+//! The two networks, over `veilray-nn`'s operations or stock candle's.
 
 use candle_core::{DType, Tensor};
 use candle_nn::Module;

@@ -1,17 +1,20 @@
 //! The network of TenSEAL's MNIST tutorial, encrypted, on random weights and a random image: times do not depend on them.
 //!
 //! ```text
-//! cargo run --release -p veilray-classifier --example tenseal_mnist -- [--json] [--threads 1] [--rounds 15]
+//! cargo run --release -p veilray-bench --bin tenseal_mnist -- --json --threads 1
 //! ```
 //!
 //! 28×28; convolution 7×7 of stride 3 to 4 channels, square, 256 to 64, square, 64 to 10, at N = 2^13. `inference_ms` is the server's time from
-//! ciphertext to ciphertext; `max_abs_error` is against the same network in f64. The weights' distributions are those of
-//! `shared/peers/tenseal_mnist.py`, the measurement of TenSEAL that this stands beside.
+//! ciphertext to ciphertext; `max_abs_error` is against the same network in f64. The weights have the distributions of
+//! `bench/peers/tenseal_mnist.py`, which measures TenSEAL on the same network.
 
+use clap::Parser;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::time::Instant;
 use veilray_base::Rng;
+use veilray_bench::{Result, exit, least, median};
 use veilray_classifier::execute::{EncryptedCircuit, client};
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
@@ -20,17 +23,28 @@ use veilray_classifier::reference;
 use veilray_classifier::weights::{Tensor, Weights};
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, ParamsLiteral, SecretKey};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// Runs the network of TenSEAL's MNIST tutorial on ciphertexts and says what that costs.
+#[derive(Parser)]
+struct Args {
+    /// One JSON object in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Number of threads, in place of one for each processor.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Runs that are timed.
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
 
-fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str| -> Result<Option<usize>> {
-        Ok(arguments.iter().skip_while(|a| *a != name).nth(1).map(|value| value.parse()).transpose()?)
-    };
-    if let Some(threads) = number("--threads")? {
+fn main() -> ExitCode {
+    exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<()> {
+    if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
-    let rounds = number("--rounds")?.unwrap_or(15);
 
     let spec = networks::default_for("tenseal-mnist")?;
     let mut rng = Rng::new(73, "tenseal-mnist");
@@ -61,21 +75,20 @@ fn main() -> Result<()> {
     let sent = client::encrypt(server.circuit(), &params, &Encryptor::new(&secret), &image)?;
     let upload_bytes = sent.iter().map(|c| Ok(c.to_bytes()?.len())).sum::<Result<usize>>()?;
 
-    let mut times = Vec::with_capacity(rounds);
+    let mut times = Vec::new();
     let mut reply = server.run(&sent, &keys)?;
-    for _ in 0..rounds {
+    for _ in 0..args.rounds {
         let start = Instant::now();
         reply = server.run(&sent, &keys)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_by(f64::total_cmp);
-    let (median, min) = (times.get(rounds / 2).copied(), times.first().copied());
+    let (min, median) = (least(&times), median(times));
     let bounds = client::Bounds { logit: f64::MAX, ..client::Bounds::default() };
     let found = client::decrypt_logits(server.circuit(), &Decryptor::new(&secret), &reply, &bounds)?;
     let error = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f64::max);
     let reply_bytes = reply.to_bytes()?.len();
     let largest = wanted.iter().map(|w| w.abs()).fold(0.0, f64::max);
-    if arguments.iter().any(|a| a == "--json") {
+    if args.json {
         let line = json!({
             "inference_ms": { "median": median, "min": min }, "max_abs_error": error, "upload_bytes": upload_bytes,
             "key_bytes": key_bytes, "reply_bytes": reply_bytes, "threads": rayon::current_num_threads(), "largest_logit": largest,
@@ -83,7 +96,7 @@ fn main() -> Result<()> {
         });
         println!("{line}");
     } else {
-        println!("inference  {:.1} ms median, {:.1} ms least of {rounds}", median.unwrap_or(f64::NAN), min.unwrap_or(f64::NAN));
+        println!("inference  {:.1} ms median, {:.1} ms least of {}", median, min, args.rounds);
         println!("error      {error:.2e} on logits up to {largest:.1}");
         println!("bytes      {upload_bytes} up, {reply_bytes} down, {key_bytes} of keys");
     }

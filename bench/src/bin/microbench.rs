@@ -1,76 +1,67 @@
-//! Times every primitive at the parameter sets the classifier uses, for machines to read.
+//! Times every operation of the engine at the parameter sets that classifiers use.
 //!
-//! `cargo run --release -p veilray-he --example microbench -- --json [--sets n13,n14,n15] [--threads 1,2] [--only rotate] [--rounds 15] [--level 8]`
+//! ```text
+//! cargo run --release -p veilray-bench --bin microbench -- --json --sets n14 --threads 1 --only rotate
+//! ```
 //!
 //! One JSON object per line: `{"op","n","limbs","levels","log_qp","threads","backend","median_us","min_us"}`; sizes and precision carry
-//! `"bytes"` or `"log2_error"` in place of times. Without `--json`, a table. `--only` takes part of a name, or `=name`.
+//! `"bytes"` or `"log2_error"` in place of times. Without `--json`, a table.
 
 #![allow(clippy::indexing_slicing, reason = "samples are never empty, and every set has a level above the base primes")]
 
+use clap::Parser;
 use std::hint::black_box;
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use veilray_he::modulus::Modulus;
+use veilray_bench::exit;
+use veilray_he::Modulus;
 use veilray_he::simd::Backend;
 use veilray_he::wire::{ciphertext_bytes, galois_key_bytes, public_key_bytes, relinearisation_key_bytes};
-use veilray_he::{
-    Ciphertext, Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform,
-    NttTable, Params, ParamsLiteral, Result, SecretKey,
-};
+use veilray_he::{Ciphertext, Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform, Params, ParamsLiteral, Result, SecretKey};
+use veilray_he::internals::NttTable;
 
 /// Diagonals of the benchmarked linear map.
 const DIAGONALS: usize = 128;
 
-struct Options {
+/// Times every operation of the engine, at the parameter sets that classifiers use.
+#[derive(Parser)]
+struct Args {
+    /// One JSON object a line in place of the table.
+    #[arg(long)]
     json: bool,
+    /// Parameter sets, by name.
+    #[arg(long, value_name = "SET", value_delimiter = ',', default_values = ["n13", "n14", "n15"])]
     sets: Vec<String>,
+    /// Numbers of threads.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values = ["1", "2"])]
     threads: Vec<usize>,
+    /// Operations whose name contains this, or `=NAME` for one operation.
+    #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Samples of each operation.
+    #[arg(long, value_name = "N", default_value_t = 15)]
     rounds: usize,
+    /// The level of the ciphertexts, in place of the top.
+    #[arg(long)]
     level: Option<usize>,
-}
-
-fn options() -> std::result::Result<Options, String> {
-    let mut o = Options {
-        json: false,
-        sets: ["n13", "n14", "n15"].map(Into::into).to_vec(),
-        threads: vec![1, 2],
-        only: None,
-        rounds: 15,
-        level: None,
-    };
-    let mut args = std::env::args().skip(1);
-    while let Some(flag) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("{flag} wants a value"));
-        let number = |text: &str| text.parse().map_err(|_| format!("{text} is not a number"));
-        match flag.as_str() {
-            "--json" => o.json = true,
-            "--sets" => o.sets = value()?.split(',').map(Into::into).collect(),
-            "--threads" => o.threads = value()?.split(',').map(number).collect::<std::result::Result<_, _>>()?,
-            "--only" => o.only = Some(value()?),
-            "--rounds" => o.rounds = number(&value()?)?,
-            "--level" => o.level = Some(number(&value()?)?),
-            _ => return Err(format!("unknown flag {flag}; known: --json --sets --threads --only --rounds --level")),
-        }
-    }
-    Ok(o)
 }
 
 /// Where figures go: what they are of, and how they are printed.
 struct Report<'a> {
-    options: &'a Options,
+    args: &'a Args,
     params: &'a Params,
     threads: usize,
 }
 
 impl Report<'_> {
-    /// The level everything is timed at: the top, unless the options say.
+    /// The level everything is timed at: the top, unless `--level` says.
     fn level(&self) -> usize {
-        self.options.level.unwrap_or(usize::MAX).min(self.params.max_level())
+        self.args.level.unwrap_or(usize::MAX).min(self.params.max_level())
     }
 
     fn wanted(&self, op: &str) -> bool {
-        self.options.only.as_ref().is_none_or(|only| only.strip_prefix('=').map_or(op.contains(only.as_str()), |only| op == only))
+        self.args.only.as_ref().is_none_or(|only| only.strip_prefix('=').map_or(op.contains(only.as_str()), |only| op == only))
     }
 
     fn line(&self, op: &str, backend: Backend, values: &[(&str, f64)]) {
@@ -78,7 +69,7 @@ impl Report<'_> {
             return;
         }
         let p = self.params;
-        let text = if self.options.json {
+        let text = if self.args.json {
             let values: String = values.iter().map(|(name, v)| format!(",\"{name}\":{v:.2}")).collect();
             format!(
                 "{{\"op\":\"{op}\",\"n\":{},\"limbs\":{},\"levels\":{},\"log_qp\":{:.1},\"threads\":{},\"backend\":\"{}\"{values}}}",
@@ -93,7 +84,7 @@ impl Report<'_> {
             let values: String = values.iter().map(|(name, v)| format!("  {name} {v:>12.2}")).collect();
             format!("2^{} {:>2} threads {:>7} {op:<24}{values}", p.log_n(), self.threads, backend.name())
         };
-        // Whoever closes the pipe has seen enough.
+        // A closed pipe is not an error.
         if writeln!(std::io::stdout(), "{text}").is_err() {
             std::process::exit(0);
         }
@@ -107,7 +98,7 @@ impl Report<'_> {
         let once = Instant::now();
         black_box(f());
         let repeats = (Duration::from_millis(1).as_nanos() / once.elapsed().as_nanos().max(1)).clamp(1, 1000) as u32;
-        let mut samples: Vec<f64> = (0..self.options.rounds.max(1))
+        let mut samples: Vec<f64> = (0..self.args.rounds.max(1))
             .map(|_| {
                 let start = Instant::now();
                 for _ in 0..repeats {
@@ -214,7 +205,7 @@ fn operations(report: &Report) -> Result<()> {
 /// What each rotation after the first costs: the difference between eight and one, sevenths of it.
 fn further_rotation(report: &Report, evaluator: &Evaluator, a: &Ciphertext, keys: &ExpandedKeys) {
     let sample = |steps: &[i64]| {
-        let mut times: Vec<f64> = (0..report.options.rounds.max(1))
+        let mut times: Vec<f64> = (0..report.args.rounds.max(1))
             .map(|_| {
                 let start = Instant::now();
                 let _ = black_box(evaluator.rotate_hoisted(a, steps, keys));
@@ -229,11 +220,15 @@ fn further_rotation(report: &Report, evaluator: &Evaluator, a: &Ciphertext, keys
     report.line("rotate_hoisted", report.params.backend(), &values);
 }
 
-fn run(options: &Options) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    for set in &options.sets {
-        for &threads in &options.threads {
+fn main() -> ExitCode {
+    exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> veilray_bench::Result<()> {
+    for set in &args.sets {
+        for &threads in &args.threads {
             let params = ParamsLiteral::named(set)?.check()?;
-            let report = Report { options, params: &params, threads };
+            let report = Report { args, params: &params, threads };
             rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| {
                 if threads == 1 {
                     transforms(&report)?;
@@ -243,12 +238,4 @@ fn run(options: &Options) -> std::result::Result<(), Box<dyn std::error::Error>>
         }
     }
     Ok(())
-}
-
-fn main() {
-    let outcome = options().map_err(Into::into).and_then(|o| run(&o));
-    if let Err(error) = outcome {
-        eprintln!("{error}");
-        std::process::exit(2);
-    }
 }
