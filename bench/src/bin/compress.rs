@@ -13,9 +13,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 use veilray_bench::{Result, exit};
 use veilray_encoder::evaluate::Times;
+use veilray_encoder::release::Released;
 use veilray_imaging::ingest::{Settings, read_file};
 use veilray_imaging::phantom::Phantom;
-use veilray_encoder::release::Released;
 
 /// Compresses an image with a released encoder and says what that costs.
 #[derive(Parser)]

@@ -15,11 +15,16 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use veilray_bench::exit;
+#[cfg(feature = "internals")]
 use veilray_he::Modulus;
+#[cfg(feature = "internals")]
+use veilray_he::internals::NttTable;
 use veilray_he::simd::Backend;
 use veilray_he::wire::{ciphertext_bytes, galois_key_bytes, public_key_bytes, relinearisation_key_bytes};
-use veilray_he::{Ciphertext, Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform, Params, ParamsLiteral, Result, SecretKey};
-use veilray_he::internals::NttTable;
+use veilray_he::{
+    Ciphertext, Decryptor, Diagonals, Encoder, Encryptor, EvaluationKeys, Evaluator, ExpandedKeys, KeySpec, LinearTransform,
+    Params, ParamsLiteral, Result, SecretKey,
+};
 
 /// Diagonals of the benchmarked linear map.
 const DIAGONALS: usize = 128;
@@ -123,6 +128,14 @@ fn noise(count: usize, seed: u64) -> Vec<f64> {
         .collect()
 }
 
+/// The transform of one limb is no public operation of the engine: `--features internals` adds its rows.
+#[cfg(not(feature = "internals"))]
+fn transforms(_: &Report) -> Result<()> {
+    Ok(())
+}
+
+/// The transform of one limb, forward and back, on every backend.
+#[cfg(feature = "internals")]
 fn transforms(report: &Report) -> Result<()> {
     let q: &Modulus = &report.params.chain()[report.params.limbs(0)];
     let table = NttTable::new(*q, report.params.log_n())?;

@@ -82,7 +82,7 @@ fn run(args: &Args) -> Result<()> {
     let set = args.params.as_str();
     let spec = match &args.spec {
         Some(file) => NetworkSpec::read(file)?,
-        None => networks::usual(&args.network)?,
+        None => networks::default_for(&args.network)?,
     };
     let network = spec.name.as_str();
     let params = ParamsLiteral::named(set)?.check()?;
@@ -162,7 +162,7 @@ impl Session {
     /// |error| of every logit against clear.
     fn errors(&self, reply: &Ciphertext, image: &[f64], clear: &ClearExecutor<'_>) -> Result<Vec<f64>> {
         let bounds = client::Bounds { logit: f64::MAX, precision_bits: 30, ..client::Bounds::default() };
-        let found = client::read(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
+        let found = client::decrypt_logits(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
         Ok(found.iter().zip(clear.run(image)).map(|(f, w)| (f - w).abs()).collect())
     }
 
@@ -223,7 +223,7 @@ fn bytes(ciphertexts: &[Ciphertext]) -> Result<usize> {
 }
 
 fn describe(op: &PackedOp, index: usize, server: &EncryptedCircuit) -> String {
-    let (node, place) = (server.circuit().nodes().get(index), server.places().get(index));
+    let (node, place) = (server.circuit().nodes().get(index), server.level_scales().get(index));
     let (name, layout) = node.map_or((String::new(), String::new()), |n| (n.name.clone(), n.layout.to_string()));
     let level = place.map_or(0, |place| place.level);
     let diagonals = match op {

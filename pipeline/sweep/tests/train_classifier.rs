@@ -171,9 +171,9 @@ fn a_student_whose_samples_no_teacher_saw_is_refused() {
     }
     std::os::unix::fs::symlink(set.path().join("images"), renamed.join("images")).unwrap();
     let (mut other, _) = teacher(folder, &renamed);
-    let text = fs::read_to_string(&other.config).unwrap();
-    fs::write(&other.config, format!("teachers = [{probabilities:?}]\n{text}")).unwrap();
-    other.out = folder.join("second");
+    let text = fs::read_to_string(&other.training.config).unwrap();
+    fs::write(&other.training.config, format!("teachers = [{probabilities:?}]\n{text}")).unwrap();
+    other.training.out = folder.join("second");
     assert!(matches!(run(&other).unwrap_err(), Error::Untaught { .. }));
 }
 
