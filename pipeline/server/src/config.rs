@@ -30,7 +30,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// KeyDigest and port; port 0 takes a free one.
+    /// Address and port; port 0 takes a free one.
     pub bind: SocketAddr,
     /// Certificate and key; without it, plain HTTP on loopback.
     pub tls: Option<Tls>,

@@ -9,7 +9,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use veilrayd::config::tokens;
 use veilrayd::config::{Config, ConfigError, ModelPath};
 use veilrayd::engine::known_answer::{KnownAnswer, engine_answer, known_answer};
@@ -75,7 +77,7 @@ struct ConfigArgs {
     /// Configuration file.
     #[arg(long, env = "VEILRAYD_CONFIG")]
     config: Option<PathBuf>,
-    /// KeyDigest and port to listen on.
+    /// Address and port to listen on.
     #[arg(long, env = "VEILRAYD_BIND")]
     bind: Option<SocketAddr>,
     /// Folder of keys, jobs, metadata and the audit log.
@@ -210,17 +212,17 @@ fn main_with(cli: Cli) -> Result<(), Ended> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = match EnvFilter::builder().parse(&cli.log) {
+    let filter = match cli.log.parse::<Targets>() {
         Ok(filter) => filter,
         Err(error) => {
             eprintln!("veilrayd: --log {}: {error}", cli.log);
             return ExitCode::from(2);
         }
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match cli.log_format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text => log.init(),
+        LogFormat::Json => tracing_subscriber::registry().with(log.json().flatten_event(true)).with(filter).init(),
+        LogFormat::Text => tracing_subscriber::registry().with(log).with(filter).init(),
     }
     match main_with(cli) {
         Ok(()) => ExitCode::SUCCESS,
