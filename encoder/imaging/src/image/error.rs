@@ -8,7 +8,7 @@ use super::checks::Refusal;
 use serde::Serialize;
 use std::fmt;
 
-/// Result of every fallible operation of [`super`].
+/// Result of every fallible operation on images and their files.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a file did not become a canonical image.
@@ -75,7 +75,7 @@ pub enum Error {
         /// Number of finite values that came.
         found: usize,
     },
-    /// An [`super::Assume`] that cannot be read.
+    /// An [`Assume`](super::Assume) that cannot be read.
     #[error("cannot assume that: wanted {wanted}")]
     Assume {
         /// What can be assumed.
