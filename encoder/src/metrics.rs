@@ -15,9 +15,9 @@ pub enum Error {
     /// The two images differ in size, or the values are not `width` × `height`.
     #[error("an image of {width} × {height} needs that many values in both, {first} and {second} came")]
     Size {
-        /// Columns.
+        /// Columns that were announced.
         width: usize,
-        /// Rows.
+        /// Rows that were announced.
         height: usize,
         /// Values of the first image.
         first: usize,
@@ -27,17 +27,17 @@ pub enum Error {
     /// A side too short for the window at the coarsest scale.
     #[error("a side of {found} pixels is too short, {wanted} are needed")]
     TooSmall {
-        /// Shorter side.
+        /// The image's shorter side, pixels.
         found: usize,
-        /// Least side.
+        /// The least side that the window fits at the coarsest scale, pixels.
         wanted: usize,
     },
     /// A codebook index beyond the codebook.
     #[error("index {index} is not in a codebook of {size} entries")]
     Index {
-        /// The index.
+        /// The index that came.
         index: u32,
-        /// Entries.
+        /// Entries of the codebook.
         size: usize,
     },
     /// No codebook index at all, or an empty codebook.
@@ -101,7 +101,7 @@ impl<'a> Pair<'a> {
         Ok(Self { width, height, first, second, range })
     }
 
-    /// Mean squared difference.
+    /// Mean squared difference of the values, 0 to the square of the range's span.
     pub fn mean_squared_error(&self) -> f64 {
         let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
         self.first.iter().zip(self.second).map(square).sum::<f64>() / self.first.len() as f64
@@ -227,7 +227,7 @@ fn gaussian() -> [f64; WINDOW] {
 pub struct CodebookUse {
     /// Entries of the codebook.
     pub size: usize,
-    /// Entries that occur.
+    /// Number of entries that occur.
     pub used: usize,
     /// exp(entropy) of the indices' frequencies: the number of entries that, used equally, would carry as much; 1 to `size`.
     pub perplexity: f64,

@@ -84,7 +84,7 @@ impl fmt::Debug for Released {
     }
 }
 
-/// A compressed image.
+/// An image as its latent, and how it compares with the training images.
 #[derive(Clone, PartialEq)]
 pub struct Compressed {
     /// The latent, [channel, height, width] row by row.

@@ -64,12 +64,12 @@ impl Vqgan {
         &self.config
     }
 
-    /// The codebook.
+    /// The codebook between encoder and decoder.
     pub fn quantizer(&self) -> &Quantizer {
         &self.quantizer
     }
 
-    /// The decoder.
+    /// The network from latent to image.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
     }
@@ -119,19 +119,8 @@ impl Vqgan {
     ///
     /// # Errors
     /// A latent of other channels.
-    pub fn quantize(&self, latent: &Tensor) -> Result<Tensor> {
+    pub(crate) fn quantize(&self, latent: &Tensor) -> Result<Tensor> {
         self.standard.apply(&self.quantizer.forward(&self.standard.undo(latent)?)?.latent)
-    }
-
-    /// Sets what [`Vqgan::encode`] takes out of each channel.
-    ///
-    /// # Errors
-    /// Another number of channels.
-    pub fn set_standard(&self, mean: &[f32], deviation: &[f32]) -> Result<()> {
-        let tensor = |values: &[f32]| Tensor::from_slice(values, (1, values.len(), 1, 1), self.standard.mean.tensor().device());
-        self.standard.mean.set(&tensor(mean)?)?;
-        self.standard.deviation.set(&tensor(deviation)?)?;
-        Ok(())
     }
 }
 

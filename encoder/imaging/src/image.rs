@@ -14,4 +14,4 @@ pub use canonical::{Canonical, PREPROCESSING, Placement, SIDE};
 pub use error::{Error, Format, Result, Value};
 pub use picture::Picture;
 pub use settings::{Limits, Settings};
-pub use terms::{Assume, BodyPart, Modality, Photometric, Stated, View};
+pub use terms::{Assume, Modality, Photometric, View};

@@ -18,8 +18,8 @@ mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
 pub use crate::image::{
-    Assume, Attribute, BodyPart, Canonical, Error, Format, Limits, Modality, PREPROCESSING, Photometric, Picture, Placement,
-    Result, SIDE, Settings, Stated, Value, View, attribute,
+    Assume, Attribute, Canonical, Error, Format, Limits, Modality, PREPROCESSING, Photometric, Picture, Placement, Result, SIDE,
+    Settings, Value, View, attribute,
 };
 
 use crate::dicom;
@@ -31,7 +31,7 @@ use std::path::Path;
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ingested {
-    /// The image.
+    /// The canonical image, `[1, 256, 256]`.
     pub image: Canonical,
     /// What is known of it.
     pub report: Report,
@@ -40,7 +40,7 @@ pub struct Ingested {
 /// What is known of an image that was read; nothing in it tells whose it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The file's format.
+    /// The format that the file's first bytes announce.
     pub format: Format,
     /// Columns of the file's picture.
     pub width: usize,
@@ -60,7 +60,7 @@ pub struct Report {
     pub warnings: Vec<Warning>,
 }
 
-/// Reads a file.
+/// Reads an image file of at most [`Limits::file_bytes`].
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read, otherwise as [`read_bytes`].
@@ -76,7 +76,7 @@ pub fn read_file(path: &Path, settings: &Settings) -> Result<Ingested> {
     read_bytes(&bytes, settings)
 }
 
-/// Reads a file's bytes.
+/// Reads the bytes of an image file.
 ///
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].

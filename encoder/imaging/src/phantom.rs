@@ -24,15 +24,15 @@ pub enum Error {
     /// A side out of range.
     #[error("a phantom of {found} × {found} pixels: {min} to {max} are wanted", min = Phantom::MIN_SIZE, max = Phantom::MAX_SIZE)]
     Size {
-        /// The side found.
+        /// The side that came, pixels.
         found: usize,
     },
     /// An amount that is not from 0 to 1.
     #[error("{field} is {found}, wanted 0 to 1")]
     Amount {
-        /// Which parameter.
+        /// The parameter: cardiomegaly, noise, opacity or effusion.
         field: &'static str,
-        /// The amount found.
+        /// The amount that came.
         found: f64,
     },
     /// The film cannot be brought to canonical form, or written.
@@ -52,7 +52,7 @@ pub enum Side {
 /// A finding in one lung.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
-    /// In which lung.
+    /// The lung that has it.
     pub side: Side,
     /// How much, from 0 (none) to 1 (all of the air in the densest spot, or fluid up to mid-lung).
     pub amount: f64,
@@ -82,12 +82,12 @@ impl Default for Phantom {
 }
 
 impl Phantom {
-    /// Smallest side, pixels.
+    /// Smallest side of a film, pixels.
     pub const MIN_SIZE: usize = 32;
-    /// Largest side, pixels.
+    /// Largest side of a film, pixels.
     pub const MAX_SIZE: usize = 4096;
 
-    /// Draws the film.
+    /// Draws the film, `[size, size]` pixels of 16 bits.
     ///
     /// # Errors
     /// [`Error::Size`], [`Error::Amount`].
@@ -141,7 +141,7 @@ pub struct Film {
 }
 
 impl Film {
-    /// Side, pixels.
+    /// Side of the film, pixels.
     pub fn size(&self) -> usize {
         self.size
     }

@@ -30,22 +30,22 @@ impl Pixels {
         (pixels.name == name).then_some(pixels)
     }
 
-    /// Their name.
+    /// Their name, `pixels-SIDE`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// SHA-256 of what is done to an image, hexadecimal: it stands where an encoder's manifest has its digest.
+    /// SHA-256 of what is done to an image, 64 hexadecimal digits: it stands where an encoder's manifest has its digest.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Height and width.
+    /// Height and width, pixels.
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// [channel, height, width].
+    /// Shape of an input, `[channel, height, width]`.
     pub fn shape(&self) -> [usize; 3] {
         [1, self.side, self.side]
     }

@@ -31,9 +31,9 @@ pub use mask::{Mask, Structure};
 /// By what a mask was made, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made<'a> {
-    /// The model's name.
+    /// The model's name, 1 to 64 printable ASCII characters without a backslash.
     pub model: &'a str,
-    /// SHA-256 of the model's manifest, hexadecimal.
+    /// SHA-256 of the model's manifest in hexadecimal digits, 1 to 64.
     pub manifest_sha256: &'a str,
     /// The day, as `YYYYMMDD`.
     pub date: &'a str,

@@ -4,7 +4,7 @@ use super::tables;
 use std::path::{Path, PathBuf};
 use veilray_base::file::FileError;
 
-/// This module's result.
+/// Result of every fallible operation with latents.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a file of latents could not be written or read. No variant holds a patient's identifier or a file name of the data set.

@@ -94,7 +94,7 @@ pub struct Info {
 pub struct Row {
     /// The image file, relative to the data root.
     pub file: String,
-    /// Its split.
+    /// The split that the image belongs to.
     pub split: Split,
     /// The patient, or the group of images that must stay in one split.
     pub patient_id: String,

@@ -91,7 +91,7 @@ pub enum Element {
     F32,
     /// Floating-point numbers of 64 bits.
     F64,
-    /// Texts.
+    /// Texts, of variable or fixed length.
     Text,
     /// Anything else that HDF5 can hold.
     Other,

@@ -24,12 +24,12 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Decay of the averaged weights, which are what is evaluated and released.
     pub average: f64,
-    /// The codebook's training.
+    /// When and how the codebook is trained.
     pub codebook: CodebookTraining,
     /// The discriminator's, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adversarial: Option<Adversarial>,
-    /// Steps between checkpoints.
+    /// Optimiser steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between evaluations on the validation images.
     pub evaluate_every: u64,
@@ -41,7 +41,7 @@ pub struct TrainConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Its folder's name.
+    /// Name of the data set's folder.
     pub name: String,
     /// Share of the draws, relative to the others.
     pub weight: f64,
@@ -51,15 +51,15 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// Steps.
+    /// Number of optimiser steps.
     pub steps: u64,
     /// Side of the crops, pixels; 256 for whole images.
     pub side: usize,
-    /// Crops per step.
+    /// Crops of one step.
     pub batch: usize,
 }
 
-/// The codebook's training.
+/// When and how the codebook is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodebookTraining {
@@ -75,7 +75,7 @@ pub struct CodebookTraining {
     pub revive_every: u64,
 }
 
-/// The discriminator's training.
+/// When and how the discriminator is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adversarial {
@@ -85,9 +85,9 @@ pub struct Adversarial {
     pub weight: f64,
     /// Weight of the feature matching loss.
     pub matching: f64,
-    /// The discriminator's shape.
+    /// Channels and layers of the discriminator.
     pub discriminator: DiscriminatorConfig,
-    /// Its optimiser.
+    /// The optimiser of the discriminator.
     pub optimiser: OptimiserConfig,
 }
 
@@ -130,7 +130,7 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Steps in all.
+    /// Optimiser steps of all phases.
     pub fn steps(&self) -> u64 {
         self.phases.iter().map(|phase| phase.steps).sum()
     }

@@ -39,7 +39,7 @@ impl Set {
 }
 
 impl Images {
-    /// None yet.
+    /// A collection without images.
     pub fn new() -> Self {
         Self::default()
     }
@@ -81,7 +81,7 @@ impl Images {
     /// `count` images, the first ones of each set in turn, [1, channels, 256, 256] each.
     ///
     /// # Errors
-    /// candle's.
+    /// A tensor operation that candle refuses.
     pub fn some(&self, count: usize, channels: usize) -> Result<Vec<Tensor>> {
         let longest = self.sets.iter().map(Set::len).max().unwrap_or_default();
         let in_turn = (0..longest).flat_map(|i| self.sets.iter().filter(move |set| i < set.len()).map(move |set| set.image(i)));

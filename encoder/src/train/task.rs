@@ -71,7 +71,7 @@ impl Training {
         self.params.count()
     }
 
-    /// The autoencoder's shapes.
+    /// Shapes of encoder, codebook and decoder.
     pub fn shapes(&self) -> &Config {
         &self.shapes
     }

@@ -18,11 +18,11 @@ pub struct Config {
     pub latent_channels: usize,
     /// Normalisation inside the residual blocks.
     pub norm: Norm,
-    /// The way down.
+    /// Resolutions from image to latent.
     pub encoder: Levels,
-    /// The way up; `channels` from fine to coarse as in the encoder.
+    /// Resolutions from latent to image; `channels` from fine to coarse as in the encoder.
     pub decoder: Levels,
-    /// The codebook.
+    /// Size of the codebook and of its entries.
     pub codebook: Codebook,
 }
 
@@ -53,11 +53,11 @@ pub enum Norm {
     None,
 }
 
-/// The codebook's shape.
+/// Shape of the codebook between encoder and decoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Codebook {
-    /// Entries.
+    /// Number of entries, 1 to 65536.
     pub size: usize,
     /// Values of an entry, where 1×1 convolutions lead into and out of the codebook; absent, an entry has `latent_channels` values and
     /// there are no such convolutions.
@@ -66,7 +66,7 @@ pub struct Codebook {
 }
 
 /// Largest channel count and codebook accepted.
-const MOST: usize = 1 << 16;
+const MAX_SIZE: usize = 1 << 16;
 
 impl Config {
     /// Reads a TOML text and checks it.
@@ -108,8 +108,8 @@ impl Config {
                 ));
             }
             let multiple = if self.norm == Norm::Group { super::blocks::GROUPS } else { 1 };
-            if let Some(found) = path.channels.iter().find(|&&c| c == 0 || c > MOST || c % multiple != 0) {
-                return refuse(format!("{name}.channels must be multiples of {multiple}, 1 to {MOST}, found {found}"));
+            if let Some(found) = path.channels.iter().find(|&&c| c == 0 || c > MAX_SIZE || c % multiple != 0) {
+                return refuse(format!("{name}.channels must be multiples of {multiple}, 1 to {MAX_SIZE}, found {found}"));
             }
             if let Some(found) = path.blocks.iter().find(|&&n| n > 64) {
                 return refuse(format!("{name}.blocks must be at most 64, found {found}"));
@@ -123,8 +123,8 @@ impl Config {
             ("codebook.size", self.codebook.size),
             ("codebook.projection", self.codebook_dim()),
         ];
-        if let Some((name, found)) = sizes.into_iter().find(|&(_, n)| n == 0 || n > MOST) {
-            return refuse(format!("{name} must be 1 to {MOST}, found {found}"));
+        if let Some((name, found)) = sizes.into_iter().find(|&(_, n)| n == 0 || n > MAX_SIZE) {
+            return refuse(format!("{name} must be 1 to {MAX_SIZE}, found {found}"));
         }
         Ok(())
     }

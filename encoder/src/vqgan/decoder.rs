@@ -97,7 +97,7 @@ impl Decoder {
     }
 
     /// The last convolution's weight, from whose gradients the adversarial loss takes its own weight.
-    pub fn last_weight(&self) -> &Tensor {
+    pub(crate) fn last_weight(&self) -> &Tensor {
         self.last.weight()
     }
 }

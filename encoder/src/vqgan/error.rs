@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use veilray_base::file::FileError;
 use veilray_base::release::{FindError, FolderError};
 
-/// This module's result.
+/// Result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a configuration, an image or a released encoder was refused.
@@ -22,7 +22,7 @@ pub enum Error {
     Image {
         /// Channels of the configuration.
         wanted: usize,
-        /// Channels that came.
+        /// Channels of the image that came.
         found: usize,
     },
     /// A side that the compression factor does not divide.

@@ -30,7 +30,7 @@ impl Reconstruction {
 /// Hinge loss of the discriminator: the mean of max(0, 1 − real) and max(0, 1 + fake), halved (Lim and Ye 2017).
 ///
 /// # Errors
-/// candle's.
+/// A tensor operation that candle refuses.
 pub fn hinge(real: &Tensor, fake: &Tensor) -> Result<Tensor> {
     let real = (1.0 - real)?.relu()?.mean_all()?;
     let fake = (fake + 1.0)?.relu()?.mean_all()?;
@@ -40,7 +40,7 @@ pub fn hinge(real: &Tensor, fake: &Tensor) -> Result<Tensor> {
 /// The adversarial loss of the autoencoder: minus the mean score of its images.
 ///
 /// # Errors
-/// candle's.
+/// A tensor operation that candle refuses.
 pub fn adversarial(fake: &Tensor) -> Result<Tensor> {
     Ok(fake.mean_all()?.neg()?)
 }

@@ -16,7 +16,7 @@ pub struct Quantizer {
     projection: Option<[Conv2d; 2]>,
 }
 
-/// A quantised latent.
+/// A latent with each position at an entry of the codebook.
 #[derive(Debug, Clone)]
 pub struct Quantized {
     /// The latent made of entries, in the decoder's channels; its gradient passes straight to the latent.
@@ -81,7 +81,7 @@ impl Quantizer {
     ///
     /// # Errors
     /// A latent of other channels.
-    pub fn bypass(&self, latent: &Tensor) -> Result<Tensor> {
+    pub(crate) fn bypass(&self, latent: &Tensor) -> Result<Tensor> {
         match &self.projection {
             Some([into, out]) => out.forward(&into.forward(latent)?),
             None => Ok(latent.clone()),
@@ -169,7 +169,7 @@ impl Tracker {
     /// Places every entry on a vector drawn at random.
     ///
     /// # Errors
-    /// candle's.
+    /// A tensor operation that candle refuses.
     pub fn start(&mut self, quantizer: &Quantizer, vectors: &[f32], rng: &mut Rng) -> Result<()> {
         self.counts.fill(0.0);
         self.revive(quantizer.entries().flatten_all()?.to_vec1()?, vectors, 1.0, quantizer, rng).map(|_| ())
@@ -179,7 +179,7 @@ impl Tracker {
     /// than a twentieth of an even share go to vectors of the batch drawn at random. Returns how many did.
     ///
     /// # Errors
-    /// candle's.
+    /// A tensor operation that candle refuses.
     pub fn update(&mut self, quantizer: &Quantizer, batch: &Quantized, revive: bool, rng: &mut Rng) -> Result<usize> {
         let (keep, take) = (self.decay, 1.0 - self.decay);
         self.counts.iter_mut().chain(&mut self.sums).for_each(|value| *value *= keep);

@@ -21,11 +21,6 @@ impl Attribute {
     pub const fn tag(self) -> (u16, u16) {
         (self.group, self.element)
     }
-
-    /// Keyword, as in PS3.6.
-    pub const fn keyword(self) -> &'static str {
-        self.keyword
-    }
 }
 
 impl fmt::Display for Attribute {

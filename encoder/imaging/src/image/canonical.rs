@@ -23,18 +23,18 @@ pub struct Canonical {
 /// Where the picture lies within its canonical image; around it is black.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Placement {
-    /// First column.
+    /// First column of the canonical image that shows the picture, 0 to 255.
     pub left: usize,
-    /// First row.
+    /// First row that shows it, 0 to 255.
     pub top: usize,
-    /// Columns.
+    /// Number of columns that show it, 1 to 256.
     pub width: usize,
-    /// Rows.
+    /// Number of rows that show it, 1 to 256.
     pub height: usize,
 }
 
 impl Canonical {
-    /// `[channel, height, width]`.
+    /// Shape of every canonical image, `[channel, height, width]`.
     pub const SHAPE: [usize; 3] = [1, SIDE, SIDE];
 
     /// Brings a picture to canonical form: its longer side to 256 with a Lanczos filter (three lobes, widened to the scale, so that

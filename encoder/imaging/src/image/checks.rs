@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdmissibilityLimits {
-    /// Shortest side, pixels.
+    /// Shortest side that is let in, pixels.
     pub min_side: u64,
     /// Least standard deviation of grey, of a range of 1.
     pub min_deviation: f64,
@@ -113,7 +113,7 @@ pub enum Warning {
     Stretched {
         /// Darkest value found, in the units after rescaling.
         low: f64,
-        /// Brightest value found.
+        /// Brightest value found, in the same units.
         high: f64,
         /// Width of the range that the file declares.
         declared: f64,
@@ -297,9 +297,9 @@ impl fmt::Display for Statistic {
 pub struct TrainingLimits {
     /// Largest mean squared reconstruction error, of values in [−1, 1].
     pub reconstruction_error: f64,
-    /// Smallest latent value.
+    /// Smallest value of a latent, in units of its channels' standard deviations.
     pub latent_min: f64,
-    /// Largest latent value.
+    /// Largest value of a latent, in the same unit.
     pub latent_max: f64,
 }
 
@@ -308,9 +308,9 @@ pub struct TrainingLimits {
 pub struct Measured {
     /// Mean squared reconstruction error, of values in [−1, 1].
     pub reconstruction_error: f64,
-    /// Smallest latent value.
+    /// Smallest value of a latent, in units of its channels' standard deviations.
     pub latent_min: f64,
-    /// Largest latent value.
+    /// Largest value of a latent, in the same unit.
     pub latent_max: f64,
 }
 

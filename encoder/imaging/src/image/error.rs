@@ -8,7 +8,7 @@ use super::checks::Refusal;
 use serde::Serialize;
 use std::fmt;
 
-/// Result of every fallible operation of [`super`].
+/// Result of every fallible operation on images and their files.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a file did not become a canonical image.
@@ -53,7 +53,7 @@ pub enum Error {
         format: Format,
         /// The attribute of a DICOM file where it was found; none for a raster file.
         attribute: Option<Attribute>,
-        /// What is wrong.
+        /// The contradiction, in words of this crate.
         reason: &'static str,
     },
     /// An attribute without which there is no image.
@@ -68,14 +68,14 @@ pub enum Error {
     /// A picture whose numbers do not fit together.
     #[error("a picture of {width} × {height} needs that many finite values, {found} came")]
     Picture {
-        /// Columns.
+        /// Columns that were announced.
         width: usize,
-        /// Rows.
+        /// Rows that were announced.
         height: usize,
-        /// Finite values found.
+        /// Number of finite values that came.
         found: usize,
     },
-    /// An [`super::Assume`] that cannot be read.
+    /// An [`Assume`](super::Assume) that cannot be read.
     #[error("cannot assume that: wanted {wanted}")]
     Assume {
         /// What can be assumed.
@@ -98,11 +98,11 @@ impl Error {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Format {
-    /// DICOM part 10.
+    /// A DICOM file (PS3.10).
     Dicom,
-    /// PNG.
+    /// Portable Network Graphics (ISO/IEC 15948).
     Png,
-    /// JPEG.
+    /// JPEG (ISO/IEC 10918-1), baseline, progressive or lossless.
     Jpeg,
 }
 

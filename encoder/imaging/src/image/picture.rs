@@ -26,12 +26,12 @@ impl Picture {
         Ok(Self { width, height, grey })
     }
 
-    /// Columns.
+    /// Number of columns, 1 or more.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows, 1 or more.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -41,7 +41,7 @@ impl Picture {
         &self.grey
     }
 
-    /// The negative.
+    /// The picture with black and white exchanged.
     pub(crate) fn inverted(mut self) -> Self {
         self.grey.iter_mut().for_each(|value| *value = 1.0 - *value);
         self

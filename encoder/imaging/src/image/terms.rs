@@ -5,10 +5,9 @@ use serde::Serialize;
 use std::str::FromStr;
 
 /// What a file says about one thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stated<T> {
-    /// A known term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stated<T> {
+    /// A term of a table here.
     Is(T),
     /// Text that is in no table here; only its length in bytes is kept.
     Unlisted(usize),
@@ -30,7 +29,7 @@ impl<T> Stated<T> {
     }
 
     /// The term, where there is one.
-    pub fn known(self) -> Option<T> {
+    pub(crate) fn known(self) -> Option<T> {
         match self {
             Self::Is(term) => Some(term),
             _ => None,
@@ -68,13 +67,13 @@ impl Modality {
         Self::TERMS.split(' ').find(|&known| known == term).map(Self)
     }
 
-    /// Its defined term.
+    /// The defined term, such as `DX`.
     pub fn term(self) -> &'static str {
         self.0
     }
 
     /// Whether a chest radiograph can be of it: CR, DX, or RG (digitised film).
-    pub fn is_radiograph(self) -> bool {
+    pub(crate) fn is_radiograph(self) -> bool {
         matches!(self, Self::CR | Self::DX | Self::RG)
     }
 }
@@ -137,7 +136,7 @@ impl View {
     }
 
     /// Whether it is what the classifiers were trained on.
-    pub fn is_frontal(self) -> bool {
+    pub(crate) fn is_frontal(self) -> bool {
         matches!(self, Self::Pa | Self::Ap | Self::Frontal)
     }
 }
@@ -178,9 +177,8 @@ impl Photometric {
 }
 
 /// What BodyPartExamined says, as far as it matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BodyPart {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyPart {
     /// The chest, or a part of it.
     Chest,
     /// Another part, by its defined term.
@@ -192,15 +190,15 @@ impl BodyPart {
         SHOULDER SKULL SPINE TSPINE WRIST";
 
     /// Reads a term of BodyPartExamined.
-    pub fn parse(term: &str) -> Option<Self> {
+    pub(crate) fn parse(term: &str) -> Option<Self> {
         if ["CHEST", "THORAX", "LUNG", "RIB"].iter().any(|part| term.contains(part)) {
             return Some(Self::Chest);
         }
         Self::OTHERS.split(' ').find(|&known| known == term).map(Self::Other)
     }
 
-    /// The defined term.
-    pub fn term(self) -> &'static str {
+    /// The defined term; every part of the chest is `CHEST`.
+    pub(crate) fn term(self) -> &'static str {
         match self {
             Self::Chest => "CHEST",
             Self::Other(term) => term,

@@ -15,7 +15,7 @@ pub enum Error {
          file that the archive has, or write the mask as PNG instead"
     )]
     NotDicom {
-        /// The film's format.
+        /// The format of the film's file.
         found: Format,
     },
     /// A film without an identifier that the Segmentation must refer to.
@@ -33,9 +33,9 @@ pub enum Error {
     /// More rows or columns than DICOM counts.
     #[error("a Segmentation has 1 to 65535 rows and columns, the film has {rows} and {columns}")]
     Extents {
-        /// Rows.
+        /// Rows of the film.
         rows: usize,
-        /// Columns.
+        /// Columns of the film.
         columns: usize,
     },
     /// A mask of a structure that has no code here.
@@ -47,17 +47,17 @@ pub enum Error {
     /// A mask whose numbers do not fit together.
     #[error("a mask of {height} × {width} needs 1 to 65535 rows and columns and a value for each pixel, {found} values came")]
     Mask {
-        /// Rows.
+        /// Rows that were announced.
         height: usize,
-        /// Columns.
+        /// Columns that were announced.
         width: usize,
-        /// Values.
+        /// Number of values that came.
         found: usize,
     },
     /// What made the mask cannot be written down.
     #[error("a Segmentation states {what} as {wanted}; other text came")]
     Made {
-        /// Which statement.
+        /// The statement that cannot be written: the model's name, its manifest's digest, the date or the time.
         what: &'static str,
         /// What it must be.
         wanted: &'static str,
@@ -65,7 +65,7 @@ pub enum Error {
     /// The operating system gives no randomness for the object's identifiers.
     #[error("no randomness for new identifiers: {0}")]
     Random(String),
-    /// The writer failed.
+    /// The DICOM writer failed on an object that this crate built.
     #[error("the Segmentation could not be encoded ({0}); this is a bug, please report it")]
     Encoding(&'static str),
 }

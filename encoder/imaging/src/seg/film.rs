@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Longest value that is copied, bytes; every text of the list is shorter by its representation, in any character set.
-const LONGEST: usize = 1024;
+const MAX_VALUE: usize = 1024;
 
 /// Identifiers that a Segmentation cannot do without: those of the study, and those it refers to its film by.
 const IDENTIFIERS: [Attribute; 4] = [at::STUDY_INSTANCE_UID, at::SERIES_INSTANCE_UID, at::SOP_CLASS_UID, at::SOP_INSTANCE_UID];
@@ -66,7 +66,7 @@ impl Film {
         if values.get(&at::FRAME_OF_REFERENCE_UID).is_some_and(|text| !text.is_empty() && !uid::is_uid(text)) {
             return Err(Error::Unfiled { attribute: at::FRAME_OF_REFERENCE_UID });
         }
-        if let Some((&attribute, _)) = values.iter().find(|(_, text)| text.len() > LONGEST) {
+        if let Some((&attribute, _)) = values.iter().find(|(_, text)| text.len() > MAX_VALUE) {
             return Err(image::Error::at(attribute, "longer than such a value can be").into());
         }
         let side = |count: usize| u16::try_from(count).ok().filter(|count| *count > 0);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use veilray_base::file::FileError;
 
-/// This module's result.
+/// Result of every fallible operation of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a table was not written or read.
@@ -20,7 +20,7 @@ pub enum Error {
         path: PathBuf,
         /// Name of the attribute or data set, or "the file".
         what: String,
-        /// The library's reason.
+        /// The HDF5 library's reason.
         why: String,
     },
     /// What was written does not come back; the file has not got its name.
@@ -30,7 +30,7 @@ pub enum Error {
         path: PathBuf,
         /// Name of the attribute or data set.
         what: String,
-        /// The difference.
+        /// The difference between what was written and what came back.
         why: String,
     },
     /// Values that cannot be written as they came.
@@ -48,7 +48,7 @@ pub enum Error {
     NotHdf5 {
         /// The file that was opened.
         path: PathBuf,
-        /// The library's reason.
+        /// The HDF5 library's reason.
         why: String,
     },
     /// An attribute or data set that the file lacks.
@@ -78,7 +78,7 @@ pub enum Error {
         path: PathBuf,
         /// Name of the attribute or data set.
         name: String,
-        /// The library's reason.
+        /// The HDF5 library's reason.
         why: String,
     },
     /// Rows that the data set does not have.

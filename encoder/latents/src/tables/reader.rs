@@ -12,7 +12,7 @@ const BLOCK: usize = 1 << 20;
 /// Deflate makes of a byte at most 1032: a data set that announces more than this times the file's length is damaged.
 const MAX_INFLATION: u64 = 2048;
 
-/// An open file.
+/// An open HDF5 file whose attributes and data sets are read.
 pub struct Reader {
     path: PathBuf,
     /// Its length, bytes.
