@@ -1,12 +1,12 @@
 //! One packed circuit, several executors.
 //!
-//! [`ClearExecutor`] computes in f64 and shows that the packing is right, [`simulate()`] adds the errors that ciphertexts would have,
-//! [`EncryptedCircuit`] computes on ciphertexts for the server; [`client`] encrypts its input and decrypts its reply. [`trace()`] shows what every
-//! node of an
-//! encrypted run held.
+//! [`ClearExecutor`] computes in f64 and shows that the packing is right; [`simulate()`] adds the errors that ciphertexts would have;
+//! [`EncryptedCircuit`] computes on ciphertexts for the server. [`client`] encrypts an image and decrypts the reply. [`trace()`] shows
+//! what every node of an encrypted run held.
 //!
-//! The client refuses a reply whose logits lie beyond its [`Bounds`](client::Bounds), and sees nothing of the layers before them: it has no
-//! weights. Where they are, [`crate::range::check_range`] tells whether an image leaves the range of a layer; `veilray-sweep evaluate` reports it.
+//! The client refuses a reply whose logits lie beyond its [`Bounds`](client::Bounds). It cannot check the layers before them, because it
+//! has no weights. Where the weights are, [`crate::range::check_range`] tells whether an image leaves the range of a layer; the command
+//! `veilray-sweep evaluate` reports it.
 
 mod clear;
 pub mod client;

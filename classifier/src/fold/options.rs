@@ -19,7 +19,7 @@ impl Default for FoldOptions {
 /// What happens to an activation whose square cannot be completed within [`FoldOptions::max_shift`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WideShift {
-    /// [`FoldError::Shift`] names layer and channel.
+    /// [`FoldError::Shift`](super::FoldError::Shift) names layer and channel.
     Refuse,
     /// The next map reads x beside x², for those channels: x² and the linear term are added there.
     KeepLinearTerm,

@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     let (validation, test) = (split(1)?, split(2)?);
     // Two images of each patient: they are drawn together in the bootstrap.
     let patients: Vec<String> = (0..400).map(|image| format!("patient {}", image / 2)).collect();
-    let views: Vec<String> = (0..400).map(|image| ["PA", "AP"][image % 2].to_string()).collect();
+    let views: Vec<String> = (0..400).map(|image| if image % 2 == 0 { "PA" } else { "AP" }.to_string()).collect();
 
     let point = choose_operating_point(&validation, Criterion::F1);
     let report = SplitReport::of("test", &test, &patients, &views, &point, &Bootstrap::default())?;
