@@ -66,7 +66,7 @@ pub(crate) fn command(args: &Args, quiet: bool) -> Result<Exit> {
 ///
 /// # Errors
 /// What keeps any step from being done.
-pub(crate) fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report> {
+fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report> {
     let start = Instant::now();
     let folder = find(model)?;
     let file = match image {

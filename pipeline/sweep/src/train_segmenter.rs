@@ -178,7 +178,7 @@ pub fn run(args: &Args) -> Result<Report> {
 
 /// Releases what the run saved; what does not fit is found here and leaves nothing.
 fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args: &Args, folder: &Path) -> Result<()> {
-    let name = release::name_of(folder)?;
+    let name = release::name_of(folder).map_err(release::Error::from)?;
     let thresholds = Thresholds { labels: vec![report.config.mask.clone()], values: vec![report.threshold] };
     let manifest = Manifest {
         format: release::FORMAT,

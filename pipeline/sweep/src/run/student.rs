@@ -262,7 +262,7 @@ impl Networks<'_> {
         let (roots, run) = (self.roots(), self.folder.join(RUN));
         let polynomial = Trained::train(&self.polynomial(), Path::new("."), &roots, &run)?;
         polynomial.save(&run)?;
-        Ok(polynomial.release(&run, model, params, None)?)
+        polynomial.release(&run, model, params, None)
     }
 }
 

@@ -46,13 +46,13 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
     let mut all: Option<Named> = None;
     let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
-    let mut all_labels = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for source in &experiment.data {
         let table = match source {
             Source::Images(name) => images(&Dataset::find(name, roots.data.as_deref())?, split, side, None)?,
             Source::Latents(file) => latents(&Reader::open(&roots.latents.join(file))?, split)?,
         };
-        all_labels.extend(known_labels(&table.label_names, &table.extra_names, &experiment.derived));
+        found.extend(known_labels(&table.label_names, &table.extra_names, &experiment.derived));
         if table.rows.is_empty() {
             continue;
         }
@@ -76,8 +76,8 @@ pub fn load(experiment: &Experiment, roots: &Roots, split: Split, side: usize) -
         });
     }
     // A label that no source has would be unknown everywhere, and a mean over labels silently one of fewer.
-    if let Some(label) = experiment.all_labels().into_iter().find(|label| !all_labels.contains(*label)) {
-        return Err(Error::unknown_label(label, &all_labels));
+    if let Some(label) = experiment.all_labels().into_iter().find(|label| !found.contains(*label)) {
+        return Err(Error::unknown_label(label, &found));
     }
     let sets = files.into_iter().map(|(set, files)| (set, files.len())).collect();
     all.map(|all| Named { sets, ..all }).ok_or(Error::EmptySplit { split: split.name() })

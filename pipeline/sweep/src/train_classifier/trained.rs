@@ -141,7 +141,7 @@ impl Trained {
         if let Some(spec) = &self.spec {
             write_atomically(&folder.join("network.toml"), spec.to_toml()?.as_bytes())?;
         }
-        Ok(output::write_json(&folder.join("report.json"), &self.report)?)
+        output::write_json(&folder.join("report.json"), &self.report)
     }
 
     /// What the network thinks of the training split, auxiliary labels included.
@@ -177,7 +177,7 @@ impl Trained {
             return Err(Error::Unreleasable { why: "only a network to be encrypted can be released; this is a teacher" });
         };
         let (encoder, digest) = &self.training.encoder;
-        let name = release::name_of(folder)?;
+        let name = release::name_of(folder).map_err(release::Error::from)?;
         let weights = Weights::read(&run.join(WEIGHTS))?;
         let manifest = Manifest {
             format: release::FORMAT,
