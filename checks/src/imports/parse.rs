@@ -151,7 +151,8 @@ impl<'a> Reader<'a> {
             if self.text(0) == "mod" && self.text(2) == "{" {
                 self.inline.push((self.text(1).to_owned(), self.depth + 1));
             }
-            if self.text(0) == "use" && self.before(1) != "::" {
+            // `use<…>` in a type says which lifetimes it captures.
+            if self.text(0) == "use" && self.before(1) != "::" && self.text(1) != "<" {
                 let public = ["pub", ")"].contains(&self.before(1));
                 self.at += 1;
                 self.tree(&mut Vec::new(), public);
@@ -171,7 +172,7 @@ impl<'a> Reader<'a> {
                 "::" => self.at += 1,
                 "{" => {
                     self.at += 1;
-                    while !["}", ""].contains(&self.text(0)) {
+                    while !["}", ";", ""].contains(&self.text(0)) {
                         self.tree(prefix, public);
                         self.at += usize::from(self.text(0) == ",");
                     }
@@ -294,6 +295,12 @@ mod tests {
         let source = "use crate::a; #[cfg(test)] mod tests { use crate::b; } #[cfg(test)] mod more; #[cfg(test)] use crate::c;\nuse crate::d;";
         assert_eq!(imports(source, &["x"]), ["a", "d"]);
         assert!(read(source, &[]).tests.contains("more"));
+    }
+
+    #[test]
+    fn lifetimes_that_a_type_captures_are_no_import() {
+        let source = "fn f(x: &u8) -> impl Iterator<Item = u8> + use<'_> { crate::a::g(); [*x].into_iter() }\nuse crate::b;";
+        assert_eq!(imports(source, &["x"]), ["a::g", "b"]);
     }
 
     #[test]
