@@ -62,24 +62,27 @@ impl Package<'_> {
         place.get(..folder.len() + 1).unwrap_or(place)
     }
 
-    /// The module that defines what `path` names.
-    fn defining(&self, path: &[String], depth: usize) -> Option<Vec<String>> {
+    /// The module that defines what `path` names. `seen` holds the paths that were followed: names may lead in a circle.
+    fn defining(&self, path: &[String], seen: &mut BTreeSet<Vec<String>>) -> Option<Vec<String>> {
+        if !seen.insert(path.to_vec()) {
+            return None;
+        }
         let length =
             (0..=path.len()).rev().find(|&length| path.get(..length).is_some_and(|place| self.modules.contains_key(place)))?;
         let (place, rest) = path.split_at(length);
         let module = self.modules.get(place)?;
         let Some(name) = rest.first() else { return Some(place.to_vec()) };
-        if depth == 0 || module.defined.contains(name) {
+        if module.defined.contains(name) {
             return Some(place.to_vec());
         }
         if let Some(target) = module.names.get(name)
             && target != path
         {
-            return self.defining(target, depth - 1);
+            return self.defining(target, seen).or_else(|| Some(place.to_vec()));
         }
-        let through = |glob: &Vec<String>| {
+        let mut through = |glob: &Vec<String>| {
             let target: Vec<String> = glob.iter().chain([name]).cloned().collect();
-            let found = self.defining(&target, depth - 1)?;
+            let found = self.defining(&target, seen)?;
             self.modules.get(&found).is_some_and(|module| module.defined.contains(name)).then_some(found)
         };
         module.globs.iter().filter(|glob| glob.as_slice() != place).find_map(through).or_else(|| Some(place.to_vec()))
@@ -99,7 +102,10 @@ impl Package<'_> {
         for (place, module) in self.modules.iter().filter(|(place, _)| !self.is_test(place)) {
             let file = self.files.get(place).map_or("", String::as_str);
             for import in &module.imports {
-                let Some(target) = self.defining(&import.path, 8).filter(|target| !self.is_test(target)) else { continue };
+                let Some(target) = self.defining(&import.path, &mut BTreeSet::new()).filter(|target| !self.is_test(target))
+                else {
+                    continue;
+                };
                 let name = self.files.get(&target).map_or("", String::as_str);
                 let said = format!("{file}:{} imports {name} ({})", import.line, import.path.join("::"));
                 imports.push((place.as_slice(), target, said));
