@@ -80,7 +80,7 @@ impl Package<'_> {
         {
             return self.defining(target, seen).or_else(|| Some(place.to_vec()));
         }
-        let mut through = |glob: &Vec<String>| {
+        let through = |glob: &Vec<String>| {
             let target: Vec<String> = glob.iter().chain([name]).cloned().collect();
             let found = self.defining(&target, seen)?;
             self.modules.get(&found).is_some_and(|module| module.defined.contains(name)).then_some(found)

@@ -151,7 +151,8 @@ impl<'a> Reader<'a> {
             if self.text(0) == "mod" && self.text(2) == "{" {
                 self.inline.push((self.text(1).to_owned(), self.depth + 1));
             }
-            if self.text(0) == "use" && self.before(1) != "::" {
+            // `use<…>` is a bound of an opaque type.
+            if self.text(0) == "use" && self.before(1) != "::" && self.text(1) != "<" {
                 let public = ["pub", ")"].contains(&self.before(1));
                 self.at += 1;
                 self.tree(&mut Vec::new(), public);
@@ -171,7 +172,7 @@ impl<'a> Reader<'a> {
                 "::" => self.at += 1,
                 "{" => {
                     self.at += 1;
-                    while !["}", ""].contains(&self.text(0)) {
+                    while !["}", ";", ""].contains(&self.text(0)) {
                         self.tree(prefix, public);
                         self.at += usize::from(self.text(0) == ",");
                     }
@@ -267,6 +268,13 @@ mod tests {
     fn imports(source: &str, place: &[&str]) -> Vec<String> {
         let place: Vec<String> = place.iter().map(ToString::to_string).collect();
         read(source, &place).imports.into_iter().map(|import| import.path.join("::")).collect()
+    }
+
+    #[test]
+    fn a_bound_of_captured_names_is_no_import() {
+        let module = read("fn f<'a>() -> impl Iterator<Item = u8> + use<'a> { let x = 1; g(x); } use crate::b::C;", &[]);
+        assert_eq!(module.imports.into_iter().map(|import| import.path).collect::<Vec<_>>(), [["b", "C"]]);
+        assert_eq!(read("use a::{b; c", &[]).imports, []);
     }
 
     #[test]
