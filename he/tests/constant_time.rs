@@ -39,7 +39,7 @@ fn subject(params: &Params, leak: bool) {
 }
 
 #[test]
-#[ignore = "the program that `secrets_decide_no_branch_and_no_address` runs under valgrind"]
+#[ignore = "started by secrets_decide_no_branch_and_no_address, under valgrind"]
 fn program() {
     match std::env::var("VEILRAY_CONSTANT_TIME").as_deref() {
         Ok("n12") => subject(&named("n12"), false),
@@ -62,7 +62,7 @@ fn valgrind(backend: &str, part: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-#[ignore = "needs valgrind: cargo test --release -p veilray-he --features constant-time-check --test constant_time -- --ignored secrets"]
+#[ignore = "needs valgrind: .ci/tier constant-time"]
 fn secrets_decide_no_branch_and_no_address() {
     if cfg!(not(feature = "constant-time-check")) {
         panic!("without --features constant-time-check nothing is declared secret");

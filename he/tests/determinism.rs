@@ -178,7 +178,7 @@ fn seeds_mean_what_they_meant() {
 }
 
 #[test]
-#[ignore = "prints the constants of this file: --ignored --nocapture print_known_answers"]
+#[ignore = "prints the constants of this file: .ci/tier golden"]
 fn print_known_answers() {
     for (name, hash) in hashes() {
         println!("    ({name:?}, {hash:?}),");

@@ -100,26 +100,26 @@ mod tests {
     #[test]
     fn folders_are_searched_in_the_order_that_is_documented() {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights");
-        let found = searched(&[("HOME", "/home/a")], Some("/usr/local/bin/veilray"));
+        let found = searched(&[("HOME", "/users/a")], Some("/usr/local/bin/veilray"));
         let wanted = [
             "weights",
             "/usr/local/bin/weights",
             "/usr/local/bin/../share/veilray/weights",
-            "/home/a/.local/share/veilray/weights",
+            "/users/a/.local/share/veilray/weights",
         ];
         assert_eq!(found, wanted.iter().map(PathBuf::from).chain([tree.clone()]).collect::<Vec<_>>());
         let of_data = |variables: &[(&str, &str)]| searched(variables, None).get(1).cloned();
-        assert_eq!(of_data(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")]), Some("/data/veilray/weights".into()));
+        assert_eq!(of_data(&[("HOME", "/users/a"), ("XDG_DATA_HOME", "/data")]), Some("/data/veilray/weights".into()));
         for ignored in ["", "relative"] {
-            let home = Some("/home/a/.local/share/veilray/weights".into());
-            assert_eq!(of_data(&[("HOME", "/home/a"), ("XDG_DATA_HOME", ignored)]), home);
+            let home = Some("/users/a/.local/share/veilray/weights".into());
+            assert_eq!(of_data(&[("HOME", "/users/a"), ("XDG_DATA_HOME", ignored)]), home);
         }
         assert_eq!(searched(&[], None), [PathBuf::from("weights"), tree]);
     }
 
     #[test]
     fn the_variable_is_the_only_folder_unless_it_is_empty() {
-        let others = [("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")];
+        let others = [("HOME", "/users/a"), ("XDG_DATA_HOME", "/data")];
         let with = |value| searched(&[others[0], others[1], (WEIGHTS_VARIABLE, value)], Some("/usr/bin/veilray"));
         assert_eq!(with("/srv/models"), [PathBuf::from("/srv/models")]);
         assert_eq!(with(""), searched(&others, Some("/usr/bin/veilray")));

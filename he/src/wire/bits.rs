@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "timing: cargo test --release -p veilray-he wire::bits -- --ignored --nocapture"]
+    #[ignore = "timing: .ci/tier wire-speed"]
     fn speed_of_packing() {
         let (limbs, n) = (11, 1 << 14);
         for bits in [22, 23, 30] {

@@ -45,7 +45,7 @@ fn files_of_version_1_are_read_and_made_again_bit_for_bit() {
 }
 
 #[test]
-#[ignore = "writes he/tests/vectors: cargo test -p veilray-he --test wire regenerate -- --ignored"]
+#[ignore = "writes he/tests/vectors: .ci/tier golden"]
 fn regenerate_the_files_of_version_1() {
     std::fs::create_dir_all(file("")).unwrap();
     for (name, _, bytes) in version_1() {

@@ -199,13 +199,13 @@ fn random_bytes_are_refused() {
 }
 
 #[test]
-#[ignore = "minutes: cargo test --release -p veilray-he --test wire at_length -- --ignored"]
+#[ignore = "minutes: .ci/tier hostile-bytes"]
 fn bent_objects_are_refused_or_harmless_at_length() {
     bent_objects(120_000);
 }
 
 #[test]
-#[ignore = "minutes: cargo test --release -p veilray-he --test wire at_length -- --ignored"]
+#[ignore = "minutes: .ci/tier hostile-bytes"]
 fn random_bytes_are_refused_at_length() {
     random_bytes(100_000);
 }

@@ -174,7 +174,7 @@ fn sizes_at_n14_stay_below_what_the_product_plans_with() {
 }
 
 #[test]
-#[ignore = "timing: cargo test --release -p veilray-he --test wire speed -- --ignored --nocapture"]
+#[ignore = "timing: .ci/tier wire-speed"]
 fn speed_at_n14() {
     let params = named("n14");
     let secret = SecretKey::generate(&params).unwrap();

@@ -71,7 +71,7 @@ fn twenty_clients_get_their_own_answers_within_the_budget() {
 
 /// `VEILRAY_SOAK_SECONDS=86400 cargo test --release -p veilrayd --test server soak -- --ignored --nocapture`
 #[test]
-#[ignore = "as long as VEILRAY_SOAK_SECONDS says, 60 without"]
+#[ignore = "as long as VEILRAY_SOAK_SECONDS says, 60 without: .ci/tier soak"]
 fn soak_for_long() {
     soak(std::env::var("VEILRAY_SOAK_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60.0));
 }
