@@ -12,6 +12,7 @@ mod kernels;
 mod memcheck;
 #[cfg(target_arch = "x86_64")]
 mod ntt;
+mod run;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::ntt::{MIN_LOG_N, WideTwiddles};
 use crate::permutation::Permutation;
 
 pub(crate) use memcheck::{mark_public, mark_secret};
+pub(crate) use run::{RUN, Source};
 
 /// Which instruction set the kernels use.
 ///
@@ -136,41 +138,6 @@ impl Backend {
             Kind::Avx512 | Kind::Avx512Ifma => unsafe { on_avx512(op) },
         }
     }
-}
-
-/// Residues per run of the packed layouts: the widest vector's lanes.
-pub(crate) const RUN: usize = 16;
-
-/// One limb of the basis that an extension starts from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Source {
-    pub modulus: Modulus,
-    /// (D/q)^−1 mod q, D the product of the source moduli.
-    pub factor: Shoup,
-    /// ⌊2^(31 + bits(q)) / q⌋.
-    pub reciprocal: u32,
-    /// y · reciprocal >> shift is y / q with [`Source::FRACTION_BITS`] fractional bits.
-    pub shift: u32,
-}
-
-impl Source {
-    /// Fractional bits of the quotient's fixed-point sum.
-    pub(crate) const FRACTION_BITS: u32 = 48;
-
-    pub(crate) fn new(modulus: Modulus, factor: Shoup) -> Self {
-        let bits = modulus.bits();
-        Self {
-            modulus,
-            factor,
-            reciprocal: ((1u64 << (31 + bits)) / u64::from(modulus.value())) as u32,
-            shift: (31 + bits).saturating_sub(Self::FRACTION_BITS),
-        }
-    }
-}
-
-/// The multiple of q just above 2^62 that makes every |x| < 2^62 non-negative.
-fn offset_i64(m: &Modulus) -> u64 {
-    ((1u64 << 62) / u64::from(m.value()) + 1) * u64::from(m.value())
 }
 
 /// Defines a method of [`Backend`] per kernel: safe to call, because a `Backend` proves its instruction set.

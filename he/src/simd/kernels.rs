@@ -11,6 +11,7 @@ mod extend;
 pub(super) use dot::{dot_diagonals, dot_key};
 pub(super) use extend::{extend_prepare, extend_targets};
 
+use super::run::offset_i64;
 use super::vector::{Lanes, Vector};
 use crate::modulus::{Modulus, Shoup};
 
@@ -175,7 +176,7 @@ pub(super) unsafe fn reduce_i64<V: Vector>(m: &Modulus, x: &[i64], out: &mut [u3
     unsafe {
         let k = Lanes::<V>::new(m);
         // A multiple of q just above 2^62 makes every value non-negative and below 2^63 + q.
-        let offset = V::splat64(super::offset_i64(m));
+        let offset = V::splat64(offset_i64(m));
         let (r, r2) = (V::splat(m.r()), V::splat(m.r2()));
         for i in (0..n).step_by(V::LANES) {
             // Two vectors of LANES / 2 values: x = low + 2^32 · high.

@@ -5,7 +5,7 @@
     reason = "slices have equal lengths, which the dispatcher's callers and the vector kernels' checks see to"
 )]
 
-use super::{RUN, Source};
+use super::run::{RUN, Source, offset_i64};
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};
 use crate::ntt::NttTable;
 use crate::permutation::Permutation;
@@ -185,7 +185,7 @@ pub(super) fn extend_targets(targets: &[(&Modulus, &[u32])], ys: &[u32], v: &[u3
 }
 
 pub(super) fn reduce_i64(m: &Modulus, x: &[i64], out: &mut [u32]) {
-    let offset = super::offset_i64(m);
+    let offset = offset_i64(m);
     for (out, x) in out.iter_mut().zip(x) {
         let x = x.cast_unsigned().wrapping_add(offset);
         *out = m.montgomery_reduce((x & 0xffff_ffff) * u64::from(m.r()) + (x >> 32) * u64::from(m.r2()));
