@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times SEAL's CKKS operations through `tenseal.sealapi`, one JSON object a line.
 
-    OMP_NUM_THREADS=1 python tenseal_bench.py LOG_N FIRST_BITS MIDDLE_BITS LEVELS SPECIAL_BITS ROUNDS
+    OMP_NUM_THREADS=1 python tenseal_bench.py LOG_N FIRST_BITS MIDDLE_BITS LEVELS SPECIAL_BITS ROUNDS [--record FILE]
 
 The modulus has one prime of FIRST_BITS, LEVELS primes of MIDDLE_BITS (the scale) and a special prime of SPECIAL_BITS. Times are in
 microseconds: median and least wall time of ROUNDS samples, and the median of processor time.
@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import numpy as np
+import record
 import tenseal
 import tenseal.sealapi as seal
 
@@ -23,6 +24,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("log_n", "first_bits", "middle_bits", "levels", "special_bits", "rounds"):
         parser.add_argument(name, type=int)
+    parser.add_argument("--record", help="write the figures into this file too, docs/results/engine.json, beside the set n LOG_N")
     return parser.parse_args()
 
 
@@ -104,6 +106,8 @@ class Seal:
 
 def main():
     args = arguments()
+    if args.record:
+        record.read(args.record)  # before minutes of measuring
     bits = [args.first_bits] + [args.middle_bits] * args.levels + [args.special_bits]
     common = {
         "lib": "tenseal-sealapi",
@@ -119,7 +123,8 @@ def main():
         print(json.dumps({**common, **fields}), flush=True)
 
     engine = Seal(args.log_n, bits, 2.0**args.middle_bits)
-    line(op="log2_err_mul_rot", median=engine.error())
+    error = engine.error()
+    line(op="log2_err_mul_rot", median=error)
     for name, size in engine.sizes():
         line(op=f"size_{name}_saved_default_compression", unit="bytes", median=size)
 
@@ -144,6 +149,18 @@ def main():
             cpu_median=round(statistics.median(processor), 2),
             samples=len(wall),
         )
+    if args.record:
+        median = {name: round(statistics.median(wall)) for name, (wall, _) in samples.items()}
+        measured = {
+            "peer": f"2^{args.log_n}",
+            "peer_levels": args.levels,
+            "peer_log_qp": sum(bits),
+            "peer_log2_error": record.decimals(error, 1),
+            "peer_encode_us": median["encode_incl_list_conv"],
+            "peer_multiply_us": median["mul_relin_rescale"],
+            "peer_rotate_us": median["rotate"],
+        }
+        record.engine(args.record, f"n{args.log_n}", measured)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times the network of TenSEAL's MNIST tutorial on ciphertexts, one JSON object a line.
 
-    OMP_NUM_THREADS=1 python tenseal_mnist.py [--threads 1] [--rounds 7]
+    OMP_NUM_THREADS=1 python tenseal_mnist.py [--threads 1] [--rounds 7] [--record FILE]
 
 28x28; convolution 7x7 of stride 3 to 4 channels, square, 256 to 64, square, 64 to 10, at N = 8192 and a scale of 26 bits. Weights are
 random (times do not depend on them); the result is compared with the network in clear. Times are in seconds.
@@ -13,6 +13,7 @@ import statistics
 import time
 
 import numpy as np
+import record
 import tenseal
 
 
@@ -20,6 +21,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--record", help="write the figures into this file too, docs/results/engine.json; wants one thread")
     return parser.parse_args()
 
 
@@ -56,6 +58,10 @@ class Network:
 
 def main():
     args = arguments()
+    if args.record:
+        if args.threads != 1:
+            raise SystemExit("recorded figures are of one thread: give --threads 1 with --record")
+        record.read(args.record)  # before minutes of measuring
     bits = [31] + [26] * 6 + [31]
     common = {
         "lib": "tenseal",
@@ -93,7 +99,8 @@ def main():
             clear = network.clear()
             line(op="size_input_ct_bytes", median=len(x.serialize()))
             line(op="size_output_ct_bytes", median=len(y.serialize()))
-            line(op="max_abs_err", median=float(np.abs(logits - clear).max()), ref_max=float(np.abs(clear).max()))
+            error = float(np.abs(logits - clear).max())
+            line(op="max_abs_err", median=error, ref_max=float(np.abs(clear).max()))
             continue
         encrypt.append(encrypted - start)
         inference.append(evaluated - encrypted)
@@ -102,6 +109,8 @@ def main():
     for name, times in (("encrypt_s", encrypt), ("inference_s", inference), ("decrypt_s", decrypt)):
         line(op=name, median=round(statistics.median(times), 4), min=round(min(times), 4), samples=len(times))
     line(op="inference_cpu_s", median=round(statistics.median(processor), 4))
+    if args.record:
+        record.mnist(args.record, statistics.median(inference), error)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 //! What the measuring programs share. Each program prints for people, or with `--json` one JSON object a line; unknown flags are errors.
 
+pub mod record;
+
 use std::process::ExitCode;
 
 /// What the programs fail with: a reason for people.

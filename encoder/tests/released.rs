@@ -6,7 +6,7 @@
     reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use veilray_encoder::evaluate::Evaluation;
 use veilray_encoder::release::Released;
 use veilray_imaging::ingest::{Settings, read_file};
@@ -35,11 +35,12 @@ fn they_open_and_keep_a_phantom() {
     }
 }
 
-/// The first test images of a data set, where `VEILRAY_DATA` names the folder of the data sets.
+/// The first test images of a data set, in the folder that `VEILRAY_DATA` names or beside the checkout.
 fn test_images(set: &str, count: usize) -> Vec<PathBuf> {
-    let folder = std::env::var_os("VEILRAY_DATA").map(PathBuf::from).unwrap_or_default().join(set);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = std::env::var_os("VEILRAY_DATA").map_or_else(beside, PathBuf::from).join(set);
     let Ok(table) = std::fs::read_to_string(folder.join("labels.csv")) else {
-        eprintln!("skipped: no {set} under VEILRAY_DATA");
+        eprintln!("skipped: no {set}; set VEILRAY_DATA");
         return vec![];
     };
     let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());

@@ -9,10 +9,10 @@ mod avx512;
 mod ifma;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
-mod layout;
 mod memcheck;
 #[cfg(target_arch = "x86_64")]
 mod ntt;
+mod run;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -26,8 +26,8 @@ use crate::ntt::NttTable;
 use crate::ntt::{MIN_LOG_N, WideTwiddles};
 use crate::permutation::Permutation;
 
-pub(crate) use layout::{RUN, Source};
 pub(crate) use memcheck::{mark_public, mark_secret};
+pub(crate) use run::{RUN, Source};
 
 /// Which instruction set the kernels use.
 ///

@@ -10,11 +10,15 @@
 #![allow(clippy::indexing_slicing, reason = "samples are never empty, and every set has a level above the base primes")]
 
 use clap::Parser;
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use veilray_base::figures::Figures;
 use veilray_bench::exit;
+use veilray_bench::record::{self, Row};
 #[cfg(feature = "internals")]
 use veilray_he::Modulus;
 #[cfg(feature = "internals")]
@@ -50,13 +54,19 @@ struct Args {
     /// The level of the ciphertexts, in place of the top.
     #[arg(long)]
     level: Option<usize>,
+    /// Writes what was measured into this file of figures, `docs/results/engine.json`, and leaves the others in it.
+    #[arg(long, value_name = "FILE", conflicts_with = "level")]
+    record: Option<PathBuf>,
 }
 
 /// Where figures go: what they are of, and how they are printed.
 struct Report<'a> {
     args: &'a Args,
+    set: &'a str,
     params: &'a Params,
     threads: usize,
+    /// What was measured so far.
+    rows: RefCell<Vec<Row>>,
 }
 
 impl Report<'_> {
@@ -72,6 +82,10 @@ impl Report<'_> {
     fn line(&self, op: &str, backend: Backend, values: &[(&str, f64)]) {
         if !self.wanted(op) {
             return;
+        }
+        if let Some((_, value)) = values.first() {
+            let (set, op, backend) = (self.set.to_owned(), op.to_owned(), backend.name());
+            self.rows.borrow_mut().push(Row { set, threads: self.threads, op, backend, value: *value });
         }
         let p = self.params;
         let text = if self.args.json {
@@ -233,21 +247,33 @@ fn further_rotation(report: &Report, evaluator: &Evaluator, a: &Ciphertext, keys
     report.line("rotate_hoisted", report.params.backend(), &values);
 }
 
+/// Times everything.
+fn measured(report: Report) -> Result<Vec<Row>> {
+    if report.threads == 1 {
+        transforms(&report)?;
+    }
+    operations(&report)?;
+    Ok(report.rows.into_inner())
+}
+
 fn main() -> ExitCode {
     exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> veilray_bench::Result<()> {
+    // Before minutes of measuring.
+    args.record.as_deref().map(Figures::read).transpose()?;
+    let (mut rows, mut sets) = (Vec::new(), Vec::new());
     for set in &args.sets {
+        let params = ParamsLiteral::named(set)?.check()?;
         for &threads in &args.threads {
-            let params = ParamsLiteral::named(set)?.check()?;
-            let report = Report { args, params: &params, threads };
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| {
-                if threads == 1 {
-                    transforms(&report)?;
-                }
-                operations(&report)
-            })?;
+            let report = Report { args, set, params: &params, threads, rows: RefCell::default() };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+            rows.extend(pool.install(move || measured(report))?);
+        }
+        sets.push((set.clone(), params.max_level(), params.log_qp()));
+        if let Some(path) = &args.record {
+            record::engine(path, &rows, params.backend().name(), &sets)?;
         }
     }
     Ok(())

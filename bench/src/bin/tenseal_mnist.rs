@@ -11,10 +11,12 @@
 use clap::Parser;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use veilray_base::Rng;
-use veilray_bench::{Result, exit, least, median};
+use veilray_base::figures::Figures;
+use veilray_bench::{Result, exit, least, median, record};
 use veilray_classifier::execute::{EncryptedCircuit, client};
 use veilray_classifier::fold::{FoldOptions, fold};
 use veilray_classifier::networks;
@@ -35,6 +37,9 @@ struct Args {
     /// Runs that are timed.
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Writes what was measured into this file of figures, `docs/results/engine.json`, and leaves the others in it. Wants `--threads 1`.
+    #[arg(long, value_name = "FILE", requires = "threads")]
+    record: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -42,6 +47,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if args.record.is_some() && args.threads != Some(1) {
+        return Err("recorded figures are of one thread: give --threads 1 with --record".into());
+    }
+    args.record.as_deref().map(Figures::read).transpose()?;
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
@@ -88,6 +97,9 @@ fn run(args: &Args) -> Result<()> {
     let error = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f64::max);
     let reply_bytes = reply.to_bytes()?.len();
     let largest = wanted.iter().map(|w| w.abs()).fold(0.0, f64::max);
+    if let Some(path) = &args.record {
+        record::mnist(path, median, error, key_bytes)?;
+    }
     if args.json {
         let line = json!({
             "inference_ms": { "median": median, "min": min }, "max_abs_error": error, "upload_bytes": upload_bytes,

@@ -62,13 +62,8 @@ impl Package<'_> {
         place.get(..folder.len() + 1).unwrap_or(place)
     }
 
-    /// The module that defines what `path` names.
-    fn defining(&self, path: &[String]) -> Option<Vec<String>> {
-        self.defining_new(path, &mut BTreeSet::new())
-    }
-
-    /// The same; `None` for a path in `seen`: re-exports may lead in circles, and by many ways to one name.
-    fn defining_new(&self, path: &[String], seen: &mut BTreeSet<Vec<String>>) -> Option<Vec<String>> {
+    /// The module that defines what `path` names. `seen` holds the paths that were followed: names may lead in a circle.
+    fn defining(&self, path: &[String], seen: &mut BTreeSet<Vec<String>>) -> Option<Vec<String>> {
         if !seen.insert(path.to_vec()) {
             return None;
         }
@@ -83,14 +78,14 @@ impl Package<'_> {
         if let Some(target) = module.names.get(name)
             && target != path
         {
-            return self.defining_new(target, seen);
+            return self.defining(target, seen).or_else(|| Some(place.to_vec()));
         }
-        let mut through = |glob: &Vec<String>| {
+        let through = |glob: &Vec<String>| {
             let target: Vec<String> = glob.iter().chain([name]).cloned().collect();
-            let found = self.defining_new(&target, seen)?;
+            let found = self.defining(&target, seen)?;
             self.modules.get(&found).is_some_and(|module| module.defined.contains(name)).then_some(found)
         };
-        module.globs.iter().filter(|glob| glob.as_slice() != place).find_map(&mut through).or_else(|| Some(place.to_vec()))
+        module.globs.iter().filter(|glob| glob.as_slice() != place).find_map(through).or_else(|| Some(place.to_vec()))
     }
 
     /// Whether a module is compiled for tests alone.
@@ -107,7 +102,10 @@ impl Package<'_> {
         for (place, module) in self.modules.iter().filter(|(place, _)| !self.is_test(place)) {
             let file = self.files.get(place).map_or("", String::as_str);
             for import in &module.imports {
-                let Some(target) = self.defining(&import.path).filter(|target| !self.is_test(target)) else { continue };
+                let Some(target) = self.defining(&import.path, &mut BTreeSet::new()).filter(|target| !self.is_test(target))
+                else {
+                    continue;
+                };
                 let name = self.files.get(&target).map_or("", String::as_str);
                 let said = format!("{file}:{} imports {name} ({})", import.line, import.path.join("::"));
                 imports.push((place.as_slice(), target, said));

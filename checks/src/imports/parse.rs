@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
             if self.text(0) == "mod" && self.text(2) == "{" {
                 self.inline.push((self.text(1).to_owned(), self.depth + 1));
             }
-            // `use<…>` in a type says which lifetimes it captures.
+            // `use<…>` is a bound of an opaque type.
             if self.text(0) == "use" && self.before(1) != "::" && self.text(1) != "<" {
                 let public = ["pub", ")"].contains(&self.before(1));
                 self.at += 1;
@@ -271,6 +271,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_of_captured_names_is_no_import() {
+        let module = read("fn f<'a>() -> impl Iterator<Item = u8> + use<'a> { let x = 1; g(x); } use crate::b::C;", &[]);
+        assert_eq!(module.imports.into_iter().map(|import| import.path).collect::<Vec<_>>(), [["b", "C"]]);
+        assert_eq!(read("use a::{b; c", &[]).imports, []);
+    }
+
+    #[test]
     fn trees_expand() {
         let source = "use crate::{a::{self, B as C}, d::*};\nuse std::io;\nuse super::e;";
         assert_eq!(imports(source, &["x", "y"]), ["a", "a::B", "d::*", "x::e"]);
@@ -295,12 +302,6 @@ mod tests {
         let source = "use crate::a; #[cfg(test)] mod tests { use crate::b; } #[cfg(test)] mod more; #[cfg(test)] use crate::c;\nuse crate::d;";
         assert_eq!(imports(source, &["x"]), ["a", "d"]);
         assert!(read(source, &[]).tests.contains("more"));
-    }
-
-    #[test]
-    fn lifetimes_that_a_type_captures_are_no_import() {
-        let source = "fn f(x: &u8) -> impl Iterator<Item = u8> + use<'_> { crate::a::g(); [*x].into_iter() }\nuse crate::b;";
-        assert_eq!(imports(source, &["x"]), ["a::g", "b"]);
     }
 
     #[test]

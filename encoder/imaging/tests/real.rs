@@ -1,4 +1,4 @@
-//! The X-rays of the data sets that encoders were trained on, where `VEILRAY_DATA` names their folder: none is refused.
+//! The X-rays of the data sets that encoders were trained on, in the folder that `VEILRAY_DATA` names or beside the checkout: none is refused.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,17 +7,18 @@
     reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use veilray_imaging::ingest::{Assume, Error, Rule, Settings, read_file};
 
-/// The folder of the data sets.
+/// The folder of the data sets: as `VEILRAY_DATA` says, or beside the checkout.
 fn data() -> Option<PathBuf> {
-    std::env::var_os("VEILRAY_DATA").map(PathBuf::from).filter(|folder| folder.is_dir())
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    Some(std::env::var_os("VEILRAY_DATA").map_or_else(beside, PathBuf::from)).filter(|folder| folder.is_dir())
 }
 
 fn images(set: &str, every: usize) -> Vec<PathBuf> {
     let Some(folder) = data().map(|data| data.join(set).join("images")).filter(|folder| folder.is_dir()) else {
-        eprintln!("skipped: no {set} under VEILRAY_DATA");
+        eprintln!("skipped: no {set}; set VEILRAY_DATA");
         return vec![];
     };
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -49,7 +50,7 @@ fn real_x_rays_pass_the_checks() {
 #[test]
 fn lung_masks_are_no_x_rays() {
     let Some(folder) = data().map(|data| data.join("tb_nlm_cxr/masks")).filter(|folder| folder.is_dir()) else {
-        eprintln!("skipped: no tb_nlm_cxr masks under VEILRAY_DATA");
+        eprintln!("skipped: no tb_nlm_cxr masks; set VEILRAY_DATA");
         return;
     };
     for entry in std::fs::read_dir(folder).unwrap().step_by(40) {

@@ -11,7 +11,7 @@ mod extend;
 pub(super) use dot::{dot_diagonals, dot_key};
 pub(super) use extend::{extend_prepare, extend_targets};
 
-use super::layout::offset_i64;
+use super::run::offset_i64;
 use super::vector::{Lanes, Vector};
 use crate::modulus::{Modulus, Shoup};
 

@@ -5,7 +5,7 @@
     reason = "slices have equal lengths, which the dispatcher's callers and the vector kernels' checks see to"
 )]
 
-use super::layout::{RUN, Source, offset_i64};
+use super::run::{RUN, Source, offset_i64};
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};
 use crate::ntt::NttTable;
 use crate::permutation::Permutation;

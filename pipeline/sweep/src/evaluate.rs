@@ -5,6 +5,7 @@ mod encrypted;
 pub(crate) mod fcnn;
 mod latents;
 mod range;
+mod record;
 mod report;
 mod segmentation;
 
@@ -20,6 +21,8 @@ use crate::command::output;
 use crate::data::{Dataset, Split};
 use serde::Serialize;
 use std::fmt;
+use std::path::{Path, PathBuf};
+use veilray_base::figures::Figures;
 use veilray_base::release::{find, other_kind};
 use veilray_classifier::release::Model;
 use veilray_encoder::input::InputEncoder;
@@ -48,6 +51,10 @@ pub struct Args {
     /// Evaluates the first images only.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Writes what was measured into this file of figures, `docs/results/models.json`, and leaves the others in it: of a whole split the
+    /// figures in clear, of the test split what encryption changes and costs, with `--limit` the costs alone.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Data and output.
     #[command(flatten)]
     pub common: Common,
@@ -72,16 +79,28 @@ impl fmt::Display for Evaluation {
     }
 }
 
-/// Runs the command, with progress bars on stderr, for a model of either kind.
+/// Runs the command, with progress bars on stderr, for a model of either kind, and records what it measured where that is asked for.
 ///
 /// # Errors
-/// As [`run`]; a model that gives masks needs a data set that has some.
+/// As [`run`]; a model that gives masks needs a data set that has some; a file of figures that does not fit.
 pub fn command(args: &Args) -> Result<Evaluation> {
     let folder = find(&args.model)?;
-    if other_kind(&folder).is_some() {
+    // Before hours of measuring.
+    args.record.as_deref().map(Figures::read).transpose()?;
+    let evaluation = evaluated(args, &folder)?;
+    if let Some(path) = &args.record {
+        let (model, data, _) = evaluation.subject();
+        let origin = record::Origin::of(args, model, data, other_kind(&folder).is_some());
+        record::record(path, &evaluation, args.limit.is_some(), &origin)?;
+    }
+    Ok(evaluation)
+}
+
+fn evaluated(args: &Args, folder: &Path) -> Result<Evaluation> {
+    if other_kind(folder).is_some() {
         return Ok(Evaluation::Labels(Box::new(run(args)?)));
     }
-    let model = Model::open(&folder)?;
+    let model = Model::open(folder)?;
     match model.manifest().mask {
         Some(_) => Ok(Evaluation::Masks(Box::new(segmentation::run(args, &model)?))),
         None => Ok(Evaluation::Labels(Box::new(run(args)?))),

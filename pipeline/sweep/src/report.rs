@@ -3,6 +3,7 @@
 mod answer;
 mod cells;
 mod document;
+mod lines;
 mod page;
 mod training;
 
@@ -73,11 +74,15 @@ pub fn write(rows: &[Row], state: &State, sweep: &Path, out: &Path) -> Result<Su
     let figures: Vec<Figure> = plots::all(&current);
     let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
     let is_copy = same(sweep, out);
-    // A copy of the ledger is no folder to run in.
-    let ran = if is_copy { Path::new("runs").join(state.config.file_stem().unwrap_or_default()) } else { sweep.into() };
+    // A ledger beside its report is a copy: no folder to run in, and what the commands of its pages name.
+    let is_kept = is_copy || sweep.join("index.html").is_file();
+    let (ran, kept) = match is_kept {
+        true => (Path::new("runs").join(state.config.file_stem().unwrap_or_default()), sweep),
+        false => (sweep.into(), out),
+    };
     let commands = page::Commands {
         run: format!("veilray-sweep run {} --out {}", state.config.display(), ran.display()),
-        report: format!("veilray-sweep report {} --out {}", out.display(), out.display()),
+        report: format!("veilray-sweep report {} --out {}", kept.display(), kept.display()),
     };
     let superseded = rows.len() - current.len();
     let page =

@@ -74,6 +74,7 @@ fn arguments(model: &Path, set: &Path) -> evaluate::Args {
         split: Split::Test,
         encrypted: 5,
         limit: None,
+        record: None,
         common: Common { data_root: None, json: true },
     }
 }

@@ -118,6 +118,7 @@ fn a_network_for_masks_is_trained_released_and_gives_the_same_encrypted() {
         split: Split::Test,
         encrypted: 2,
         limit: None,
+        record: None,
         common: Common { data_root: None, json: true },
     };
     let Evaluation::Masks(found) = evaluate::command(&asked).unwrap() else { panic!("a report of labels") };

@@ -8,7 +8,7 @@
 use super::checked;
 use crate::modulus::{MAX_TERMS, Modulus, Shoup};
 use crate::permutation::Permutation;
-use crate::simd::layout::RUN;
+use crate::simd::RUN;
 use crate::simd::vector::{Lanes, Vector};
 
 /// How far ahead, in residues, the streams of keys and diagonals are asked for: hardware prefetching stops at every page.

@@ -7,7 +7,7 @@
 
 use super::checked;
 use crate::modulus::{MAX_TERMS, Modulus};
-use crate::simd::layout::Source;
+use crate::simd::Source;
 use crate::simd::vector::{Lanes, Vector};
 
 /// First half of a basis extension: y_j = x_j · (D/q_j)^−1 mod q_j, and v = round(Σ y_j / q_j).

@@ -75,6 +75,29 @@ pub enum Error {
         /// The model or the command.
         what: String,
     },
+    /// A file of figures.
+    #[error(transparent)]
+    Figures(#[from] veilray_base::figures::FiguresError),
+    /// A file of figures without a model.
+    #[error("{} has no model {model}: add {{\"data\": …}} for it to \"models\" first, with what it reads and answers", path.display())]
+    NoFigures {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: String,
+    },
+    /// Figures of a model on another data set.
+    #[error("{} holds figures of {model} on {wanted}, this evaluation is of {found}; evaluate on {wanted} to record them", path.display())]
+    OtherFigures {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: String,
+        /// In the file.
+        wanted: String,
+        /// Evaluated on.
+        found: String,
+    },
     /// What makes latents of images.
     #[error("the encoder: {0}")]
     LatentEncoder(Box<dyn std::error::Error + Send + Sync>),

@@ -1,8 +1,8 @@
 //! Which factor, at what loss, at what cost, and whether f = 8 holds.
 //!
-//! Accuracy is [`Row::accuracy`]. The rule, per data set: the most accurate configuration on ciphertexts sets the mark; of those that are at most [`TOLERANCE`] of
-//! ROC-AUC below it, the fastest is chosen. Seeds of one configuration count as their mean. How sure that is is told by applying the rule
-//! to test splits whose patients are drawn anew, the same for all configurations.
+//! Accuracy is [`Row::accuracy`]. The rule, per data set: the most accurate configuration on ciphertexts sets the mark; of those that
+//! are at most [`TOLERANCE`] of ROC-AUC below it, the fastest is chosen. Seeds of one configuration count as their mean. How sure that
+//! is is told by applying the rule to test splits whose patients are drawn anew, the same for all configurations.
 
 use crate::ledger::{Configuration, Outcome, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,12 @@ use std::fmt;
 pub(super) const TOLERANCE: f64 = 0.01;
 /// Part of the resampled splits in which the rule must choose alike to be called sure.
 const SURE: f64 = 0.95;
-/// The factor that the paper recommends.
+/// The factor that Kim et al. (MICCAI 2025) recommend.
 pub(super) const PAPER: u32 = 8;
-/// The factors that it compares.
+/// The factors that they compare.
 const COMPARED: [u32; 3] = [4, 8, 16];
 
-/// Whether the paper's choice is the one made here.
+/// Whether the choice of Kim et al. is the one made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The rule chooses f = 8, and would on nearly all other test splits.
@@ -196,12 +196,10 @@ impl Answer {
                 .into(),
         };
         match self.verdict {
-            Verdict::Holds => format!("The paper's f = 8 holds here: {rests}."),
-            Verdict::Fails => format!("The paper's f = 8 does not hold here: {rests}."),
-            Verdict::Undecided => format!("Whether the paper's f = 8 holds is not decided here: {rests}."),
-            Verdict::Incomplete => {
-                "Whether the paper's f = 8 holds cannot be said: not all of f = 4, 8 and 16 were measured.".into()
-            }
+            Verdict::Holds => format!("f = 8 holds here: {rests}."),
+            Verdict::Fails => format!("f = 8 does not hold here: {rests}."),
+            Verdict::Undecided => format!("Whether f = 8 holds is not decided here: {rests}."),
+            Verdict::Incomplete => "Whether f = 8 holds cannot be said: not all of f = 4, 8 and 16 were measured.".into(),
         }
     }
 }
@@ -219,7 +217,7 @@ pub(super) fn together(answers: &[Answer]) -> Option<String> {
         (!sets.is_empty()).then(|| format!("{words} on {}", sets.join(" and ")))
     };
     let parts: Vec<String> = said.into_iter().filter_map(part).collect();
-    (answers.len() > 1).then(|| format!("In all, the paper's f = 8 {}.", parts.join(", ")))
+    (answers.len() > 1).then(|| format!("In all, f = 8 {}.", parts.join(", ")))
 }
 
 #[cfg(test)]

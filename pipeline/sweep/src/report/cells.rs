@@ -73,6 +73,17 @@ pub(super) fn refused(row: &Row) -> Vec<String> {
     vec![row.data.clone(), row.factor.to_string(), name(row), row.params.clone(), relu, polynomial, count(row.levels), why]
 }
 
+/// A refused experiment in words: what it is, why it was refused, and what is known of it in clear.
+pub(super) fn refused_point(row: &Row) -> String {
+    let levels = row.levels.map_or_else(String::new, |levels| format!(" ({levels} levels)"));
+    let why = row.reason.as_deref().unwrap_or_default();
+    let in_clear = [("ReLU", row.auc_relu), ("polynomial", row.auc_polynomial)];
+    let in_clear: Vec<String> =
+        in_clear.into_iter().filter_map(|(form, known)| known.map(|known| format!("{form} {}", auc(Some(known))))).collect();
+    let known = if in_clear.is_empty() { String::new() } else { format!("; ROC-AUC in clear: {}", in_clear.join(", ")) };
+    format!("{}, f = {}, {} under {}{levels}: {why}{known}", row.data, row.factor, name(row), row.params)
+}
+
 fn name(row: &Row) -> String {
     row.label() + if is_failed(row) { " †" } else { "" }
 }

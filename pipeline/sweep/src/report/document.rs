@@ -1,5 +1,6 @@
 //! A page as blocks, written as Markdown or as HTML that needs nothing else.
 
+use super::lines;
 use crate::plots::{self, Figure};
 use std::fmt::Write;
 
@@ -18,28 +19,27 @@ pub(super) enum Block {
     Points(Vec<String>),
     /// A table with a row of names.
     Table { head: Vec<String>, rows: Vec<Vec<String>> },
+    /// A table with a row of names in HTML; in Markdown, where its cells are too long for a line, a point for each of its rows.
+    TableOrPoints { head: Vec<String>, rows: Vec<Vec<String>>, points: Vec<String> },
     /// A command.
     Command(String),
     /// A figure and the command that drew it.
     Figure { figure: Figure, command: String },
 }
 
-/// In Markdown; figures are files beside it.
+/// In Markdown, no line of text longer than [`lines::WIDTH`] and none of a table longer than [`lines::TABLE_WIDTH`], as far as words and cells
+/// allow; figures are files beside it.
 pub(super) fn markdown(blocks: &[Block]) -> String {
-    let cell = |text: &String| text.replace('|', "\\|");
-    let row = |cells: &[String]| format!("| {} |\n", cells.iter().map(cell).collect::<Vec<_>>().join(" | "));
+    let points = |points: &[String]| points.iter().map(|point| lines::filled(point, "- ", "  ")).collect();
     let text = |block: &Block| match block {
         Block::Title(text) => format!("# {text}\n"),
         Block::Section(text) => format!("## {text}\n"),
-        Block::Answer(text) | Block::Text(text) => format!("{text}\n"),
-        Block::Points(points) => points.iter().map(|point| format!("- {point}\n")).collect(),
-        Block::Table { head, rows } => {
-            let lines: String = rows.iter().map(|cells| row(cells)).collect();
-            format!("{}|{}\n{lines}", row(head), "---|".repeat(head.len()))
-        }
+        Block::Answer(text) | Block::Text(text) => lines::filled(text, "", ""),
+        Block::Points(texts) | Block::TableOrPoints { points: texts, .. } => points(texts),
+        Block::Table { head, rows } => lines::tables(head, rows),
         Block::Command(command) => format!("`{command}`\n"),
         Block::Figure { figure: Figure { name, caption, .. }, command } => {
-            format!("![{caption}]({name}.svg)\n\n{caption} `{command}`\n")
+            format!("![{name}]({name}.svg)\n\n{}", lines::filled(&format!("{caption} `{command}`"), "", ""))
         }
     };
     blocks.iter().map(text).collect::<Vec<_>>().join("\n")
@@ -68,7 +68,7 @@ pub(super) fn html(blocks: &[Block]) -> String {
                 let points: String = points.iter().map(|point| format!("<li>{}</li>\n", escaped(point))).collect();
                 writeln!(out, "<ul>\n{points}</ul>")
             }
-            Block::Table { head, rows } => {
+            Block::Table { head, rows } | Block::TableOrPoints { head, rows, .. } => {
                 let lines: String = rows.iter().map(|cells| row("td", cells)).collect();
                 writeln!(out, "<div class=\"wide\"><table>\n{}{lines}</table></div>", row("th", head))
             }

@@ -94,9 +94,10 @@ pub fn npz(path: &Path, arrays: &[(&str, Vec<u8>)]) {
     archive.finish().unwrap();
 }
 
-/// The folder of real data sets, where there is one; says so otherwise.
+/// The folder of real data sets, as `VEILRAY_DATA` says or beside the checkout, where there is one; says so otherwise.
 pub fn real_data() -> Option<PathBuf> {
-    let given = std::env::var_os("VEILRAY_DATA").map(PathBuf::from);
-    let root = veilray_sweep::data::root(given.as_deref());
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let given = std::env::var_os("VEILRAY_DATA").map_or_else(beside, PathBuf::from);
+    let root = veilray_sweep::data::root(Some(&given));
     root.inspect_err(|error| eprintln!("skipped: {error}")).ok()
 }

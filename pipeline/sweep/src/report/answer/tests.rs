@@ -107,9 +107,6 @@ fn all_data_sets_are_summed_up() {
         rows.map(|row| Row { data: data.into(), ..row })
     };
     let answers = of(&[on("a", 0.02), on("b", 0.05), on("c", 0.05)].concat());
-    assert_eq!(
-        together(&answers).unwrap(),
-        "In all, the paper's f = 8 does not hold on a, is neither shown nor refuted on b and c."
-    );
+    assert_eq!(together(&answers).unwrap(), "In all, f = 8 does not hold on a, is neither shown nor refuted on b and c.");
     assert_eq!(together(&answers[..1]), None);
 }

@@ -1,4 +1,4 @@
-//! What the kernels of every backend agree on: runs of packed layouts, and numbers computed once per limb.
+//! What the scalar code and the kernels share.
 
 use crate::modulus::{Modulus, Shoup};
 
