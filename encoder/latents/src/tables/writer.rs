@@ -217,8 +217,8 @@ impl Writer {
         }
         for Set { name, layout, digest, .. } in sets {
             let mut found = reader.layout(&name).map_err(|e| failed(&name, e.to_string()))?;
-            if layout.element == Element::Text {
-                // A column without texts lies in chunks, the others in one piece.
+            if layout.chunk.is_none() && layout.shape.contains(&0) {
+                // A data set without elements may lie in chunks, of which there are none.
                 (found.chunk, found.compressed) = (None, false);
             }
             if found != layout {
