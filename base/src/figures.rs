@@ -84,8 +84,8 @@ impl Figures {
         self.root.at(key)?.string()
     }
 
-    /// Puts `value` at `key`: in place of what is there, or behind everything else of its object. Objects on the way are made. `null`, which
-    /// is what a figure is that was not measured, changes nothing.
+    /// Puts `value` at `key`: in place of what is there, or behind everything else of its object. Objects on the way are made.
+    /// `null`, which is what a figure is that was not measured, changes nothing.
     ///
     /// # Errors
     /// [`FiguresError::NoObject`].

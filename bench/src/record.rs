@@ -1,5 +1,5 @@
-//! Measured figures of the engine in `docs/results/engine.json`: each program replaces those that it measured, and the ratios that follow from
-//! them.
+//! Measured figures of the engine in `docs/results/engine.json`: each program replaces those that it measured, and the ratios
+//! that follow from them.
 //!
 //! Under `sets`, by parameter set, times are medians in µs on one thread; `peer_` are those of TenSEAL, which `bench/peers/*.py --record`
 //! write. Under `mnist`, times of TenSEAL's tutorial network.
@@ -43,8 +43,8 @@ const RATIOS: [(&str, &str, &str); 3] = [
 const FINE_RATIOS: [(&str, &str, &str); 2] =
     [("linear_per_peer_rotate", "linear_us", "peer_rotate_us"), ("two_threads", "linear_us", "linear_two_threads_us")];
 
-/// Puts what `microbench` measured at a set's top level into the file at `path`. `best` is the engine's backend; `levels` and `log_qp` are the
-/// set's.
+/// Puts what `microbench` measured at the top level into the file at `path`. `best` is the engine's backend; `sets` holds the name,
+/// the levels and log2(QP) of each set.
 ///
 /// # Errors
 /// A file that is no file of figures.
@@ -92,8 +92,8 @@ fn ratios(figures: &mut Figures, set: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts what `tenseal_mnist` measured on one thread into the file at `path`. The time of the run before becomes `ours_second_ms`: two runs in
-/// turns with the peer's give both.
+/// Puts what `tenseal_mnist` measured on one thread into the file at `path`. The time of the run before becomes `ours_second_ms`:
+/// two runs in turns with the peer's give both.
 ///
 /// # Errors
 /// A file that is no file of figures.

@@ -1,4 +1,9 @@
 //! The reports in `docs/results` are what the command writes from the ledgers beside them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
+)]
 
 use std::fs;
 use std::path::Path;

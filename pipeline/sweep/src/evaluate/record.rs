@@ -170,9 +170,9 @@ impl Evaluation {
     }
 }
 
-/// Puts into the file at `path` what `evaluation` measured, and leaves the rest. Figures in clear are of a whole split, so an evaluation that is
-/// `limited` to some of its images gives none; nor does it count for how encrypted and clear agree. What encryption gives and costs is of the
-/// test split.
+/// Puts into the file at `path` what `evaluation` measured, and leaves the rest. Figures in clear are of a whole split, so an
+/// evaluation that is `limited` to some of its images gives none; nor does it count for how encrypted and clear agree. What
+/// encryption gives and costs is of the test split.
 ///
 /// # Errors
 /// A file that is no file of figures, that does not know the model, or knows it on another data set.
