@@ -16,7 +16,9 @@ fn help(command: Command) -> String {
     }
     fn write(command: &mut Command, out: &mut String) {
         let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
-        let text = command.render_long_help().to_string();
+        // As clap decides for `--help`.
+        let long = command.get_long_about().is_some() || command.get_arguments().any(|arg| arg.get_long_help().is_some());
+        let text = if long { command.render_long_help() } else { command.render_help() }.to_string();
         let lines = text.trim_end().lines().map(|line| format!("{}\n", line.trim_end()));
         out.push_str(&format!("$ {name} --help\n{}\n", lines.collect::<String>()));
         let shown = |command: &&mut Command| !command.is_hide_set() && command.get_name() != "help";

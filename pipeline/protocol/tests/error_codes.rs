@@ -1,5 +1,7 @@
 //! The codes of errors against the committed table, which programs of other people rely on, and against the handbook's page.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
