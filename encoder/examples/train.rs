@@ -42,7 +42,7 @@ codebook = { from = 10, share = 0.5, commitment = 0.25, decay = 0.9, revive_ever
 struct Arguments {
     /// Folder for the released encoder; its checkpoints go to `checkpoints` in it.
     folder: PathBuf,
-    /// Optimiser steps.
+    /// Optimiser steps in all; a run that is continued counts those it has made.
     #[arg(long, default_value_t = 60)]
     steps: u64,
 }

@@ -32,7 +32,7 @@ pub enum Error {
         /// The least side that the window fits at the coarsest scale, pixels.
         wanted: usize,
     },
-    /// A codebook index beyond the codebook.
+    /// A codebook index is not below the codebook's number of entries.
     #[error("index {index} is not in a codebook of {size} entries")]
     Index {
         /// The index that came.

@@ -60,7 +60,7 @@ pub struct Manifest {
 pub struct Provenance {
     /// Data sets, train splits only, with their number of images.
     pub data: BTreeMap<String, usize>,
-    /// Optimiser steps.
+    /// Optimiser steps that were made.
     pub steps: u64,
     /// Wall time of the training, s, on one machine.
     pub seconds: f64,

@@ -21,7 +21,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A side out of range.
+    /// A phantom of a side out of range was asked for.
     #[error("a phantom of {found} × {found} pixels: {min} to {max} are wanted", min = Phantom::MIN_SIZE, max = Phantom::MAX_SIZE)]
     Size {
         /// The side that came, pixels.

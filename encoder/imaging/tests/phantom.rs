@@ -12,7 +12,7 @@ use veilray_imaging::phantom::{Error, Film, Finding, Phantom, Side};
 
 const QUIET: Phantom = Phantom { seed: 7, size: 256, opacity: None, effusion: None, cardiomegaly: 0.0, noise: 0.0 };
 
-/// FNV-1a.
+/// FNV-1a hash of the film's levels, 64 bits.
 fn digest(film: &Film) -> u64 {
     film.pixels()
         .iter()

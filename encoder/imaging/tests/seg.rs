@@ -84,8 +84,8 @@ fn pixels(object: &Object) -> Vec<bool> {
     let bits = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
     let count = number(object, tags::ROWS) * number(object, tags::COLUMNS);
     assert_eq!(bits.len(), count.div_ceil(16) * 2);
-    assert!((count..bits.len() * 8).all(|place| bits[place / 8] >> (place % 8) & 1 == 0), "padding is zero");
-    (0..count).map(|place| bits[place / 8] >> (place % 8) & 1 == 1).collect()
+    assert!((count..bits.len() * 8).all(|index| bits[index / 8] >> (index % 8) & 1 == 0), "padding is zero");
+    (0..count).map(|index| bits[index / 8] >> (index % 8) & 1 == 1).collect()
 }
 
 /// Cells in no pattern that a turn or a mirror would keep.
@@ -103,8 +103,8 @@ fn every_pixel_of_a_film_gets_the_cell_that_lies_on_it_whatever_its_format() {
         let object = read(&written(&file, [32, 32], &inside));
         assert_eq!((number(&object, tags::ROWS), number(&object, tags::COLUMNS)), (height, width));
         let cell = 8 * scale;
-        let wanted = |place: usize| inside[place / width / cell * 32 + (place % width + 32 * scale) / cell];
-        assert!(pixels(&object).iter().enumerate().all(|(place, found)| *found == wanted(place)), "{scale} {syntax}");
+        let wanted = |index: usize| inside[index / width / cell * 32 + (index % width + 32 * scale) / cell];
+        assert!(pixels(&object).iter().enumerate().all(|(index, found)| *found == wanted(index)), "{scale} {syntax}");
     }
 }
 
@@ -112,19 +112,19 @@ fn every_pixel_of_a_film_gets_the_cell_that_lies_on_it_whatever_its_format() {
 fn the_mask_of_what_ingest_sees_lies_on_what_the_film_shows() {
     // A bright field off every axis of symmetry, in a film that is scaled and framed; in MONOCHROME1 it is stored dark.
     let (width, height) = (500, 300);
-    let bright = |place: usize| (40..230).contains(&(place % width)) && (30..120).contains(&(place / width));
+    let bright = |index: usize| (40..230).contains(&(index % width)) && (30..120).contains(&(index / width));
     for photometric in ["MONOCHROME1", "MONOCHROME2"] {
-        let level = |place| if bright(place) == (photometric == "MONOCHROME2") { 200 } else { 30 };
+        let level = |index| if bright(index) == (photometric == "MONOCHROME2") { 200 } else { 30 };
         let levels: Vec<u8> = (0..width * height).map(level).collect();
         let file = filed(width, height).text((0x0028, 0x0004), VR::CS, photometric).pixels8(&levels).write(dicom::EXPLICIT);
         let ingested = read_bytes(&file, &Settings::default()).unwrap();
         let inside: Vec<bool> = ingested.image.values().iter().map(|grey| *grey > 0.0).collect();
         let found = pixels(&read(&written(&file, [256, 256], &inside)));
-        let wrong: Vec<usize> = (0..found.len()).filter(|place| found[*place] != bright(*place)).collect();
+        let wrong: Vec<usize> = (0..found.len()).filter(|index| found[*index] != bright(*index)).collect();
         // A canonical pixel is about two of the film's: only those at the field's border may differ.
         let near = |at: usize, line: usize| at.abs_diff(line) <= 2;
-        let border = |place: &usize| {
-            let (column, row) = (place % width, place / width);
+        let border = |index: &usize| {
+            let (column, row) = (index % width, index / width);
             near(column, 40) || near(column, 230) || near(row, 30) || near(row, 120)
         };
         assert!(wrong.iter().all(border), "{photometric}: {} pixels differ", wrong.len());

@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system refused to read or write a file.
     #[error("could not {doing} {}: {source}", path.display())]
     Io {
         /// The attempt: "open", "create", "list", "lock" or "delete".
@@ -32,7 +32,7 @@ pub enum Error {
         /// The part that is wrong, and how.
         why: String,
     },
-    /// Another version of the layout.
+    /// The file was written by a version of another layout: encode the data set again.
     #[error("{} has layout version {found}, this program reads {wanted}; encode the data set again", path.display())]
     Version {
         /// The file of latents, or a part or folder beside it.
@@ -54,7 +54,7 @@ pub enum Error {
         /// Its value in the file.
         found: String,
     },
-    /// Another process writes the same file.
+    /// Another process writes the same file: wait for it, or write another one.
     #[error("another process is writing {}; wait for it or use another file", path.display())]
     Busy {
         /// The file of latents, or a part or folder beside it.
@@ -67,17 +67,17 @@ pub enum Error {
         what: &'static str,
         /// The values that it may have.
         wanted: &'static str,
-        /// Its value.
+        /// Its value, as text.
         found: String,
     },
-    /// Rows that do not fit the file.
+    /// Rows to append have another shape or other columns than the file.
     #[error("rows to append: {what} must be {wanted}, found {found}")]
     Row {
         /// The part of the rows: latents, columns, labels, flipped, texts or files.
         what: &'static str,
         /// What would fit the file.
         wanted: String,
-        /// Its value.
+        /// Its value, as text.
         found: String,
     },
     /// A row that the file does not have.
@@ -88,7 +88,7 @@ pub enum Error {
         /// Number of rows of the file.
         rows: usize,
     },
-    /// A split of another name.
+    /// A split is named that is none of train, val and test.
     #[error("the split must be train, val or test, found {found:?}")]
     Split {
         /// The name that came.

@@ -224,9 +224,9 @@ fn a_wrong_byte_is_an_error_or_another_value() {
     let whole = fs::read(&path).unwrap();
     let wrong = path.with_file_name("wrong.h5");
     let mut errors = 0;
-    for place in (0..whole.len()).step_by(17) {
+    for index in (0..whole.len()).step_by(17) {
         let mut bytes = whole.clone();
-        bytes[place] ^= 1 << (place % 8);
+        bytes[index] ^= 1 << (index % 8);
         fs::write(&wrong, &bytes).unwrap();
         errors += usize::from(read_all(&wrong).is_err());
     }
@@ -245,11 +245,11 @@ fn a_wrong_byte_in_deflated_rows_is_found_by_their_checksum() {
     let whole = fs::read(&path).unwrap();
     // The chunk is far longer than everything else.
     let middle = whole.len() / 2;
-    for place in middle..middle + 16 {
+    for index in middle..middle + 16 {
         let mut bytes = whole.clone();
-        bytes[place] ^= 0x10;
+        bytes[index] ^= 0x10;
         fs::write(&wrong, &bytes).unwrap();
         let found = Reader::open(&wrong).unwrap().numbers::<f32>("rows");
-        assert!(matches!(found, Err(Error::Damaged { .. })), "byte {place}");
+        assert!(matches!(found, Err(Error::Damaged { .. })), "byte {index}");
     }
 }

@@ -11,7 +11,7 @@ use veilray_nn::{Result, Scope, ops};
 pub struct Decoder {
     first: Conv2d,
     middle: Option<Middle>,
-    /// Coarsest first.
+    /// One entry per upsampling by 2, from the smallest extents to the largest.
     levels: Vec<Level>,
     norm: NormSilu,
     last: Conv2d,

@@ -11,13 +11,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A configuration that cannot be built.
+    /// An autoencoder's configuration contradicts itself or is out of range.
     #[error("encoder configuration: {why}")]
     Config {
         /// What is wrong and what was wanted.
         why: String,
     },
-    /// An image of another number of channels.
+    /// An image has another number of channels than the encoder reads.
     #[error("the encoder reads images of {wanted} channels, {found} came")]
     Image {
         /// Channels of the configuration.
@@ -33,7 +33,7 @@ pub enum Error {
         /// Image side over latent side.
         factor: usize,
     },
-    /// A latent of another number of values.
+    /// A latent has another number of values than the decoder reads.
     #[error("the decoder reads a latent of {wanted} values, {found} came")]
     Latent {
         /// Channels × height × width of the encoder's latents.
@@ -44,10 +44,10 @@ pub enum Error {
     /// A released encoder whose parts do not belong together.
     #[error(transparent)]
     Release(FolderError),
-    /// No released encoder of that name.
+    /// No released encoder has that name: the message says where it was looked for.
     #[error(transparent)]
     Unknown(#[from] FindError),
-    /// Training data that cannot be used.
+    /// Training data are empty, or do not fit the configuration.
     #[error("training data: {why}")]
     Data {
         /// What is wrong and what was wanted.
@@ -56,7 +56,7 @@ pub enum Error {
     /// A tensor operation, a checkpoint or a training run was refused.
     #[error(transparent)]
     Network(#[from] veilray_nn::Error),
-    /// A measure of image quality was refused.
+    /// A measure of image quality cannot be computed of these images.
     #[error(transparent)]
     Metric(#[from] crate::metrics::Error),
     /// A file could not be read or written.

@@ -11,6 +11,8 @@ mod output;
 mod plan;
 mod segment;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use crate::client::Exit;
 use clap::{Parser, Subcommand};
@@ -28,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The whole journey on this machine: keys, compression, encryption, a loopback daemon, decryption, comparison with clear.
+    /// Runs every step on this machine, with a daemon of its own, and compares with the result in clear.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Args),
     /// What a model costs before any key exists: levels, security, sizes.
@@ -37,13 +39,13 @@ enum Command {
     Keygen(keys::Keygen),
     /// Compresses and encrypts images into a file that can be carried to the server.
     Encrypt(offline::Encrypt),
-    /// Images to findings, by a server that sees ciphertexts only.
+    /// Findings of images, from a server that sees ciphertexts only.
     Classify(classify::Args),
-    /// One image to a mask, by a server that sees ciphertexts only.
+    /// A mask of one image, from a server that sees ciphertexts only.
     Segment(segment::Args),
-    /// Findings from a file of replies.
+    /// Decrypts a file of replies to findings.
     Decrypt(offline::Decrypt),
-    /// Says what a file is: ciphertexts, keys, results; never a secret.
+    /// Says what a file is: ciphertexts, keys, a key set, an image; never a secret.
     Inspect(offline::Inspect),
     /// The key sets of this machine, and their evaluation keys at the server.
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! The hospital's side: keys at rest, images into ciphertexts, replies into findings, and the way to the server.
+//! The hospital's side: keys at rest, images into ciphertexts, replies into findings, and requests to the server.
 //!
 //! Nothing here opens a classifier's weights: what a client must know of a model is its [`Interface`](veilray_classifier::interface::Interface),
 //! which the server serves and the key folder keeps.

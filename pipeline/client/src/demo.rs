@@ -1,7 +1,7 @@
-//! `veilray demo`: the whole journey on one machine, over HTTP, with the answer computed in clear beside it.
+//! `veilray demo`: every step on one machine, over HTTP, compared with the result in clear.
 //!
-//! The daemon runs in a process of its own, so that what it takes can be told from what the client takes. Keys and the daemon's data lie in
-//! a temporary folder that goes when the demo ends, also by an error or an interrupt.
+//! The daemon runs in a process of its own, so that its memory is measured apart from the client's. Keys and the daemon's data lie in a
+//! temporary folder that is removed when the demo ends, also by an error or an interrupt.
 
 mod daemon;
 mod progress;
@@ -39,11 +39,11 @@ pub(crate) const TOLERANCE: f64 = 0.02;
 /// Arguments of `demo`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// An image: DICOM, PNG or JPEG; default a drawn chest.
+    /// An image: DICOM, PNG or JPEG; default a synthetic image that the program draws.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// The model: its name in the folder of released models, or its folder.
-    #[arg(long, value_name = "M", default_value = MODEL)]
+    #[arg(long, value_name = "NAME|DIR", default_value = MODEL)]
     model: String,
     /// Prints one JSON object instead of a table.
     #[arg(long)]
@@ -62,7 +62,7 @@ pub(crate) fn command(args: &Args, quiet: bool) -> Result<Exit> {
     Ok(if report.agree { Exit::Done } else { Exit::Disagreement })
 }
 
-/// The journey of one image.
+/// Every step for one image.
 ///
 /// # Errors
 /// What keeps any step from being done.
@@ -73,11 +73,11 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
         Some(path) => images::read(path, Settings::default().limits.file_bytes)?,
         None => drawn()?,
     };
-    let place = files::private_temporary("veilray-demo-", &std::env::temp_dir())?;
-    daemon::remove_on_interrupt(place.path());
-    progress.step(&format!("starting a daemon on this machine, which opens {model}"));
+    let temporary = files::private_temporary("veilray-demo-", &std::env::temp_dir())?;
+    daemon::remove_on_interrupt(temporary.path());
+    progress.step(&format!("starting a daemon on this machine with the model {model}"));
     // Dropped before the folder it works in.
-    let daemon = Daemon::start(&folder, &place.path().join("server"))?;
+    let daemon = Daemon::start(&folder, &temporary.path().join("server"))?;
     let mut timings = Timings::default();
 
     let access = Access { ca: None, token_file: None, retry_for: START };
@@ -92,11 +92,11 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     let since = Instant::now();
     let passphrase = passphrase()?;
     let keys =
-        KeySet::create(&place.path().join("keys"), &interface, passphrase.as_slice(), vault::Cost::DEFAULT, MAX_KEY_BYTES)?;
+        KeySet::create(&temporary.path().join("keys"), &interface, passphrase.as_slice(), vault::Cost::DEFAULT, MAX_KEY_BYTES)?;
     let session = Session::open(keys, passphrase.as_slice(), Settings::default())?;
     timings.keygen = ms(since);
 
-    progress.step("bringing the evaluation keys to the daemon");
+    progress.step("sending the evaluation keys to the daemon");
     let record = session.keys().record();
     let since = Instant::now();
     remote.upload_keys(&session.keys().evaluation_keys(), &record.evaluation_keys_sha256, &record.model, &mut |_| ())?;
@@ -110,9 +110,9 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     let ciphertexts = session.encrypt(&compressed.latent)?;
     timings.encrypt = ms(since);
 
-    // The journey itself: what follows it is only for the comparison.
+    // Here ends what `total` times: what follows is only for the comparison.
     let batch = Batch { session: &session, remote: &remote, concurrency: Concurrency { prepare: 1, requests: 1 } };
-    progress.step("the daemon evaluates the network on the ciphertext");
+    progress.step("evaluating the network on the ciphertext, in the daemon");
     let since = Instant::now();
     let (labels, answer) = batch.classify_one(&ciphertexts)?;
     let asked = ms(since);
@@ -122,7 +122,7 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     timings.decrypt = (asked - answer.total_ms).max(0.0);
     timings.total = ms(start);
 
-    progress.step("comparing with the network in clear");
+    progress.step("evaluating the network in clear, to compare");
     let clear = in_clear(&folder, &interface, &compressed.latent)?;
     let peak_rss_mb = Peak { client: peak_rss_mb("self"), server: daemon.peak_rss_mb() };
     let bytes = Bytes { upload: answer.sent, reply: answer.received, evaluation_keys: record.evaluation_keys_bytes };

@@ -2,9 +2,9 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`client`] | keys at rest, images to ciphertexts, replies to findings, the way to the server |
+//! | [`client`] | keys at rest, images to ciphertexts, replies to findings, requests to the server |
 //! | [`cli`] | the command line of `veilray` |
-//! | `demo` | the whole journey on one machine (feature `demo`) |
+//! | `demo` | every step on one machine (feature `demo`) |
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 

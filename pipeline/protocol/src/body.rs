@@ -35,7 +35,7 @@ pub enum BodyError {
     Tensor {
         /// What was wanted.
         wanted: String,
-        /// What came.
+        /// What the body has instead.
         found: String,
     },
 }

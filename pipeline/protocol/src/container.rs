@@ -27,7 +27,7 @@ pub enum ContainerError {
     /// Bytes that are no such file, or a file that is cut off, continues or holds more than the reader takes.
     #[error("not a usable file of ciphertexts: {0}")]
     Format(String),
-    /// What the writer answered.
+    /// The writer failed, such as on a full disk.
     #[error("cannot write the file of ciphertexts: {0}")]
     Write(#[from] std::io::Error),
 }
@@ -48,7 +48,7 @@ pub enum Kind {
 pub struct Head {
     /// Images or logits.
     pub kind: Kind,
-    /// The model.
+    /// Name of the model that the images are for or the logits are from.
     pub model: String,
     /// SHA-256 of its manifest.
     pub manifest_sha256: String,

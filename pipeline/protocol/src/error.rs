@@ -44,7 +44,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code.
+    /// Every code, in the order of its status.
     pub const ALL: [Self; 17] = [
         Self::Malformed,
         Self::Unauthorized,
@@ -116,7 +116,7 @@ impl ErrorCode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
-    /// What happened.
+    /// What happened, in one sentence.
     pub error: String,
     /// The kind of error.
     pub code: ErrorCode,

@@ -1,4 +1,4 @@
-//! What client and daemon say to each other: HTTP header names, bodies, error codes, and the file of ciphertexts that takes the place of a
+//! The protocol of client and daemon: HTTP header names, bodies, error codes, and the file of ciphertexts that takes the place of a
 //! connection.
 //!
 //! | module | holds |

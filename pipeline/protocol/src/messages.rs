@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct TensorHeader {
     /// Its name: `image` or `logits`.
     pub name: String,
-    /// `BYTES`.
+    /// Always `BYTES`: each element is a length of four bytes, lowest first, and that many bytes.
     pub datatype: String,
     /// Number of ciphertexts, as a list of one.
     pub shape: Vec<usize>,
@@ -52,11 +52,11 @@ pub struct InferParameters {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InferResponse {
-    /// The model.
+    /// Name of the model that answered.
     pub model_name: String,
     /// SHA-256 of its manifest.
     pub model_version: String,
-    /// The request's.
+    /// The `id` that the request came with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// What it took.
@@ -106,7 +106,7 @@ pub struct KeyStatus {
 pub enum JobState {
     /// On disk, waiting.
     Queued,
-    /// Under way.
+    /// It is computed now.
     Running,
     /// The result can be fetched.
     Done,
@@ -118,9 +118,9 @@ pub enum JobState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobStatus {
-    /// Its number.
+    /// The number by which it is asked for, as in its path.
     pub job: String,
-    /// The model.
+    /// Name of the model that it asks.
     pub model: String,
     /// Where it is.
     pub state: JobState,
@@ -140,12 +140,12 @@ pub struct JobStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelEntry {
-    /// Its name.
+    /// Its name, as in the paths of requests.
     pub name: String,
     /// SHA-256 of its manifest.
     pub manifest_sha256: String,
     /// Its parameter set.
     pub params: String,
-    /// Its labels.
+    /// Names of its labels, in the order of the logits.
     pub labels: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What the daemon is told: a TOML file, checked as a whole before anything is opened.
+//! The daemon's configuration: a TOML file, checked as a whole before anything is opened.
 
 mod error;
 mod token_entry;
@@ -49,13 +49,13 @@ impl Default for Server {
     }
 }
 
-/// PEM files.
+/// Files of the TLS certificate and its key, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// Certificate chain.
+    /// The certificate and those that sign it, the server's own first.
     pub cert: PathBuf,
-    /// Private key.
+    /// The certificate's private key.
     pub key: PathBuf,
 }
 
@@ -160,7 +160,11 @@ impl Config {
             return Err(ConfigError::Unprotected { bind: server.bind });
         }
         if self.models.is_empty() {
-            return refuse("models", "empty", "name at least one model, as [[models]] path = \"…\"");
+            return refuse(
+                "models",
+                "empty",
+                "name at least one, with --model NAME or in the configuration file as [[models]] path = \"NAME\"",
+            );
         }
         let seconds = [
             ("limits.header_seconds", limits.header_seconds),

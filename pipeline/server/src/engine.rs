@@ -31,7 +31,7 @@ use veilray_protocol::messages::{InferTimes, TensorHeader};
 /// A model in service.
 #[derive(Debug)]
 pub(crate) struct Hosted {
-    /// The model.
+    /// Its circuit and its interface.
     pub(crate) served: Served,
     /// What it needs in memory.
     pub(crate) needs: Needs,
@@ -42,7 +42,7 @@ pub(crate) struct Hosted {
 }
 
 impl Hosted {
-    /// Its name.
+    /// Its name, as in the paths of requests.
     pub(crate) fn name(&self) -> &str {
         &self.served.interface.model
     }
@@ -55,9 +55,9 @@ impl Hosted {
 /// An image's ciphertexts as they came.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// Their description.
+    /// What the request's JSON part says of its tensors.
     pub(crate) tensors: Vec<TensorHeader>,
-    /// The body.
+    /// The request's whole body, JSON part and ciphertexts.
     pub(crate) body: Vec<u8>,
     /// Bytes of the body before the tensor.
     pub(crate) skip: usize,
@@ -76,13 +76,13 @@ impl Input {
 /// How long an inference may wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WaitLimits {
-    /// For memory.
+    /// Longest wait for memory.
     pub(crate) memory: Duration,
-    /// For everything.
+    /// Longest wait in all: for memory, keys and the inferences before it.
     pub(crate) all: Duration,
 }
 
-/// The engine.
+/// Computes the answers: the models, the memory that is shared out, keys in memory and the pool of threads.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pool: rayon::ThreadPool,
@@ -118,7 +118,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<KeyStore>,
     /// The audit log.
     pub(crate) audit: Arc<Audit>,
-    /// Figures.
+    /// Figures that the engine updates.
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -158,7 +158,7 @@ impl Engine {
         self.models.get(name)
     }
 
-    /// All models.
+    /// All models in service, by name.
     pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Hosted>> {
         self.models.values()
     }
@@ -187,8 +187,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`ErrorCode::Busy`], [`ErrorCode::TooLarge`].
-    pub(crate) async fn reserve(&self, account: Account, bytes: u64, patience: Duration) -> Result<Permit, ApiError> {
-        let reserved = self.budget.reserve(patience, || (vec![(account, bytes)], ()), || self.reclaim()).await;
+    pub(crate) async fn reserve(&self, account: Account, bytes: u64, longest_wait: Duration) -> Result<Permit, ApiError> {
+        let reserved = self.budget.reserve(longest_wait, || (vec![(account, bytes)], ()), || self.reclaim()).await;
         reserved.map(|(permit, ())| permit).map_err(|refused| self.refusal(refused))
     }
 
@@ -197,7 +197,7 @@ impl Engine {
             Refused::Never => ApiError::new(
                 ErrorCode::TooLarge,
                 "this needs more memory than the daemon has in all",
-                "use keys made for the model alone; whoever runs the daemon may raise limits.memory_bytes",
+                "use keys made for the model alone; the daemon's operator may raise limits.memory_bytes",
             ),
             Refused::Busy => ApiError::busy(1 + self.budget.waiting() as u64),
         }
@@ -239,7 +239,7 @@ impl Engine {
         model: &Arc<Hosted>,
         digest: &KeyDigest,
         input: Input,
-        patience: Duration,
+        longest_wait: Duration,
     ) -> Result<(Vec<u8>, InferTimes), ApiError> {
         let start = Instant::now();
         let record = self.record(folder, digest).await?;
@@ -252,7 +252,7 @@ impl Engine {
                 (vec![(model.work, reading), (model.keys, record.memory_bytes)], None)
             }
         };
-        let reserved = self.budget.reserve(patience, wants, || self.reclaim()).await;
+        let reserved = self.budget.reserve(longest_wait, wants, || self.reclaim()).await;
         let (mut permit, cached) = reserved.map_err(|refused| self.refusal(refused))?;
         let loaded = cached.unwrap_or_else(|| self.cache.insert(at, permit.split(model.keys)));
         let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return Err(ApiError::internal("no turns are given")) };

@@ -1,4 +1,4 @@
-//! What a handler answers when it cannot do what was asked; the body is completed with the request's number on its way out.
+//! The error of a handler. Its body gets the request's number when the answer is sent.
 
 mod conversions;
 
@@ -10,9 +10,9 @@ use veilray_protocol::{ErrorBody, ErrorCode};
 /// An error on its way to a client.
 #[derive(Debug, Clone)]
 pub struct ApiError {
-    /// The kind.
+    /// The kind of error; the status follows from it.
     pub code: ErrorCode,
-    /// What happened.
+    /// What happened, in words that the client may see.
     pub error: String,
     /// What to do.
     pub hint: String,
@@ -30,7 +30,7 @@ impl ApiError {
         Self { code, error: error.into(), hint: hint.into(), retry_after: None, offset: None, detail: None }
     }
 
-    /// With `Retry-After`.
+    /// With the header `Retry-After` of so many seconds.
     #[must_use]
     pub fn retry(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
@@ -41,7 +41,7 @@ impl ApiError {
         let failure = Self::new(
             ErrorCode::Internal,
             "internal server error",
-            "try again; if it stays, give the request_id to whoever runs the daemon",
+            "try again; if it stays, give the request_id to the daemon's operator",
         );
         Self { detail: Some(detail.to_string()), ..failure }
     }
@@ -51,7 +51,7 @@ impl ApiError {
         Self::new(
             ErrorCode::QuotaExceeded,
             "there is no room left on the daemon's disk; nothing was stored",
-            "try again later; whoever runs the daemon must make room",
+            "try again later; the daemon's operator must make room",
         )
     }
 

@@ -30,7 +30,7 @@ use std::time::Instant;
 use veilray_protocol::ErrorCode;
 use veilray_protocol::headers::REQUEST_ID;
 
-/// All routes.
+/// Every path that is answered, with its limits, and the error for those that are not.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let key = get(keys::status).put(keys::put).delete(keys::delete);
     Router::new()

@@ -2,11 +2,11 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`config`] | what it is told, and who may ask |
+//! | [`config`] | the configuration file, and the tokens of tenants |
 //! | `http` | requests and answers |
 //! | [`engine`] | the encrypted computation and its memory |
 //! | `storage` | what survives `kill -9`: keys, jobs, the audit log |
-//! | `error` | what a client is told when something fails |
+//! | `error` | the errors that clients get |
 //! | [`run`], [`offline`] | starting and stopping; one inference from files |
 //!
 //! Threads: those of tokio answer requests and never compute; those of one rayon pool compute and never wait for the network or the disk

@@ -1,8 +1,8 @@
 //! `veilrayd`: the daemon.
-//!
-//! Exit codes: 0 done; 1 the run failed; 2 the command line was not understood; 3 the configuration was refused; 4 a known answer was
-//! wrong or not found.
 #![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod tests;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
@@ -17,17 +17,25 @@ use veilrayd::config::{Config, ConfigError, ModelPath};
 use veilrayd::engine::known_answer::{KnownAnswer, engine_answer, known_answer};
 use veilrayd::{ServeError, offline, run, serve};
 
+/// What every exit code means, as `--help` and the handbook state it.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  the command line was not understood
+  3  the configuration was refused: the message names the value and what would do
+  4  a known answer was wrong: do not serve from this machine";
+
 /// Serves models that classify encrypted chest X-rays. Not for diagnostic use.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Form of the log lines on stderr.
-    #[arg(long, global = true, default_value = "json")]
+    /// Form of the log lines on standard error.
+    #[arg(long, global = true, value_name = "FORM", default_value = "json")]
     log_format: LogFormat,
-    /// What is logged, such as info or veilrayd=debug.
-    #[arg(long, global = true, default_value = "info")]
+    /// What is logged: a level (error, warn, info, debug, trace), or levels of parts, such as warn,veilrayd=debug.
+    #[arg(long, global = true, value_name = "LEVELS", default_value = "info")]
     log: String,
     /// Prints results as one JSON object.
     #[arg(long, global = true)]
@@ -42,55 +50,55 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves until SIGTERM; prints its address once it listens.
+    /// Serves until SIGTERM or an interrupt; prints its URL once it listens.
     Serve(ConfigArgs),
     /// Says whether the configuration can be used, without starting.
     CheckConfig(ConfigArgs),
     /// Compares encrypted with clear results on this machine: the engine alone, then each model.
     Selftest {
-        /// Model by name or folder; may be given several times.
-        #[arg(long = "model")]
+        /// Model by name or folder; may be given several times. Without one, the engine alone is tested.
+        #[arg(long = "model", value_name = "NAME|DIR")]
         models: Vec<PathBuf>,
     },
     /// Evaluates ciphertexts from a file, without a daemon.
     Infer {
         /// Model by name or folder.
-        #[arg(long)]
+        #[arg(long, value_name = "NAME|DIR")]
         model: PathBuf,
-        /// Evaluation keys.
-        #[arg(long)]
+        /// Evaluation keys of the client: the file `evaluation.keys` of the key set.
+        #[arg(long, value_name = "FILE")]
         keys: PathBuf,
         /// Ciphertexts of one image, one object after the other, or the file of many images that `veilray encrypt` wrote.
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         input: PathBuf,
-        /// Where the encrypted logits go.
-        #[arg(long)]
+        /// File that the encrypted logits are written to.
+        #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
     /// Prints a new random token, and the hash that the configuration wants.
     Token,
 }
 
-/// Flags and environment go before the file, the file before the defaults.
+/// Flags go before environment variables, these before the file, the file before the defaults.
 #[derive(Args)]
 struct ConfigArgs {
-    /// Configuration file.
-    #[arg(long, env = "VEILRAYD_CONFIG")]
+    /// Configuration file (TOML); configs/server.toml has every setting with its default.
+    #[arg(long, env = "VEILRAYD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address and port to listen on.
-    #[arg(long, env = "VEILRAYD_BIND")]
+    /// Address and port to listen on; default 127.0.0.1:8480. Port 0 takes a free one.
+    #[arg(long, env = "VEILRAYD_BIND", value_name = "ADDRESS:PORT")]
     bind: Option<SocketAddr>,
-    /// Folder of keys, jobs, metadata and the audit log.
-    #[arg(long, env = "VEILRAYD_DATA_DIR")]
+    /// Folder of keys, jobs, metadata and the audit log; default veilrayd-data.
+    #[arg(long, env = "VEILRAYD_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Model by name or folder, in place of those in the file; may be given several times.
-    #[arg(long = "model", env = "VEILRAYD_MODELS", value_delimiter = ',')]
+    /// Model by name or folder, instead of those in the file; may be given several times.
+    #[arg(long = "model", env = "VEILRAYD_MODELS", value_delimiter = ',', value_name = "NAME|DIR")]
     models: Vec<PathBuf>,
-    /// Threads of the encrypted computation; 0 takes all cores.
-    #[arg(long)]
+    /// Threads of the encrypted computation; default 0, which takes all cores.
+    #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Memory of models, keys and requests together, bytes.
-    #[arg(long)]
+    /// Memory that models, keys and requests may take together, bytes; default 8589934592 (8 GiB).
+    #[arg(long, value_name = "BYTES")]
     memory_bytes: Option<u64>,
 }
 
@@ -215,7 +223,7 @@ fn main() -> ExitCode {
     let filter = match cli.log.parse::<Targets>() {
         Ok(filter) => filter,
         Err(error) => {
-            eprintln!("veilrayd: --log {}: {error}", cli.log);
+            eprintln!("veilrayd: --log {}: wanted LEVEL or PART=LEVEL, separated by commas: {error}", cli.log);
             return ExitCode::from(2);
         }
     };

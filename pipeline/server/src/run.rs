@@ -29,57 +29,57 @@ use veilray_classifier::served::Served;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The configuration.
+    /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A model that is not there.
+    /// No released model has that name: the message says where it was looked for.
     #[error(transparent)]
     Find(#[from] FindError),
-    /// A model that is no sound release.
+    /// A model's folder is damaged or incomplete: fetch it again.
     #[error(transparent)]
     Release(#[from] release::Error),
-    /// The engine.
+    /// A model's parameters cannot be used on this machine.
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
-    /// Two models of one name.
+    /// Two entries of the configuration are models of one name: serve one of them.
     #[error("two models are named {name}; serve one of them")]
     Twice {
-        /// The name.
+        /// The name that both have.
         name: String,
     },
-    /// Memory that does not suffice.
+    /// The memory of the configuration does not suffice for one request: raise it, or serve a smaller model.
     #[error(
         "limits.memory_bytes is {found}: one request of the largest model needs {wanted} in all; raise it, or serve a smaller model"
     )]
     Memory {
-        /// The limit.
+        /// The limit of the configuration, bytes.
         found: u64,
         /// What is needed.
         wanted: u64,
     },
-    /// The data folder.
+    /// The data folder or its database cannot be opened: another daemon uses it, or its rights are wrong.
     #[error("the data folder {}: {why}", path.display())]
     Data {
-        /// The folder.
+        /// The folder, `server.data_dir`.
         path: PathBuf,
         /// The system's reason.
         why: String,
     },
-    /// The address.
+    /// The address is in use, or not one of this machine.
     #[error("cannot listen on {bind}: {why}")]
     Bind {
-        /// The address.
+        /// The address and port that were asked for.
         bind: SocketAddr,
         /// The system's reason.
         why: String,
     },
-    /// Certificate and key.
+    /// The certificate or its key cannot be read, or the two do not belong together.
     #[error("TLS certificate and key: {why}; PEM files that belong together are wanted")]
     Tls {
-        /// Why.
+        /// What is wrong with them.
         why: String,
     },
-    /// Threads.
+    /// Threads, or the runtime that answers requests, could not be started.
     #[error("cannot start: {why}")]
     Start {
         /// The system's reason.

@@ -40,7 +40,7 @@ use veilray_imaging::ingest::{Canonical, Picture, Settings, Warning, read_file};
 /// A data set: what its images are called and labelled, in memory; the images of a folder stay on the disk.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Its name.
+    /// Its name: that of its folder, or of the union.
     pub name: String,
     /// The folder that its files are relative to.
     pub root: PathBuf,
@@ -60,7 +60,7 @@ pub struct Dataset {
 pub struct Item {
     /// Its file, relative to the data set's root; for arrays, the split and the index in it.
     pub file: String,
-    /// Its split.
+    /// The split that the table puts it into.
     pub split: Split,
     /// Its patient or group; empty where none is known.
     pub patient_id: String,
@@ -90,9 +90,9 @@ pub enum Kind {
 /// Grey images of one size, in 8-bit levels.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Pixels {
-    /// Columns.
+    /// Pixels from left to right of each image.
     pub width: usize,
-    /// Rows.
+    /// Pixels from above to below of each image.
     pub height: usize,
     levels: Vec<u8>,
 }
@@ -106,7 +106,7 @@ impl fmt::Debug for Pixels {
 /// An image that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
-    /// The image.
+    /// Its canonical form: 256 × 256, one channel.
     pub image: Canonical,
     /// What is to be known of it.
     pub warnings: Vec<Warning>,
@@ -117,7 +117,7 @@ pub struct Loaded {
 pub struct Refused {
     /// Where the data set names it, such as `tb_nlm_cxr/labels.csv line 17`.
     pub place: String,
-    /// Why.
+    /// Why it was refused, as ingest says it.
     pub reason: String,
 }
 
@@ -254,7 +254,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// Images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.items.len()
     }

@@ -45,10 +45,10 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Images encoded at a time.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: u16,
-    /// Rows after which they are brought to the disk; an interrupted run loses fewer than that.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Rows after which what was encoded is written to disk; an interrupted run loses fewer than that.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub flush: u32,
     /// Data and output.
     #[command(flatten)]

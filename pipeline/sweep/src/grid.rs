@@ -86,11 +86,11 @@ pub struct DataSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhantomSet {
-    /// Training split.
+    /// Films of the training split.
     pub train: usize,
-    /// Validation split.
+    /// Films of the validation split.
     pub val: usize,
-    /// Test split.
+    /// Films of the test split.
     pub test: usize,
     /// Seed of the first film.
     #[serde(default)]
@@ -101,17 +101,17 @@ pub struct PhantomSet {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
-    /// Compression factors.
+    /// Compression factors: image side over latent side; 1 is the image itself.
     pub factor: Values<Spanned<Factor>>,
     /// What of the latent the network reads.
     #[serde(default = "continuous")]
     pub latent: Values<Latent>,
-    /// Backbones.
+    /// Networks without their gates and activations.
     pub network: Values<Backbone>,
-    /// Gates.
+    /// Gates of the networks' layers.
     #[serde(default = "ungated")]
     pub gate: Values<Gate>,
-    /// Activations.
+    /// Forms of the activations.
     #[serde(default = "published")]
     pub activation: Values<Activation>,
     /// Degrees of the activations: 2 is what the circuit has.
@@ -122,7 +122,7 @@ pub struct Grid {
     pub params: Values<SetName>,
     /// Names of data sets.
     pub data: Values<Spanned<String>>,
-    /// Seeds.
+    /// Seeds of the trainings; each gives an experiment.
     #[serde(default = "first_seed")]
     pub seed: Values<u64>,
 }
@@ -247,17 +247,17 @@ impl Sweep {
             return Err((0..0, "the file needs at least one [[data]] and one [[grid]]".into()));
         }
         let names: Vec<&str> = self.data.iter().map(|data| data.get_ref().name.as_str()).collect();
-        for (place, data) in self.data.iter().enumerate() {
+        for (index, data) in self.data.iter().enumerate() {
             let DataSource { name, set, phantom, .. } = data.get_ref();
             if set.is_some() == phantom.is_some() {
                 return Err((data.span(), format!("data set {name:?} needs either `set` or `phantom`")));
             }
-            if names.iter().take(place).any(|before| before == name) {
+            if names.iter().take(index).any(|before| before == name) {
                 return Err((data.span(), format!("there is a [[data]] of the name {name:?} already; each needs its own")));
             }
         }
         let factors: Vec<Factor> = self.encoder.iter().map(|encoder| *encoder.factor.get_ref()).collect();
-        for (place, encoder) in self.encoder.iter().enumerate() {
+        for (index, encoder) in self.encoder.iter().enumerate() {
             let factor = encoder.factor.get_ref();
             let sound = match (&encoder.released, &encoder.shapes, &encoder.training) {
                 (Some(_), None, None) | (None, Some(_), Some(_)) => true,
@@ -267,7 +267,7 @@ impl Sweep {
                 let why = "an encoder is either `released` or has `shapes` and `training`";
                 return Err((encoder.factor.span(), format!("factor {factor}: {why}")));
             }
-            if factors.iter().take(place).any(|before| before == factor) {
+            if factors.iter().take(index).any(|before| before == factor) {
                 return Err((
                     encoder.factor.span(),
                     format!("there is an [[encoder]] of the factor {factor} already; each needs its own"),

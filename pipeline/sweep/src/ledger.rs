@@ -33,40 +33,40 @@ pub enum Error {
     Io {
         /// What was attempted.
         doing: &'static str,
-        /// The file.
+        /// The file of the ledger, or its lock.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A file that cannot be written.
+    /// A file of the sweep's folder cannot be written.
     #[error(transparent)]
     Write(#[from] veilray_base::file::FileError),
-    /// A folder that holds no sweep.
+    /// The folder holds no sweep: `run` begins one.
     #[error("{} holds no {STATE}: start with `veilray-sweep run FILE --out {}`", folder.display(), folder.display())]
     NoSweep {
-        /// The folder.
+        /// The folder that was given.
         folder: PathBuf,
     },
-    /// A line that is no row.
+    /// A line of the ledger is no row of this version.
     #[error("{}:{line}: {why}; it was written by another version, or changed by hand", path.display())]
     Line {
-        /// The file.
+        /// The ledger's file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
         /// What is wrong.
         why: String,
     },
-    /// Another process writes it.
+    /// Another process writes the ledger: wait for it, or end it.
     #[error("{} is in use by another run of this sweep; wait for it, or end it", path.display())]
     InUse {
-        /// The file.
+        /// The ledger's file.
         path: PathBuf,
     },
     /// A row that cannot be written as text or as a table.
     #[error("{}: {why}", path.display())]
     Format {
-        /// The file.
+        /// The file that was to be written.
         path: PathBuf,
         /// What is wrong.
         why: String,
@@ -111,7 +111,7 @@ impl Ledger {
         Ok(Self { path, file, rows })
     }
 
-    /// The rows of a folder's ledger, whoever writes it; a last line that is not whole yet is left out.
+    /// The rows of a folder's ledger, which another process may be writing; a last line that is not whole yet is left out.
     ///
     /// # Errors
     /// A file that cannot be read or holds something else.
@@ -122,7 +122,7 @@ impl Ledger {
         parse(&text, &path)
     }
 
-    /// Its rows.
+    /// Its rows, in the order in which they were added.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }

@@ -18,7 +18,7 @@ pub struct Machine {
     pub processor: String,
     /// Its instruction sets that matter, and the engine's choice.
     pub features: String,
-    /// Logical cores.
+    /// Logical cores that the process may use.
     pub cores: usize,
     /// The source's commit, with `-dirty` where files differ from it; `unknown` outside of a repository.
     pub commit: String,
@@ -27,7 +27,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one.
+    /// The machine that this process runs on.
     pub fn here() -> Self {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
@@ -64,7 +64,7 @@ fn commit() -> Option<String> {
     Some(if clean { head } else { format!("{head}-dirty") })
 }
 
-/// Bytes of memory that the machine has, where Linux tells.
+/// Bytes of memory that the machine has, where Linux says.
 pub fn memory_bytes() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;

@@ -1,6 +1,9 @@
 //! `veilray-sweep`: the researcher's experiments.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod tests;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use veilray_sweep::command::output;

@@ -8,7 +8,7 @@ mod identity;
 mod latents;
 mod student;
 
-pub use latents::Workplace;
+pub use latents::SweepFolders;
 pub use student::Prepared;
 
 use crate::command::arguments::Common;
@@ -70,7 +70,7 @@ pub struct Choices {
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// The sweep.
+    /// Name of the sweep, as its file states it.
     pub sweep: String,
     /// Experiments of its grids.
     pub experiments: usize,
@@ -129,12 +129,12 @@ fn sweep(mut state: State, out: &Path, choices: &Choices) -> Result<Summary> {
     let mut experiments = sweep.experiments(&state.base)?;
     // Locked before anything of an earlier run is changed.
     let mut ledger = Ledger::open(out)?;
-    let workplace = Workplace {
+    let folders = SweepFolders {
         out: out.into(),
         data_root: choices.common.data_root.clone(),
         sets: sweep.data.iter().map(|data| data.get_ref().clone()).collect(),
     };
-    workplace.identify(&mut experiments)?;
+    folders.identify(&mut experiments)?;
     let ids: Vec<String> = experiments.iter().map(Experiment::id).collect();
     state.experiments.clone_from(&ids);
     state.write(out)?;
@@ -155,7 +155,7 @@ fn sweep(mut state: State, out: &Path, choices: &Choices) -> Result<Summary> {
             continue;
         }
         eprintln!("{}", describe(experiment));
-        match student::prepare(experiment, &workplace, limit)? {
+        match student::prepare(experiment, &folders, limit)? {
             Prepared::Refused(row) => {
                 eprintln!("  refused: {}", row.reason.as_deref().unwrap_or_default());
                 ledger.append(*row)?;

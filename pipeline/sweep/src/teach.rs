@@ -69,12 +69,12 @@ pub fn run(args: &Args) -> Result<Summary> {
     let teacher = Teacher::open(&args.model)?;
     let sets = if args.data.is_empty() { teacher.experiment().images() } else { args.data.clone() };
     let variant = |seed: &u64| Variant::read(args.augment.as_deref().unwrap_or_default(), *seed);
-    let variants: Vec<Variant> = args.seeds.iter().map(variant).collect::<Result<_, _>>().map_err(Error::question)?;
+    let variants: Vec<Variant> = args.seeds.iter().map(variant).collect::<Result<_, _>>().map_err(Error::teach)?;
     if let Some(twice) = doubled(&args.seeds) {
-        return Err(Error::question(format!("the seed {twice} is there twice; name each once")));
+        return Err(Error::teach(format!("the seed {twice} is there twice; name each once")));
     }
     if let Some(twice) = doubled(&sets) {
-        return Err(Error::question(format!("the data set {twice} is there twice; name each once")));
+        return Err(Error::teach(format!("the data set {twice} is there twice; name each once")));
     }
     // Found now and not after all images were looked at.
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {

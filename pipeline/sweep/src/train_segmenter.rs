@@ -65,7 +65,7 @@ pub struct Config {
     pub data: String,
     /// The network: its name, or a TOML file relative to this one's folder. Its input is a square image of one channel.
     pub network: String,
-    /// How.
+    /// Steps, batch, learning rate and losses of the training.
     pub train: SegmentConfig,
 }
 

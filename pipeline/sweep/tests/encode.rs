@@ -14,7 +14,6 @@ use std::path::Path;
 use support::set;
 use veilray_encoder::release::Released;
 use veilray_imaging::ingest::{Canonical, SIDE};
-use veilray_latents;
 use veilray_latents::Reader;
 use veilray_sweep::command::error::{Error, Result};
 use veilray_sweep::data::{Dataset, Split};

@@ -42,8 +42,8 @@ fn chests() -> tempfile::TempDir {
     let mut table = String::from("file,mask,split,patient_id,tb\n");
     for i in 0..24u32 {
         let (wide, high) = (34.0 + f64::from(i % 5) * 4.0, 60.0 + f64::from(i % 7) * 4.0);
-        let inside = |place: usize| {
-            let (x, y) = ((place % SIDE) as f64, (place / SIDE) as f64 - 128.0);
+        let inside = |index: usize| {
+            let (x, y) = ((index % SIDE) as f64, (index / SIDE) as f64 - 128.0);
             [72.0, 184.0].iter().any(|centre| ((x - centre) / wide).powi(2) + (y / high).powi(2) < 1.0)
         };
         let film = Phantom { seed: u64::from(i), size: SIDE, ..Phantom::default() }.canonical().unwrap().to_levels();
@@ -144,13 +144,13 @@ fn masks_are_brought_to_the_side_by_area_and_what_is_none_is_refused_by_its_plac
     let masked = read(Split::Train).unwrap();
     assert_eq!((masked.samples.len(), masked.without, masked.refused.len()), (12, 0, 0));
     // The first mask: ellipses of 34 x 60 about (72, 128) and (184, 128).
-    for (place, found) in masked.samples.mask(0).iter().enumerate() {
+    for (index, found) in masked.samples.mask(0).iter().enumerate() {
         let inside = |at: usize| {
-            let (x, y) = ((place % 16 * 16 + at % 16) as f64, (place / 16 * 16 + at / 16) as f64 - 128.0);
+            let (x, y) = ((index % 16 * 16 + at % 16) as f64, (index / 16 * 16 + at / 16) as f64 - 128.0);
             [72.0, 184.0].iter().any(|centre| ((x - centre) / 34.0).powi(2) + (y / 60.0).powi(2) < 1.0)
         };
         let area = (0..256).filter(|at| inside(*at)).count();
-        assert!(area == 128 || usize::from(*found) == usize::from(area > 128), "pixel {place}: {area} of 256 inside");
+        assert!(area == 128 || usize::from(*found) == usize::from(area > 128), "pixel {index}: {area} of 256 inside");
     }
 
     fs::write(set.path().join("masks/0.png"), b"no picture").unwrap();

@@ -46,7 +46,7 @@ pub enum Error {
         /// What it may be.
         wanted: &'static str,
     },
-    /// The bytes contradict the format.
+    /// The bytes begin like the format and then contradict it: a damaged or cut file. Export it anew.
     #[error("{format}: {reason}{}", At(*attribute))]
     Malformed {
         /// The file's format.
@@ -62,7 +62,7 @@ pub enum Error {
         /// The attribute that the file lacks.
         attribute: Attribute,
     },
-    /// Readable, but not an image to classify.
+    /// Readable, but not an image to classify: the reason says which check it does not pass.
     #[error("refused: {0}")]
     Refused(Refusal),
     /// A picture whose numbers do not fit together.
@@ -75,7 +75,7 @@ pub enum Error {
         /// Number of finite values that came.
         found: usize,
     },
-    /// An [`Assume`](super::Assume) that cannot be read.
+    /// The text of an [`Assume`](super::Assume) cannot be read: write `key=value`, separated by commas.
     #[error("cannot assume that: wanted {wanted}")]
     Assume {
         /// What can be assumed.

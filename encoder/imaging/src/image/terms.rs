@@ -52,9 +52,9 @@ impl<T> Stated<T> {
 pub struct Modality(&'static str);
 
 impl Modality {
-    /// Computed radiography.
+    /// Computed radiography: a storage phosphor plate that is read out afterwards.
     pub const CR: Self = Self("CR");
-    /// Digital radiography.
+    /// Digital radiography: a detector that gives the image itself.
     pub const DX: Self = Self("DX");
     /// Conventional film, digitised.
     pub const RG: Self = Self("RG");

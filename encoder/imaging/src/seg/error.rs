@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A film that is not DICOM.
+    /// The film is a PNG or JPEG file, which names no patient and no study: give it as DICOM.
     #[error(
         "a DICOM Segmentation is filed by patient, study and film, which a {found} file does not name: give the film as the DICOM \
          file that the archive has, or write the mask as PNG instead"
@@ -27,10 +27,10 @@ pub enum Error {
         /// The attribute that is missing or not a UID.
         attribute: Attribute,
     },
-    /// A film that cannot be read.
+    /// The film cannot be read as an image.
     #[error(transparent)]
     Film(#[from] image::Error),
-    /// More rows or columns than DICOM counts.
+    /// The film has more rows or columns than DICOM's 16-bit numbers hold.
     #[error("a Segmentation has 1 to 65535 rows and columns, the film has {rows} and {columns}")]
     Extents {
         /// Rows of the film.

@@ -44,7 +44,7 @@ impl Item {
         self.primitive(tag, PrimitiveValue::from(number))
     }
 
-    /// A tag.
+    /// A value that is itself a tag (VR AT).
     pub(super) fn pointer(self, tag: Tag, to: Tag) -> Self {
         self.primitive(tag, PrimitiveValue::from(to))
     }

@@ -6,7 +6,7 @@ use crate::image::{Placement, SIDE};
 /// What a mask shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Structure {
-    /// Both lungs.
+    /// Left and right lung as one segment.
     Lung,
 }
 
@@ -53,9 +53,9 @@ impl<'a> Mask<'a> {
         let lines = cells(rows, placement.top, placement.height, self.height).map(row_of);
         let pixels = lines.flat_map(|line| columns.iter().map(|&cell| line.get(cell) == Some(&true)));
         let mut bits = vec![0u8; (usize::from(rows) * columns.len()).div_ceil(16) * 2];
-        for (place, _) in pixels.enumerate().filter(|(_, inside)| *inside) {
-            if let Some(byte) = bits.get_mut(place / 8) {
-                *byte |= 1 << (place % 8);
+        for (index, _) in pixels.enumerate().filter(|(_, inside)| *inside) {
+            if let Some(byte) = bits.get_mut(index / 8) {
+                *byte |= 1 << (index % 8);
             }
         }
         bits

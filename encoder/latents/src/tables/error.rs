@@ -13,7 +13,7 @@ pub enum Error {
     /// The operating system refused to read, write or rename a file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The HDF5 library could not write.
+    /// The HDF5 library could not write a file, such as on a full disk.
     #[error("could not write {what} to {}: HDF5 says: {why}", path.display())]
     Write {
         /// The file under its temporary name.
@@ -40,7 +40,7 @@ pub enum Error {
         name: String,
         /// What can be written.
         wanted: String,
-        /// What came.
+        /// What was given instead, as text.
         found: String,
     },
     /// No HDF5 file, or one whose structure is torn.
@@ -96,7 +96,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::Input`].
+    /// An [`Error::Input`] about the column or attribute `name`.
     pub(super) fn input(name: &str, wanted: impl Into<String>, found: impl Into<String>) -> Self {
         Self::Input { name: name.into(), wanted: wanted.into(), found: found.into() }
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Message types.
+/// Types of header messages (HDF5 file format, IV.A.2).
 const ATTRIBUTE: u8 = 0x0c;
 const CONTINUATION: u8 = 0x10;
 /// Bit of a message's flags: its body lies elsewhere.

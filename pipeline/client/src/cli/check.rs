@@ -1,4 +1,4 @@
-//! `veilray selftest`: is this machine able to do what it promises?
+//! `veilray selftest`: engine, vault, encoders and models on this machine.
 
 use super::output::report;
 use crate::client::{Error, Exit, Result, vault};
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// One check.
+/// One check and how it ended; `detail` says what was found, or why it failed.
 #[derive(Debug, Serialize)]
 struct Check {
     name: String,

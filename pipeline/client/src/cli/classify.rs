@@ -1,4 +1,4 @@
-//! `veilray classify`.
+//! `veilray classify`: images, folders and patterns to findings, by an encrypted inference for each image.
 
 use super::output::{bar, print};
 use super::settings::{KeyArgs, ServerArgs, Settings};
@@ -53,7 +53,7 @@ pub(crate) struct FormArgs {
 }
 
 impl FormArgs {
-    /// The form.
+    /// The form that the flags ask for; without one, a table per image.
     pub(crate) fn form(&self) -> Form {
         if self.json {
             Form::Json

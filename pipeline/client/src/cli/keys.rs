@@ -1,4 +1,4 @@
-//! `veilray keygen` and `veilray keys`.
+//! `veilray keygen` and `veilray keys`: making key sets, and registering, replacing and removing them.
 
 use super::output::{bar, megabytes, report};
 use super::settings::{KeyArgs, ServerArgs, Settings};
@@ -16,8 +16,8 @@ use veilray_classifier::served::Served;
 /// Arguments of `keygen`.
 #[derive(clap::Args)]
 pub(crate) struct Keygen {
-    /// The model: its name at the server or in the folder of released models, or its folder.
-    #[arg(long, value_name = "M")]
+    /// The model: its folder, or its name: at the server where one is named, otherwise in the folder of released models.
+    #[arg(long, value_name = "NAME|DIR")]
     model: Option<String>,
     /// Folder in which the key set gets a folder of its own; default ~/.veilray/keys.
     #[arg(long, env = "VEILRAY_KEYS", value_name = "DIR")]
@@ -27,7 +27,7 @@ pub(crate) struct Keygen {
     passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArgs,
-    /// Most bytes of evaluation keys that a model may ask for; default 2000000000.
+    /// Refuses a model that needs more bytes of evaluation keys; default 2000000000.
     #[arg(long, value_name = "BYTES")]
     max_key_bytes: Option<usize>,
     /// Prints one JSON object.
@@ -105,7 +105,8 @@ impl Listed {
 /// No such model or encoder, no passphrase, active keys that exist already.
 pub(crate) fn keygen(args: &Keygen, settings: &Settings) -> Result<Exit> {
     let root = settings.keys(args.out.as_ref())?;
-    let model = settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model with --model".into()))?;
+    let model =
+        settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model, such as --model nih14-f8".into()))?;
     let interface = interface(&model, &args.server, settings)?;
     let most = settings.max_key_bytes(args.max_key_bytes);
     keyset::checked(&interface, most)?;
@@ -263,7 +264,7 @@ impl OneSet {
         match (fitting.pop(), fitting.len()) {
             (Some(set), 0) => Ok(set),
             (None, _) => Err(Error::Keys { path: root, why: format!("no key set {id} here: `veilray keys list` shows them") }),
-            _ => Err(Error::Keys { path: root, why: format!("several key sets begin with {id}: say more of the digest") }),
+            _ => Err(Error::Keys { path: root, why: format!("several key sets begin with {id}: give more of the digest") }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `veilray encrypt`, `decrypt` and `inspect`: the way without a network.
+//! `veilray encrypt`, `decrypt` and `inspect`: inference through files, for machines without a network.
 
 use super::classify::{FormArgs, ReadArgs};
 use super::output::{bar, print, report};
@@ -32,7 +32,7 @@ pub(crate) struct Encrypt {
     /// The file of ciphertexts; it numbers the images and names none.
     #[arg(long, value_name = "FILE.vct")]
     out: PathBuf,
-    /// Writes the ciphertexts of one image bare, one after the other, one of the forms that `veilrayd infer` reads.
+    /// Writes only the ciphertexts of one image, one after the other and without a head; `veilrayd infer` reads this form too.
     #[arg(long)]
     raw: bool,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(crate) struct Decrypt {
 /// Arguments of `inspect`.
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
-    /// Any file of Veilray's.
+    /// A file of ciphertexts, of keys, of a key set or of an interface, or an image.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Prints one JSON object.

@@ -1,4 +1,4 @@
-//! What every command does with its results, its reasons and its progress.
+//! Output that commands share: results, errors, progress.
 
 use crate::client::{Error, Exit, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -13,7 +13,7 @@ use veilray_classifier::release::{Error as ReleaseError, Model};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The model: its name in the folder of released models, or its folder.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "NAME|DIR")]
     model: Option<String>,
     /// Plans for half the bytes of evaluation keys, at the price of time.
     #[arg(long)]
@@ -40,7 +40,8 @@ pub(crate) struct Args {
 /// # Errors
 /// No such model, or a model that does not fit the limits; the error then names a change that would do.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
-    let name = settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model with --model".into()))?;
+    let name =
+        settings.model(args.model.as_ref()).ok_or_else(|| Error::Usage("name the model, such as --model nih14-f8".into()))?;
     let model = Model::open(&find(&name)?)?;
     let params = model.params();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,4 +1,4 @@
-//! `veilray segment`.
+//! `veilray segment`: one image to a mask, written as an overlay, a PNG file or a DICOM Segmentation.
 
 use super::classify::ReadArgs;
 use super::output::report;

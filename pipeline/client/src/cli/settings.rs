@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where a daemon listens unless told otherwise.
+/// Where a daemon listens by default.
 const SERVER: &str = "http://127.0.0.1:8480";
 /// Seconds for which requests are repeated to a server that is busy.
 const RETRY_FOR: f64 = 300.0;
@@ -21,7 +21,7 @@ pub(crate) struct Global {
     /// Configuration file; default ~/.veilray/config.toml.
     #[arg(long, global = true, env = "VEILRAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// No progress on standard error.
+    /// Shows no progress on standard error.
     #[arg(long, global = true)]
     quiet: bool,
 }
@@ -32,15 +32,15 @@ pub(crate) struct KeyArgs {
     /// Folder of key sets, or one key set; default ~/.veilray/keys.
     #[arg(long, env = "VEILRAY_KEYS", value_name = "DIR")]
     pub keys: Option<PathBuf>,
-    /// The model.
-    #[arg(long, value_name = "M")]
+    /// The model whose newest active key set is used; default the only model that there are keys for.
+    #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// File whose first line is the passphrase; mode 0600.
     #[arg(long, env = "VEILRAY_PASSPHRASE_FILE", value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// Which server.
+/// Which server is asked, and how it is reached.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct ServerArgs {
     /// The server: https://host:port, or http:// on this machine; default http://127.0.0.1:8480.

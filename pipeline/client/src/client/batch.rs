@@ -37,7 +37,7 @@ impl Default for Concurrency {
 /// What happened to one image.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Its row.
+    /// It was answered, refused or failed in this run; the row says which.
     Row(Box<Row>),
     /// It was answered in an earlier run.
     Completed,
@@ -46,13 +46,13 @@ pub(crate) enum Event {
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub(crate) struct Summary {
-    /// With findings.
+    /// Images with findings.
     pub answered: usize,
     /// Refused as no chest X-ray that the model can judge, or with a reply that was not believed.
     pub refused: usize,
     /// Not read, or not evaluated.
     pub failed: usize,
-    /// Answered before.
+    /// Images that the results file answers from an earlier run.
     pub skipped: usize,
     /// Time on the server's side without queueing, ms, summed.
     pub server_ms: f64,
@@ -60,7 +60,7 @@ pub(crate) struct Summary {
     pub wall_ms: f64,
     /// Ciphertext bytes sent.
     pub sent: usize,
-    /// Bytes received.
+    /// Bytes of encrypted logits received.
     pub received: usize,
 }
 
@@ -83,7 +83,7 @@ struct Done {
 pub(crate) struct Batch<'s> {
     /// The keys and the encoder.
     pub session: &'s Session,
-    /// The server.
+    /// The server that is asked.
     pub remote: &'s Remote,
     /// How much at once.
     pub concurrency: Concurrency,
@@ -91,7 +91,7 @@ pub(crate) struct Batch<'s> {
 
 /// Whether path and file digest were answered before.
 pub(crate) type IsDone<'f> = &'f (dyn Fn(&str, &str) -> bool + Sync);
-/// Is told an image's place among the paths and what the user should know before it is sent.
+/// Called with an image's index among the paths and what the user should know before it is sent.
 pub(crate) type Warn<'f> = &'f (dyn Fn(usize, &str) + Sync);
 
 impl Batch<'_> {

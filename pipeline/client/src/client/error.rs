@@ -33,7 +33,7 @@ impl Exit {
     /// What every code means, as `--help` and the handbook state it.
     pub const HELP: &str = "Exit codes:
   0  done
-  1  failed; the reason is on stderr
+  1  failed; the reason is on standard error
   2  the command line or the configuration file was not understood
   3  some images were refused or failed; the others were answered
   4  encrypted and clear results disagree, or a self-test failed
@@ -64,20 +64,20 @@ pub enum Error {
     /// What the user asked for does not hold together.
     #[error("{0}")]
     Usage(String),
-    /// A secret that others can read.
-    #[error("{} has mode {found:04o}, wanted {wanted:04o}: others may read the secret key; chmod {wanted:o} it, or make new keys", path.display())]
+    /// A file of the key set, of the passphrase or of the token can be read by others: narrow its mode.
+    #[error("{} has mode {found:04o}, wanted {wanted:04o}: other users can read it; run `chmod {wanted:o}` on it, and replace the secret in it if they may have read it", path.display())]
     Permissions {
         /// The file or folder.
         path: PathBuf,
-        /// Its mode.
+        /// The mode it has.
         found: u32,
         /// The widest mode allowed.
         wanted: u32,
     },
-    /// The sealed secret key cannot be opened.
+    /// The sealed secret key cannot be opened: a wrong passphrase, or a damaged file.
     #[error(transparent)]
     Vault(#[from] super::vault::VaultError),
-    /// No usable passphrase.
+    /// No passphrase was given, or one that cannot be used: give it by file, variable or terminal.
     #[error("{0}")]
     Passphrase(String),
     /// A key set that is missing, damaged, ambiguous or not for this use.
@@ -88,15 +88,15 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
-    /// A server's URL that is not used.
+    /// The server's URL, its token or its certificate authorities cannot be used.
     #[error("{0}")]
     ServerUrl(String),
-    /// No answer from the server.
+    /// The server does not answer: it does not run, or the address is wrong.
     #[error("{address} does not answer ({why}): is veilrayd running there, and is the address right?")]
     Unreachable {
         /// Scheme, host and port.
         address: String,
-        /// What failed.
+        /// What the system or the HTTP library reported.
         why: String,
     },
     /// A server that cannot prove who it is.
@@ -107,14 +107,14 @@ pub enum Error {
         /// What is wrong with its certificate.
         why: String,
     },
-    /// The server answered with an error.
+    /// The server answered with an error; its hint says what to do.
     #[error("the server refused: {message} ({status} {code}){}{}", suffix("; ", hint), suffix("; request ", request_id))]
     Server {
-        /// HTTP status.
+        /// HTTP status, 400 to 599.
         status: u16,
         /// The server's code, such as `busy`.
         code: String,
-        /// Its reason.
+        /// What the server says went wrong.
         message: String,
         /// What it advises.
         hint: String,
@@ -126,7 +126,7 @@ pub enum Error {
     /// The server's answer is not what the protocol says.
     #[error("the server's {what} is not usable: {why}")]
     Reply {
-        /// Which answer.
+        /// Which answer, such as `list of models`.
         what: &'static str,
         /// What is wrong.
         why: String,
@@ -136,9 +136,9 @@ pub enum Error {
     Mismatch {
         /// What is compared.
         what: &'static str,
-        /// Wanted.
+        /// The value that the model or the keys state.
         wanted: String,
-        /// Found.
+        /// The value that was met instead.
         found: String,
         /// What to do.
         fix: &'static str,
@@ -146,7 +146,7 @@ pub enum Error {
     /// A model that gives something else than the command is for.
     #[error("{model} gives {gives}: use `veilray {command}`, or name another model with --model")]
     OtherKind {
-        /// The model.
+        /// Its name.
         model: String,
         /// What it gives.
         gives: &'static str,
@@ -159,16 +159,16 @@ pub enum Error {
     /// An image file that the system does not give.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
-    /// An image that is not classified.
+    /// An image is not classified: the file cannot be read as one, or does not pass the checks.
     #[error(transparent)]
     Image(#[from] veilray_imaging::ingest::Error),
     /// A mask that is not written as a DICOM Segmentation.
     #[error("--seg: {0}")]
     Seg(#[from] seg::Error),
-    /// The encoder.
+    /// The encoder cannot be opened, or does not compress the image.
     #[error(transparent)]
     Encoder(#[from] veilray_encoder::vqgan::Error),
-    /// The encryption engine.
+    /// The encryption engine refused parameters, keys or a ciphertext.
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
     /// Packing, or a reply that is not believed.
@@ -177,16 +177,16 @@ pub enum Error {
     /// A model or encoder that is not here.
     #[error(transparent)]
     Find(#[from] FindError),
-    /// A released classifier.
+    /// The folder of a released classifier is damaged or incomplete: fetch it again.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
-    /// A model that does not fit.
+    /// No plan of the model keeps the limits that were asked for; the message names a change that would.
     #[error(transparent)]
     Plan(#[from] veilray_classifier::plan::PlanError),
-    /// The demo's own daemon.
+    /// The daemon of `demo` could not be started, or stopped before it listened.
     #[error("the daemon did not start: {0}")]
     Daemon(String),
-    /// A self-test or a comparison with clear.
+    /// A self-test failed, or an encrypted result differs from the one in clear by more than the tolerance.
     #[error("{0}")]
     Disagreement(String),
     /// What standard output or a results file answered.

@@ -10,7 +10,7 @@ pub(crate) const NOT_FOR_DIAGNOSIS: &str = "Research software: not for diagnosti
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Finding {
-    /// The label.
+    /// The label's name, such as `Effusion`.
     pub name: String,
     /// As the network gives it.
     pub logit: f64,

@@ -23,7 +23,7 @@ const TEXT_LIMIT: u64 = super::keyset::MAX_INTERFACE;
 pub(crate) enum Inspection {
     /// An object of the engine: a ciphertext, keys, parameters.
     Object {
-        /// Which.
+        /// Which kind of object, as the engine's wire format calls it.
         object: String,
         /// Its parameter set, if it is a named one.
         params: Option<String>,
@@ -57,22 +57,22 @@ pub(crate) enum Inspection {
     KeySet(Record),
     /// What a client must know of a model.
     Interface {
-        /// The model.
+        /// The model's name.
         model: String,
         /// SHA-256 of its manifest.
         manifest_sha256: String,
-        /// Its encoder.
+        /// Name of the encoder whose latents it reads.
         encoder: String,
         /// Its parameter set.
         params: String,
-        /// Its labels.
+        /// Names of the labels, in the order of the logits.
         labels: Vec<String>,
         /// Keys it needs.
         keys: usize,
     },
     /// An image; nothing more is said of it.
     Image {
-        /// Its format.
+        /// The file's format, such as `DICOM`.
         format: String,
         /// Bytes of the file.
         file_bytes: u64,
@@ -84,7 +84,7 @@ pub(crate) enum Inspection {
 pub(crate) struct HeadView {
     /// Requests or replies.
     pub content: container::Kind,
-    /// The model.
+    /// Name of the model that the ciphertexts are for or from.
     pub model: String,
     /// SHA-256 of its manifest.
     pub manifest_sha256: String,
@@ -111,7 +111,7 @@ impl From<Head> for HeadView {
 /// One that cannot be read, or is nothing that this program knows.
 pub(crate) fn file(path: &Path) -> Result<Inspection> {
     let failed = || Error::file("read", path);
-    let refuse = |why: &str| Error::File { doing: "tell what it is:", path: path.into(), why: why.into() };
+    let refuse = |why: &str| Error::File { doing: "identify", path: path.into(), why: why.into() };
     let opened = File::open(path).map_err(failed())?;
     let metadata = opened.metadata().map_err(failed())?;
     if !metadata.is_file() {

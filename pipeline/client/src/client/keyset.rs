@@ -38,7 +38,7 @@ const EVALUATION: &str = "evaluation.keys";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// In use.
+    /// Commands may use it.
     Active,
     /// Replaced by a newer one; still decrypts replies to what it encrypted.
     Rotated,
@@ -216,7 +216,7 @@ impl KeySet {
         })
     }
 
-    /// Its folder.
+    /// The folder that its files lie in.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -231,7 +231,7 @@ impl KeySet {
         &self.interface
     }
 
-    /// The parameters.
+    /// The encryption parameters that the keys are made for.
     pub fn params(&self) -> &Params {
         &self.params
     }

@@ -38,9 +38,9 @@ pub(crate) struct Answer {
     pub logits: Vec<u8>,
     /// What the daemon took.
     pub times: InferTimes,
-    /// Bytes sent.
+    /// Bytes of the request's body.
     pub sent: usize,
-    /// Bytes received.
+    /// Bytes of the answer's body.
     pub received: usize,
     /// From the first byte sent until the answer began, less the daemon's own time, ms.
     pub upload_ms: f64,

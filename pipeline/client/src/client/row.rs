@@ -37,7 +37,7 @@ pub(crate) struct Row {
     pub path: String,
     /// SHA-256 of the file; empty if it could not be read.
     pub sha256: String,
-    /// The model.
+    /// Name of the model that was asked.
     pub model: String,
     /// SHA-256 of its manifest.
     pub manifest_sha256: String,

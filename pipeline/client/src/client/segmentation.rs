@@ -13,7 +13,7 @@ use veilray_imaging::seg::{Film, Made, Mask, Structure};
 pub(crate) enum OutputKind {
     /// A probability for each label.
     Labels,
-    /// A mask.
+    /// A mask of the image: one logit per pixel.
     Masks,
 }
 
@@ -44,9 +44,9 @@ impl OutputKind {
 pub(crate) struct Segmented {
     /// What it shows.
     pub name: String,
-    /// Rows.
+    /// Pixels from above to below.
     pub height: usize,
-    /// Columns.
+    /// Pixels from left to right.
     pub width: usize,
     /// The logit from which on a pixel belongs to it.
     pub threshold: f64,
@@ -90,8 +90,8 @@ impl Segmented {
 
     /// Whether a pixel of the canonical image lies inside.
     fn at(&self, row: usize, column: usize) -> bool {
-        let place = || row * self.height / SIDE * self.width + column * self.width / SIDE;
-        row < SIDE && column < SIDE && self.inside.get(place()) == Some(&true)
+        let index = || row * self.height / SIDE * self.width + column * self.width / SIDE;
+        row < SIDE && column < SIDE && self.inside.get(index()) == Some(&true)
     }
 
     /// The mask as a grey PNG file of its own extents: 255 inside, 0 outside.
@@ -120,8 +120,8 @@ impl Segmented {
     /// None is expected.
     pub(crate) fn overlay(&self, image: &Canonical) -> Result<Vec<u8>> {
         let mut levels = Vec::with_capacity(3 * SIDE * SIDE);
-        for (place, level) in image.to_levels().into_iter().enumerate() {
-            let (row, column) = (place / SIDE, place % SIDE);
+        for (index, level) in image.to_levels().into_iter().enumerate() {
+            let (row, column) = (index / SIDE, index % SIDE);
             let inside = self.at(row, column);
             let edge = inside
                 && !(self.at(row.wrapping_sub(1), column)
@@ -151,7 +151,7 @@ fn png([width, height]: [usize; 2], colour: png::ColorType, levels: &[u8]) -> Re
     Ok(out)
 }
 
-/// Writes a picture of a patient: for its owner's eyes alone.
+/// Writes a picture of a patient: only its owner can read the file.
 ///
 /// # Errors
 /// A path that cannot be written to.
@@ -165,7 +165,7 @@ mod tests {
 
     /// The left half of an image, as a mask of 2 rows and 4 columns.
     fn half() -> Segmented {
-        let inside = (0..8).map(|place| place % 4 < 2).collect();
+        let inside = (0..8).map(|index| index % 4 < 2).collect();
         Segmented { name: "half".into(), height: 2, width: 4, threshold: 0.0, inside }
     }
 

@@ -34,11 +34,11 @@ const MAGIC: [u8; 8] = *b"VEILSEAL";
 /// for a machine's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// Memory, KiB.
+    /// Memory that Argon2id fills, KiB.
     pub memory_kib: u32,
     /// Passes over it.
     pub passes: u32,
-    /// Lanes.
+    /// Lanes of Argon2id (RFC 9106, parameter p).
     pub lanes: u16,
 }
 
@@ -62,7 +62,7 @@ impl Cost {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// Not a sealed secret.
+    /// The file does not begin like a sealed secret key: another file was named.
     #[error("this file is not a sealed secret key: it does not begin with VEILSEAL")]
     Magic,
     /// A version that this program does not know.
@@ -71,12 +71,12 @@ pub enum VaultError {
         /// The version found.
         found: u16,
     },
-    /// Another length than the header states.
+    /// The file is shorter or longer than its header states: it is damaged.
     #[error("the sealed secret key has {found} bytes where {wanted} belong: it is damaged; restore it from a backup")]
     Length {
         /// Bytes that belong there.
         wanted: usize,
-        /// Bytes found.
+        /// Bytes that the file has.
         found: usize,
     },
     /// A cost that no writer of this format chooses.
@@ -93,13 +93,13 @@ pub enum VaultError {
     /// The wrong passphrase, or changed bytes: the two cannot be told apart.
     #[error("the passphrase is wrong, or the sealed secret key was altered")]
     Opening,
-    /// A secret too large to seal.
+    /// A secret of more bytes than are ever sealed.
     #[error("a secret of {found} bytes is above the limit of {MAX_SECRET}")]
     TooLarge {
-        /// Its size.
+        /// Its length, bytes.
         found: usize,
     },
-    /// No randomness, or no memory for Argon2id.
+    /// The system gave no randomness, or no memory for Argon2id.
     #[error("sealing failed: {0}")]
     System(String),
 }

@@ -62,10 +62,10 @@ fn failed(error: veilrayd::ServeError) -> Error {
 /// A daemon that ends when this is dropped.
 pub(super) struct Daemon {
     url: String,
-    place: Place,
+    runs_in: RunsIn,
 }
 
-enum Place {
+enum RunsIn {
     Child(Child),
     Thread(Option<veilrayd::Handle>),
 }
@@ -84,10 +84,10 @@ impl Daemon {
         });
         let Ok(child) = child else {
             let handle = spawn(folder, data)?;
-            return Ok(Self { url: handle.url(), place: Place::Thread(Some(handle)) });
+            return Ok(Self { url: handle.url(), runs_in: RunsIn::Thread(Some(handle)) });
         };
-        let mut daemon = Self { url: String::new(), place: Place::Child(child) };
-        let Place::Child(child) = &mut daemon.place else { return Ok(daemon) };
+        let mut daemon = Self { url: String::new(), runs_in: RunsIn::Child(child) };
+        let RunsIn::Child(child) = &mut daemon.runs_in else { return Ok(daemon) };
         if let Some(out) = child.stdout.take() {
             let _ = BufReader::new(out).read_line(&mut daemon.url);
         }
@@ -102,32 +102,32 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Its address.
+    /// The URL it listens at, such as `http://127.0.0.1:41234`.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
     /// Its largest resident size so far, MB; nothing where it shares the client's process.
     pub(super) fn peak_rss_mb(&self) -> Option<f64> {
-        match &self.place {
-            Place::Child(child) => peak_rss_mb(&child.id().to_string()),
-            Place::Thread(_) => None,
+        match &self.runs_in {
+            RunsIn::Child(child) => peak_rss_mb(&child.id().to_string()),
+            RunsIn::Thread(_) => None,
         }
     }
 
-    /// Ends it.
+    /// Stops it and waits until it has ended, as dropping it does.
     pub(super) fn stop(self) {}
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        match &mut self.place {
-            Place::Thread(handle) => {
+        match &mut self.runs_in {
+            RunsIn::Thread(handle) => {
                 if let Some(handle) = handle.take() {
                     let _ = stopped(handle);
                 }
             }
-            Place::Child(child) => {
+            RunsIn::Child(child) => {
                 // Its standard input ends, and with it the daemon.
                 drop(child.stdin.take());
                 let start = Instant::now();

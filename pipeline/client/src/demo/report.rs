@@ -1,4 +1,4 @@
-//! What the demo measured, and how it is told.
+//! What the demo measured, as JSON and as a table.
 
 use super::TOLERANCE;
 use crate::client::findings::{Finding, NOT_FOR_DIAGNOSIS};
@@ -10,7 +10,7 @@ use veilray_he::Params;
 /// What the demo measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Report {
-    /// The model.
+    /// Name of the model that was run.
     pub model: String,
     /// Its parameter set.
     pub params: String,
@@ -37,9 +37,9 @@ pub(crate) struct Report {
 /// A label, encrypted beside clear.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Compared {
-    /// The label.
+    /// The label's name, such as `Effusion`.
     pub name: String,
-    /// Decrypted.
+    /// The logit that was computed on ciphertexts and decrypted.
     pub logit: f64,
     /// Computed in clear.
     pub logit_clear: f64,
@@ -68,7 +68,7 @@ pub(crate) struct Timings {
     pub upload: f64,
     /// The network on the ciphertexts.
     pub server: f64,
-    /// The reply.
+    /// Reading the reply's bytes.
     pub download: f64,
     /// The reply to findings.
     pub decrypt: f64,
@@ -151,16 +151,21 @@ impl fmt::Display for Report {
             let bytes = bytes.map(|bytes| format!("{:>9.3} MB", bytes as f64 / 1e6)).unwrap_or_default();
             writeln!(f, "  {name:<12}{ms:>9.1} ms{bytes:>13}   {what}")
         };
-        step("daemon", t.start, None, "opens the model and takes requests on a loopback address")?;
+        step(
+            "daemon",
+            t.start,
+            None,
+            "opens the model, checks itself on an encrypted image, then takes requests of this machine",
+        )?;
         step("keygen", t.keygen, None, "secret key sealed at rest, evaluation keys")?;
         step("register", t.register, Some(b.evaluation_keys), "evaluation keys to the daemon, once")?;
         step("compress", t.compress, None, "image file to latent")?;
         step("encrypt", t.encrypt, None, "latent to ciphertext")?;
-        step("upload", t.upload, Some(b.upload as u64), "")?;
+        step("upload", t.upload, Some(b.upload as u64), "ciphertexts of the image to the daemon")?;
         step("server", t.server, None, "the network, on ciphertexts only")?;
-        step("download", t.download, Some(b.reply as u64), "")?;
+        step("download", t.download, Some(b.reply as u64), "ciphertext of the logits to the client")?;
         step("decrypt", t.decrypt, None, "reply to findings")?;
-        step("total", t.total, None, "")?;
+        step("total", t.total, None, "from the start to the findings")?;
         let megabytes = |peak: Option<f64>| peak.map_or("unknown".into(), |mb| format!("{mb:.0} MB"));
         writeln!(
             f,

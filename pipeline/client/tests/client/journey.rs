@@ -157,13 +157,13 @@ fn ciphertexts_travel_in_files_that_name_no_image() {
     let sent = fs::read(user.path("out.vct")).unwrap();
     fs::write(user.path("cut.vct"), &sent[..sent.len() - 1]).unwrap();
     assert_eq!(batch(&set.evaluation_keys(), "cut.vct").unwrap_err().code, ErrorCode::Malformed);
-    // Somebody else's answer is not believed.
-    let stranger = User::new();
-    stranger.run(&["keygen", "--model", MODEL]).ends(0);
-    fs::copy(user.path("reply.ct"), stranger.path("reply.ct")).unwrap();
-    let others = KeySet::select(&stranger.keys(), None).unwrap().evaluation_keys();
+    // The answer to another user is not believed.
+    let other = User::new();
+    other.run(&["keygen", "--model", MODEL]).ends(0);
+    fs::copy(user.path("reply.ct"), other.path("reply.ct")).unwrap();
+    let others = KeySet::select(&other.keys(), None).unwrap().evaluation_keys();
     assert_eq!(batch(&others, "out.vct").unwrap_err().code, ErrorCode::NotConformant);
-    let refused = stranger.run(&["decrypt", "reply.ct", "--json"]).ends(3).json().remove(0);
+    let refused = other.run(&["decrypt", "reply.ct", "--json"]).ends(3).json().remove(0);
     assert_eq!((refused["status"].as_str(), refused["labels"].as_array().unwrap().len()), (Some("refused"), 0));
 
     let folder = fs::read_dir(user.keys()).unwrap().next().unwrap().unwrap().path();

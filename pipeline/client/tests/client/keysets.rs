@@ -95,7 +95,7 @@ fn damaged_sets_are_refused_and_destroyed_ones_say_so() {
 }
 
 #[test]
-fn an_interface_of_a_stranger_cannot_name_paths_ask_too_much_or_steer_the_terminal() {
+fn a_hostile_interface_cannot_name_paths_ask_too_much_or_steer_the_terminal() {
     let root = tempfile::tempdir().unwrap();
     let create = |interface: &Interface, most| KeySet::create(root.path(), interface, b"passphrase", vault::Cost::MIN, most);
     let mut label = INTERFACE.clone();

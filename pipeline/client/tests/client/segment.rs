@@ -49,9 +49,9 @@ fn an_image_becomes_the_mask_of_the_clear_network_in_one_reply() {
     let (width, height, overlay) = decoded(&user.path("overlay.png"));
     assert_eq!((width, height, overlay.len()), (256, 256, 3 * 256 * 256));
     let grey = canonical.to_levels();
-    for (place, pixel) in overlay.chunks(3).enumerate() {
-        let inside = mask[place / 256 / 8 * 32 + place % 256 / 8] == 255;
-        assert_eq!(pixel == [grey[place]; 3], !inside, "pixel {place}");
+    for (index, pixel) in overlay.chunks(3).enumerate() {
+        let inside = mask[index / 256 / 8 * 32 + index % 256 / 8] == 255;
+        assert_eq!(pixel == [grey[index]; 3], !inside, "pixel {index}");
     }
     // Pictures of a patient: for their owner alone.
     #[cfg(unix)]
@@ -76,9 +76,9 @@ fn an_image_becomes_the_mask_of_the_clear_network_in_one_reply() {
     let seg = fs::read(user.path("seg.dcm")).unwrap();
     // Pixel data is the last element: a bit for each of 256 x 256 pixels, the first in the lowest.
     let bits = &seg[seg.len() - 256 * 256 / 8..];
-    for place in 0..256 * 256 {
-        let inside = mask[place / 256 / 8 * 32 + place % 256 / 8] == 255;
-        assert_eq!(bits[place / 8] >> (place % 8) & 1 == 1, inside, "pixel {place}");
+    for index in 0..256 * 256 {
+        let inside = mask[index / 256 / 8 * 32 + index % 256 / 8] == 255;
+        assert_eq!(bits[index / 8] >> (index % 8) & 1 == 1, inside, "pixel {index}");
     }
     for said in ["1.2.840.10008.5.1.4.1.1.66.4", "Doe^Jane", "1.2.3.5", "1.2.3.6", MASK_MODEL] {
         assert!(seg.windows(said.len()).any(|window| window == said.as_bytes()), "{said}");

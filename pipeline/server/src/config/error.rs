@@ -5,21 +5,21 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A file that cannot be read.
+    /// The configuration file cannot be read.
     #[error("cannot read {}: {why}", path.display())]
     Read {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
         /// The system's reason.
         why: String,
     },
-    /// Not the TOML that is wanted.
+    /// The file is not TOML, or has a field that there is not.
     #[error("the configuration cannot be understood: {why}")]
     Toml {
         /// Line, and what was expected there.
         why: String,
     },
-    /// A value that cannot be used.
+    /// A value is out of range, empty or malformed; the message says what would do.
     #[error("{field} is {found}: {wanted}")]
     Value {
         /// Where in the file.
@@ -34,7 +34,7 @@ pub enum ConfigError {
         "{bind} can be reached from other machines: give [server.tls] and at least one [[tokens]] entry, or bind to 127.0.0.1"
     )]
     Unprotected {
-        /// The address.
+        /// The address and port that were asked for.
         bind: SocketAddr,
     },
 }

@@ -13,7 +13,7 @@ pub enum Scope {
     Keys,
     /// Inference and jobs.
     Infer,
-    /// Metrics.
+    /// May read `/metrics`.
     Admin,
 }
 

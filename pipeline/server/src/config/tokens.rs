@@ -1,4 +1,4 @@
-//! Who asks: bearer tokens, kept as hashes, each of one tenant.
+//! Bearer tokens: kept as hashes, each of one tenant.
 
 use super::token_entry::{Scope, TokenEntry, parse_hash, unix};
 

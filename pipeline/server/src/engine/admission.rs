@@ -1,4 +1,4 @@
-//! Memory as a budget: who needs bytes reserves them first, waits a little if there are none, and is told to come back if there stay none.
+//! Memory as a budget: a request reserves the bytes that it needs, waits a while if they are not free, and is then refused as busy.
 //!
 //! The engine keeps the buffers of a parameter set for reuse, so memory that one model gave back is not yet free for another. Each account
 //! therefore remembers the most it held since it was last trimmed, and that is what counts against the limit.
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 pub(crate) enum Refused {
     /// Not even an idle daemon has so many.
     Never,
-    /// Not now.
+    /// No memory was free in time, or too many wait already: the same request may succeed later.
     Busy,
 }
 
@@ -31,7 +31,7 @@ struct Balance {
     most: u64,
 }
 
-/// The budget.
+/// Bytes of memory that requests reserve before they use them.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
     accounts: Mutex<Vec<Balance>>,
@@ -139,14 +139,14 @@ impl MemoryBudget {
         Ok(Permit { budget: Arc::clone(self), parts: wants.to_vec() })
     }
 
-    /// Reserves, waiting up to `patience` behind those who came before. `wants` is asked anew at every try, because what is needed may
+    /// Reserves, waiting up to `longest_wait` behind those who came before. `wants` is asked anew at every try, because what is needed may
     /// change while waiting; `reclaim` frees something unused and says whether there was anything.
     ///
     /// # Errors
     /// [`Refused`].
     pub(crate) async fn reserve<W>(
         self: &Arc<Self>,
-        patience: Duration,
+        longest_wait: Duration,
         mut wants: impl FnMut() -> (Vec<(Account, u64)>, W),
         reclaim: impl Fn() -> bool,
     ) -> Result<(Permit, W), Refused> {
@@ -165,7 +165,7 @@ impl MemoryBudget {
             }
         }
         let _counted = Counted::enter(self)?;
-        let waited = tokio::time::timeout(patience, async {
+        let waited = tokio::time::timeout(longest_wait, async {
             let Ok(_next) = self.order.acquire().await else { return Err(Refused::Busy) };
             loop {
                 let freed = self.freed.notified();

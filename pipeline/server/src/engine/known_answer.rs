@@ -14,9 +14,9 @@ pub const TOLERANCE: f64 = 0.02;
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct KnownAnswer {
-    /// The model.
+    /// Name of the model, or `engine`.
     pub model: String,
-    /// SIMD backend.
+    /// SIMD backend that computed, such as `avx2`.
     pub backend: &'static str,
     /// Largest difference between encrypted and clear logits.
     pub difference: f64,
@@ -36,13 +36,13 @@ impl KnownAnswer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownAnswerError {
-    /// The circuit.
+    /// The image cannot be packed, the circuit not be run, or the reply not be unpacked.
     #[error(transparent)]
     Execute(#[from] veilray_classifier::execute::ExecuteError),
-    /// The network in clear.
+    /// The network's weights do not fit it, so that it has no result in clear.
     #[error(transparent)]
     Clear(#[from] veilray_classifier::weights::WeightsError),
-    /// The engine.
+    /// Keys cannot be made, or a ciphertext not be computed on.
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
 }

@@ -12,29 +12,29 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Answer {
     /// Template of the path.
     pub(crate) route: String,
-    /// Method.
+    /// The request's method, such as `POST`.
     pub(crate) method: String,
-    /// HTTP status.
+    /// HTTP status of the answer.
     pub(crate) status: u16,
 }
 
-/// One model.
+/// Label of figures that are kept for each model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfModel {
-    /// Its name.
+    /// The model's name in the configuration.
     pub(crate) model: String,
 }
 
 /// One code of an error.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfCode {
-    /// The code.
+    /// The code as it travels, such as `busy`.
     pub(crate) code: String,
 }
 
 type Histograms = Family<OfModel, Histogram, fn() -> Histogram>;
 
-/// All figures.
+/// What `/metrics` reports.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -50,7 +50,7 @@ pub(crate) struct Metrics {
     pub(crate) key_loads: Counter,
     /// Expanded keys in memory.
     pub(crate) keys_in_memory: Gauge,
-    /// Bytes reserved.
+    /// Bytes of memory that are reserved now.
     pub(crate) memory_in_use: Gauge,
     /// Bytes reserved or kept for reuse.
     pub(crate) memory_held: Gauge,

@@ -79,7 +79,7 @@ fn read(params: &Params, spec: &KeySpec) -> u64 {
 
 /// Most bytes in use at one time while the circuit runs.
 fn work(circuit: &EncryptedCircuit, threads: usize) -> u64 {
-    let (params, nodes, places) = (circuit.params(), circuit.circuit().nodes(), circuit.level_scales());
+    let (params, nodes, level_scales) = (circuit.params(), circuit.circuit().nodes(), circuit.level_scales());
     let ciphertext = |level: usize| 2 * params.limbs(level) as u64 * limb(params);
     // The last reader of each node: what it holds is free after that.
     let mut last = vec![0; nodes.len()];
@@ -90,15 +90,18 @@ fn work(circuit: &EncryptedCircuit, threads: usize) -> u64 {
             }
         }
     }
-    let blocks: Vec<u64> =
-        nodes.iter().zip(places).map(|(node, place)| node.layout.blocks() as u64 * ciphertext(place.level)).collect();
+    let blocks: Vec<u64> = nodes
+        .iter()
+        .zip(level_scales)
+        .map(|(node, level_scale)| node.layout.blocks() as u64 * ciphertext(level_scale.level))
+        .collect();
     // The input is there twice: as it was parsed and as the circuit's first node.
     let input = blocks.first().copied().unwrap_or(0);
     let mut most = 0;
-    for (at, (node, place)) in nodes.iter().zip(places).enumerate() {
+    for (at, (node, level_scale)) in nodes.iter().zip(level_scales).enumerate() {
         let live = |i: &usize| *i == at || last.get(*i).is_some_and(|reader| *reader >= at);
         let live: u64 = (0..=at).filter(live).filter_map(|i| blocks.get(i)).sum();
-        let above = (place.level + 1).min(params.max_level());
+        let above = (level_scale.level + 1).min(params.max_level());
         let temporary = match &node.op {
             PackedOp::Linear(map) => linear(params, map, above, threads),
             // Copies at the level, a decomposition, three polynomials of a product and their extended sums.
@@ -124,20 +127,20 @@ fn linear(params: &Params, map: &PackedLinear, level: usize, threads: usize) -> 
     for (t, term) in map.terms().iter().enumerate() {
         for (part, indices) in map.parts(t) {
             copies.insert((term.input, part.input, part.copy));
-            if let Some((inputs, babies, giants)) = rows.get_mut(part.output) {
+            if let Some((inputs, baby_steps, giant_steps)) = rows.get_mut(part.output) {
                 *inputs += 1;
-                *babies += indices.iter().map(|d| d % width).collect::<BTreeSet<_>>().len() as u64;
-                giants.extend(indices.iter().map(|d| d / width));
+                *baby_steps += indices.iter().map(|d| d % width).collect::<BTreeSet<_>>().len() as u64;
+                giant_steps.extend(indices.iter().map(|d| d / width));
             }
         }
     }
     let tasks = threads.max(1) as u64;
-    let row = |(inputs, babies, giants): &(u64, u64, BTreeSet<usize>)| {
+    let row = |(inputs, baby_steps, giant_steps): &(u64, u64, BTreeSet<usize>)| {
         let raised = inputs * (params.digits(level) as u64 + 1) * extended(params, level) * limb(params);
-        let sums = 2 * giants.len() as u64 * extended(params, level) * limb(params);
+        let sums = 2 * giant_steps.len() as u64 * extended(params, level) * limb(params);
         // Every thread has the baby steps of one limb, then a giant step of its own.
-        let turning = tasks.min(extended(params, level)) * 2 * babies * limb(params);
-        raised + sums + turning + tasks.min(giants.len() as u64) * (switching(params, level) + 2 * ciphertext)
+        let turning = tasks.min(extended(params, level)) * 2 * baby_steps * limb(params);
+        raised + sums + turning + tasks.min(giant_steps.len() as u64) * (switching(params, level) + 2 * ciphertext)
     };
     copies.len() as u64 * ciphertext + rows.iter().map(row).max().unwrap_or(0) + switching(params, level) + 2 * ciphertext
 }

@@ -8,7 +8,7 @@ use crate::engine::known_answer;
 use crate::engine::metrics::Metrics;
 use crate::engine::{Engine, Input, WaitLimits};
 use crate::error::ApiError;
-use crate::http::body::Pace;
+use crate::http::body::RateLimit;
 use crate::storage::audit::{Action, Audit, Entry};
 use crate::storage::jobs::{JobRecord, Jobs};
 use crate::storage::key_store::KeyStore;
@@ -26,11 +26,11 @@ use veilray_protocol::body::{INPUT, tensor};
 /// The daemon's state.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// Its configuration.
+    /// The configuration it was started with.
     pub(crate) config: Config,
     /// Who may ask.
     pub(crate) tokens: Tokens,
-    /// The computation.
+    /// What computes on ciphertexts.
     pub(crate) engine: Arc<Engine>,
     /// Keys on disk.
     pub(crate) store: Arc<KeyStore>,
@@ -38,7 +38,7 @@ pub(crate) struct App {
     pub(crate) jobs: Arc<Jobs>,
     /// The audit log.
     pub(crate) audit: Arc<Audit>,
-    /// Figures.
+    /// Figures for `/metrics`.
     pub(crate) metrics: Arc<Metrics>,
     /// Jobs to run.
     pub(crate) queue: mpsc::UnboundedSender<String>,
@@ -90,8 +90,8 @@ impl App {
     }
 
     /// How slow senders may be.
-    pub(crate) fn pace(&self) -> Pace {
-        Pace::of(&self.config.limits)
+    pub(crate) fn rate_limit(&self) -> RateLimit {
+        RateLimit::of(&self.config.limits)
     }
 
     /// How long an inference may wait.

@@ -13,14 +13,14 @@ use veilray_protocol::ErrorCode;
 
 /// How slow a sender may be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// Longest pause.
+pub(crate) struct RateLimit {
+    /// Longest pause between two pieces of a body.
     pub(crate) idle: Duration,
     /// Slowest on average, bytes per second, beside one pause of grace; 0 sets no bound.
     pub(crate) least: u64,
 }
 
-impl Pace {
+impl RateLimit {
     /// Of the configuration.
     pub(crate) fn of(limits: &Limits) -> Self {
         Self { idle: duration(limits.idle_seconds), least: limits.min_bytes_per_second }
@@ -31,15 +31,15 @@ impl Pace {
 #[derive(Debug)]
 pub(crate) struct RateLimitedBody {
     stream: BodyDataStream,
-    pace: Pace,
+    rate_limit: RateLimit,
     start: Instant,
     received: u64,
 }
 
 impl RateLimitedBody {
     /// From now on.
-    pub(crate) fn new(body: Body, pace: Pace) -> Self {
-        Self { stream: body.into_data_stream(), pace, start: Instant::now(), received: 0 }
+    pub(crate) fn new(body: Body, rate_limit: RateLimit) -> Self {
+        Self { stream: body.into_data_stream(), rate_limit, start: Instant::now(), received: 0 }
     }
 
     /// The next piece; none at the end.
@@ -49,9 +49,10 @@ impl RateLimitedBody {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let slow =
             || ApiError::new(ErrorCode::Timeout, "the body came too slowly", "send it faster; an upload of keys can be resumed");
-        let pause = Instant::now() + self.pace.idle;
-        let earned = (self.pace.least > 0).then(|| Duration::from_secs_f64(self.received as f64 / self.pace.least as f64));
-        let deadline = earned.map_or(pause, |earned| pause.min(self.start + self.pace.idle + earned));
+        let pause = Instant::now() + self.rate_limit.idle;
+        let earned =
+            (self.rate_limit.least > 0).then(|| Duration::from_secs_f64(self.received as f64 / self.rate_limit.least as f64));
+        let deadline = earned.map_or(pause, |earned| pause.min(self.start + self.rate_limit.idle + earned));
         match timeout_at(deadline, self.stream.next()).await.map_err(|_| slow())? {
             None => Ok(None),
             Some(Ok(bytes)) => {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     async fn read(body: Body, idle: Duration, least: u64) -> Result<usize, ErrorCode> {
-        let body = RateLimitedBody::new(body, Pace { idle, least });
+        let body = RateLimitedBody::new(body, RateLimit { idle, least });
         body.whole(10_000).await.map(|body| body.len()).map_err(|failure| failure.code)
     }
 

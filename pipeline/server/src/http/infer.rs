@@ -23,13 +23,13 @@ use veilray_protocol::messages::{InferRequest, InferResponse, InferTimes};
 
 /// A request for inference that was read and checked as far as its bytes go.
 pub(crate) struct CheckedRequest {
-    /// Who asks.
+    /// Whose token the request came with.
     pub(crate) tenant: Arc<Tenant>,
-    /// The model.
+    /// The model that is asked.
     pub(crate) model: Arc<Hosted>,
-    /// The keys.
+    /// SHA-256 of the evaluation keys to compute with.
     pub(crate) keys: KeyDigest,
-    /// The image.
+    /// The image's ciphertexts.
     pub(crate) input: Input,
     /// The client's number of it.
     pub(crate) id: Option<String>,
@@ -53,7 +53,7 @@ impl CheckedRequest {
             return Err(ApiError::new(ErrorCode::Malformed, format!("the header {INFERENCE_HEADER_LENGTH} is missing"), hint));
         };
         let memory = app.engine.reserve(app.engine.intake, announced, app.wait_limits().memory).await?;
-        let body = RateLimitedBody::new(from, app.pace()).whole(announced).await?;
+        let body = RateLimitedBody::new(from, app.rate_limit()).whole(announced).await?;
         let skip = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_HEADER + 1);
         let (request, _) = split::<InferRequest>(&body, skip)?;
         if request.parameters.manifest != model.served.interface.manifest_sha256 {

@@ -112,7 +112,7 @@ async fn upload(
 
 /// Appends the body. What came of one that breaks off is kept.
 async fn receive(app: &App, mut upload: Upload, body: Body) -> Result<Upload, ApiError> {
-    let mut body = RateLimitedBody::new(body, app.pace());
+    let mut body = RateLimitedBody::new(body, app.rate_limit());
     let mut piece: Vec<u8> = Vec::new();
     loop {
         let next = body.next().await;

@@ -52,13 +52,13 @@ pub(crate) fn find<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Hosted>, ApiE
     app.engine.model(name).ok_or_else(|| ApiError::not_found("model", "GET /v1/models lists those there are"))
 }
 
-/// The daemon.
+/// Name, version and extensions of the daemon.
 #[utoipa::path(get, path = "/v2", tag = "Open Inference Protocol", responses((status = 200, body = ServerMetadata)))]
 pub(crate) async fn server() -> Json<ServerMetadata> {
     Json(ServerMetadata { name: "veilrayd", version: env!("CARGO_PKG_VERSION"), extensions: ["binary_tensor_data"] })
 }
 
-/// A model.
+/// Inputs and outputs of a model.
 #[utoipa::path(get, path = "/v2/models/{model}", tag = "Open Inference Protocol", security(("token" = [])),
     params(("model" = String, Path)), responses((status = 200, body = ModelMetadata)))]
 pub(crate) async fn metadata(
@@ -94,7 +94,7 @@ pub(crate) async fn ready(
     Ok((status, Json(ModelReady { name: model.name().into(), ready })).into_response())
 }
 
-/// All models.
+/// The models that can be asked.
 #[utoipa::path(get, path = "/v1/models", tag = "models", security(("token" = [])),
     responses((status = 200, body = Vec<ModelEntry>)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<ModelEntry>>, ApiError> {

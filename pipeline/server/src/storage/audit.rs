@@ -27,7 +27,7 @@ pub(crate) enum Action {
     KeyExpire,
     /// Stored keys were found damaged and removed.
     KeyDamaged,
-    /// An inference.
+    /// An image was evaluated, or refused.
     Infer,
     /// A job was accepted.
     JobSubmit,
@@ -37,7 +37,7 @@ pub(crate) enum Action {
     JobDelete,
 }
 
-/// One line.
+/// One line of the log.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Entry<'a> {
     /// What was done.
@@ -47,10 +47,10 @@ pub(crate) struct Entry<'a> {
     /// The request, if it was one.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) request_id: &'a str,
-    /// Whose doing.
+    /// Name of the tenant who did it, if one did.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) tenant: &'a str,
-    /// The model.
+    /// Name of the model it concerned, if one.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) model: &'a str,
     /// Digest of keys, or a job's number.

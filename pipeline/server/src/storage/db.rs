@@ -26,13 +26,13 @@ pub(crate) const JOBS: Table = Table("jobs");
 /// Why metadata could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DbError {
-    /// The disk has no room.
+    /// The disk of the data folder is full.
     #[error("no room left on the disk of the data folder")]
     Full,
-    /// The database.
+    /// The database file cannot be opened, read or written.
     #[error("the metadata in veilrayd.redb: {0}")]
     Redb(Box<redb::Error>),
-    /// A record that is none.
+    /// A record is not the JSON that this version writes.
     #[error("a record of veilrayd.redb cannot be read: {0}")]
     Record(serde_json::Error),
 }

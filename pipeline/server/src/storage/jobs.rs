@@ -22,11 +22,11 @@ pub(crate) struct JobRecord {
     pub(crate) tenant: String,
     /// The tenant's folder.
     pub(crate) folder: String,
-    /// The model.
+    /// Name of the model that is asked.
     pub(crate) model: String,
     /// SHA-256 of its manifest when the job was accepted.
     pub(crate) manifest: String,
-    /// The keys.
+    /// SHA-256 of the evaluation keys.
     pub(crate) keys: String,
     /// Ciphertexts of the input.
     pub(crate) ciphertexts: usize,

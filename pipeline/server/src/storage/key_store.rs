@@ -20,7 +20,7 @@ use veilray_protocol::messages::KeyStatus;
 /// What is known of keys that are whole and checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeyRecord {
-    /// Length, bytes.
+    /// Length of the keys, bytes.
     pub(crate) bytes: u64,
     /// Name of the parameter set.
     pub(crate) params: String,
@@ -41,21 +41,21 @@ pub(crate) enum StoreError {
         /// What is there.
         have: u64,
     },
-    /// Another request uploads the same keys.
+    /// Another request uploads the same keys: the client waits and asks again.
     #[error("these keys are being uploaded by another request")]
     InUse,
-    /// The tenant's share is used up.
+    /// The tenant would keep more bytes than its quota allows: it must delete keys.
     #[error("{found} bytes would be kept where {most} are allowed")]
     Quota {
         /// With this upload.
         found: u64,
-        /// Allowed.
+        /// Bytes that the tenant may keep.
         most: u64,
     },
-    /// More bytes came than were announced.
+    /// More bytes came than `Upload-Length` announced.
     #[error("more than the {wanted} bytes that were announced")]
     Excess {
-        /// Announced.
+        /// Bytes that `Upload-Length` announced.
         wanted: u64,
     },
     /// The bytes have another digest than they are named by.
@@ -64,13 +64,13 @@ pub(crate) enum StoreError {
         /// Of the bytes.
         found: String,
     },
-    /// The disk.
+    /// A file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A file that cannot be written, renamed or removed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The metadata.
+    /// A record cannot be read or written.
     #[error(transparent)]
     Db(#[from] DbError),
 }

@@ -9,12 +9,12 @@ use veilray_base::digest::sha256_hex;
 use veilray_protocol::KeyDigest;
 use veilray_protocol::messages::KeyStatus;
 
-struct Place {
+struct Fixture {
     folder: tempfile::TempDir,
     tenant: Arc<Tenant>,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), tenant: Tokens::new(&[]).admit(None, 0).unwrap() }
     }
@@ -53,91 +53,91 @@ fn digest(bytes: &[u8]) -> KeyDigest {
 
 #[test]
 fn an_interrupted_upload_goes_on_where_it_stopped_even_after_a_restart() {
-    let (place, bytes) = (Place::new(), vec![7; 3000]);
-    let (store, _) = place.open();
-    let mut upload = place.begin(&store, &bytes, 0).unwrap();
+    let (fixture, bytes) = (Fixture::new(), vec![7; 3000]);
+    let (store, _) = fixture.open();
+    let mut upload = fixture.begin(&store, &bytes, 0).unwrap();
     upload.append(&bytes[..1000]).unwrap();
-    assert!(matches!(place.begin(&store, &bytes, 0), Err(StoreError::InUse)));
+    assert!(matches!(fixture.begin(&store, &bytes, 0), Err(StoreError::InUse)));
     drop(upload);
     drop(store);
-    let (store, recovery) = place.open();
+    let (store, recovery) = fixture.open();
     assert_eq!(recovery, Recovery::default());
-    let status = place.status(&store, &bytes).unwrap();
+    let status = fixture.status(&store, &bytes).unwrap();
     assert_eq!((status.received, status.complete), (1000, false));
-    assert!(matches!(place.begin(&store, &bytes, 0), Err(StoreError::Offset { have: 1000 })));
-    let mut upload = place.begin(&store, &bytes, 1000).unwrap();
+    assert!(matches!(fixture.begin(&store, &bytes, 0), Err(StoreError::Offset { have: 1000 })));
+    let mut upload = fixture.begin(&store, &bytes, 1000).unwrap();
     upload.append(&bytes[1000..]).unwrap();
     assert!(upload.is_whole());
     upload.verify().unwrap().commit("n13", 1).unwrap();
-    assert!(place.status(&store, &bytes).unwrap().complete);
+    assert!(fixture.status(&store, &bytes).unwrap().complete);
     assert!(matches!(
-        Upload::begin(&store, &place.tenant, &digest(&bytes), 0, 3000).unwrap(),
+        Upload::begin(&store, &fixture.tenant, &digest(&bytes), 0, 3000).unwrap(),
         Begun::Whole(KeyRecord { bytes: 3000, .. })
     ));
 }
 
 #[test]
 fn bytes_of_another_digest_or_beyond_the_announced_length_are_not_kept() {
-    let (place, bytes) = (Place::new(), vec![7; 100]);
-    let (store, _) = place.open();
-    let mut upload = place.begin(&store, &bytes, 0).unwrap();
+    let (fixture, bytes) = (Fixture::new(), vec![7; 100]);
+    let (store, _) = fixture.open();
+    let mut upload = fixture.begin(&store, &bytes, 0).unwrap();
     upload.append(&[8; 100]).unwrap();
     assert!(matches!(upload.verify(), Err(StoreError::Digest { .. })));
-    assert_eq!(place.status(&store, &bytes), None);
-    let mut upload = place.begin(&store, &bytes, 0).unwrap();
+    assert_eq!(fixture.status(&store, &bytes), None);
+    let mut upload = fixture.begin(&store, &bytes, 0).unwrap();
     assert!(matches!(upload.append(&[7; 101]), Err(StoreError::Excess { wanted: 100 })));
 }
 
 #[test]
 fn a_start_removes_files_without_record_and_records_without_file() {
-    let (place, kept, lost) = (Place::new(), vec![1; 10], vec![2; 20]);
-    let (store, _) = place.open();
-    place.store(&store, &kept).unwrap();
-    place.store(&store, &lost).unwrap();
-    let folder = place.tenant.folder.clone();
+    let (fixture, kept, lost) = (Fixture::new(), vec![1; 10], vec![2; 20]);
+    let (store, _) = fixture.open();
+    fixture.store(&store, &kept).unwrap();
+    fixture.store(&store, &lost).unwrap();
+    let folder = fixture.tenant.folder.clone();
     std::fs::write(store.file(&folder, &digest(b"orphan")), b"orphan").unwrap();
     std::fs::write(store.file(&folder, &digest(&lost)), b"short").unwrap();
     drop(store);
-    let (store, recovery) = place.open();
+    let (store, recovery) = fixture.open();
     assert_eq!(recovery, Recovery { orphans: 2, lost: 1 });
-    assert!(place.status(&store, &kept).unwrap().complete);
-    assert_eq!(place.status(&store, &lost), None);
+    assert!(fixture.status(&store, &kept).unwrap().complete);
+    assert_eq!(fixture.status(&store, &lost), None);
     drop(store);
-    assert_eq!(place.open().1, Recovery::default());
+    assert_eq!(fixture.open().1, Recovery::default());
 }
 
 #[test]
 fn uploads_count_with_what_they_announce_and_what_would_be_too_much_is_refused() {
-    let place = Place::new();
-    let (store, _) = place.open();
-    place.store(&store, &[1; 4000]).unwrap();
-    let under_way = place.begin(&store, &[2; 5000], 0).unwrap();
-    assert!(matches!(place.begin(&store, &[3; 1001], 0), Err(StoreError::Quota { found: 10_001, most: 10_000 })));
-    assert!(place.begin(&store, &[3; 1000], 0).is_ok());
+    let fixture = Fixture::new();
+    let (store, _) = fixture.open();
+    fixture.store(&store, &[1; 4000]).unwrap();
+    let under_way = fixture.begin(&store, &[2; 5000], 0).unwrap();
+    assert!(matches!(fixture.begin(&store, &[3; 1001], 0), Err(StoreError::Quota { found: 10_001, most: 10_000 })));
+    assert!(fixture.begin(&store, &[3; 1000], 0).is_ok());
     under_way.discard().unwrap();
-    assert!(place.begin(&store, &[4; 5900], 0).is_ok());
+    assert!(fixture.begin(&store, &[4; 5900], 0).is_ok());
 }
 
 #[test]
 fn what_nobody_used_for_too_long_goes_and_what_is_used_stays() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let bounds = Bounds { disk_bytes: 10_000, key_ttl: Duration::from_secs(100), part_ttl: Duration::ZERO };
-    let (store, _) = place.open_with(bounds);
+    let (store, _) = fixture.open_with(bounds);
     let (old, used) = (vec![1; 10], vec![2; 10]);
     for bytes in [&old, &used] {
-        let record = place.store(&store, bytes).unwrap();
+        let record = fixture.store(&store, bytes).unwrap();
         let past = clock::now() - 1000;
-        store.put(&place.tenant.folder, &digest(bytes), &KeyRecord { last_used_unix: past, ..record }).unwrap();
+        store.put(&fixture.tenant.folder, &digest(bytes), &KeyRecord { last_used_unix: past, ..record }).unwrap();
     }
-    store.touch(&place.tenant.folder, &digest(&used)).unwrap();
-    let mut part = place.begin(&store, &[3; 10], 0).unwrap();
+    store.touch(&fixture.tenant.folder, &digest(&used)).unwrap();
+    let mut part = fixture.begin(&store, &[3; 10], 0).unwrap();
     part.append(&[3; 5]).unwrap();
-    assert_eq!(store.expire().unwrap(), [(place.tenant.folder.clone(), digest(&old).as_str().to_string())]);
-    assert!(place.status(&store, &old).is_none() && place.status(&store, &used).is_some());
+    assert_eq!(store.expire().unwrap(), [(fixture.tenant.folder.clone(), digest(&old).as_str().to_string())]);
+    assert!(fixture.status(&store, &old).is_none() && fixture.status(&store, &used).is_some());
     part.keep().unwrap();
     std::thread::sleep(Duration::from_millis(20));
     assert_eq!(store.expire().unwrap().len(), 1);
-    assert_eq!(place.status(&store, &[3; 10]), None);
-    assert!(store.delete(&place.tenant.folder, &digest(&used)).unwrap());
-    assert!(!store.delete(&place.tenant.folder, &digest(&used)).unwrap());
+    assert_eq!(fixture.status(&store, &[3; 10]), None);
+    assert!(store.delete(&fixture.tenant.folder, &digest(&used)).unwrap());
+    assert!(!store.delete(&fixture.tenant.folder, &digest(&used)).unwrap());
 }

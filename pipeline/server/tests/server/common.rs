@@ -101,7 +101,7 @@ impl Fixture {
         body(&InferRequest { id: Some("client-id".into()), parameters, inputs }, &bytes).unwrap()
     }
 
-    pub fn question(&self, client: &Client, seed: u64) -> (Vec<u8>, usize) {
+    pub fn infer_body(&self, client: &Client, seed: u64) -> (Vec<u8>, usize) {
         self.request(client, &self.encrypted(client, &self.image(seed)))
     }
 

@@ -30,7 +30,7 @@ fn an_upload_goes_on_where_a_kill_cut_it() {
     let headers = [("upload-offset", at.as_str()), ("upload-length", total.as_str())];
     let rest = daemon.ask().send("PUT", &path, &headers, &f.client.keys[have as usize..]);
     assert_eq!(rest.status, 201);
-    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.question(&f.client, 1)), 1));
+    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.infer_body(&f.client, 1)), 1));
 }
 
 #[test]
@@ -39,21 +39,16 @@ fn keys_and_jobs_survive_a_kill_during_inference() {
     let mut daemon = Process::start(&config, "");
     assert_eq!(daemon.ask().put_keys(&f.client).status, 201);
     let submit = |seed| {
-        let (body, length) = f.question(&f.client, seed);
+        let (body, length) = f.infer_body(&f.client, seed);
         let accepted = daemon.ask().post("/v1/models/tiny/jobs", &body, length);
         assert_eq!(accepted.status, 202);
         accepted.header("location").unwrap().to_string()
     };
     let jobs: Vec<(u64, String)> = (0..5).map(|seed| (seed, submit(seed))).collect();
-    // Questions under way when it dies.
-    let (question, ask) = (f.question(&f.client, 9), daemon.ask());
+    // Requests under way when it dies.
+    let (request, ask) = (f.infer_body(&f.client, 9), daemon.ask());
     let inferring = std::thread::spawn(move || {
-        ask.try_send(
-            "POST",
-            "/v2/models/tiny/infer",
-            &[("inference-header-content-length", &question.1.to_string())],
-            &question.0,
-        )
+        ask.try_send("POST", "/v2/models/tiny/infer", &[("inference-header-content-length", &request.1.to_string())], &request.0)
     });
     std::thread::sleep(Duration::from_millis(30));
     daemon.kill();
@@ -94,7 +89,7 @@ fn a_kill_during_eviction_leaves_whole_keys_or_none() {
         for client in &clients {
             let status = daemon.ask().get(&format!("/v1/keys/{}", client.sha));
             assert!(status.status == 404 || status.json()["complete"] == true, "{status:?}");
-            let reply = daemon.ask().infer(&f.question(client, 1));
+            let reply = daemon.ask().infer(&f.infer_body(client, 1));
             assert!(reply.status == 404 || f.is_answer(client, &reply, 1), "{reply:?}");
         }
     }

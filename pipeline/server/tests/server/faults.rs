@@ -17,7 +17,7 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
     let blocks = late.keys.len() * 3 / 4 / 1024;
     let mut daemon = Process::start(&config, &format!("trap '' XFSZ; ulimit -f {blocks};"));
     assert_eq!(daemon.ask().put_keys(&late).code(), (507, "quota_exceeded".into()));
-    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.question(&f.client, 1)), 1));
+    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.infer_body(&f.client, 1)), 1));
     let status = daemon.ask().get(&format!("/v1/keys/{}", late.sha)).json();
     assert_eq!((status["complete"].as_bool(), status["received"].as_u64().unwrap() > 0), (Some(false), true));
     daemon.kill();
@@ -29,7 +29,7 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
     let rest = daemon.ask().send("PUT", &format!("/v1/keys/{}", late.sha), &headers, &late.keys[have as usize..]);
     assert_eq!(rest.status, 201);
     for client in [&f.client, &late] {
-        assert!(f.is_answer(client, &daemon.ask().infer(&f.question(client, 2)), 2));
+        assert!(f.is_answer(client, &daemon.ask().infer(&f.infer_body(client, 2)), 2));
     }
 }
 
@@ -48,14 +48,14 @@ fn what_cannot_be_written_to_the_audit_log_is_not_acknowledged() {
     let mut daemon = Process::start(&config, &format!("trap '' XFSZ; ulimit -f {blocks};"));
     let lines = std::fs::read_to_string(&audit).unwrap();
     assert!(lines.trim_end().ends_with('}') && lines.len() > text.len());
-    assert_eq!(daemon.ask().infer(&f.question(&f.client, 1)).code(), (507, "quota_exceeded".into()));
-    let (body, length) = f.question(&f.client, 1);
+    assert_eq!(daemon.ask().infer(&f.infer_body(&f.client, 1)).code(), (507, "quota_exceeded".into()));
+    let (body, length) = f.infer_body(&f.client, 1);
     assert_eq!(daemon.ask().post("/v1/models/tiny/jobs", &body, length).code(), (507, "quota_exceeded".into()));
     assert_eq!(std::fs::read_to_string(&audit).unwrap(), lines);
     assert_eq!(daemon.ask().get("/healthz").status, 200);
     daemon.kill();
     let daemon = Process::start(&config, "");
-    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.question(&f.client, 1)), 1));
+    assert!(f.is_answer(&f.client, &daemon.ask().infer(&f.infer_body(&f.client, 1)), 1));
 }
 
 #[test]
@@ -75,13 +75,13 @@ fn damaged_keys_are_found_removed_and_can_be_sent_again() {
 
     let daemon = start(config);
     let ask = Ask::of(&daemon);
-    let refused = ask.infer(&f.question(&f.client, 1));
+    let refused = ask.infer(&f.infer_body(&f.client, 1));
     assert_eq!(refused.code(), (404, "not_found".into()));
     assert!(refused.error().error.contains("damaged"));
     assert_eq!(ask.get(&format!("/v1/keys/{}", f.client.sha)).status, 404);
     assert!(!file.exists());
     assert_eq!(ask.put_keys(&f.client).status, 201);
-    assert!(f.is_answer(&f.client, &ask.infer(&f.question(&f.client, 1)), 1));
+    assert!(f.is_answer(&f.client, &ask.infer(&f.infer_body(&f.client, 1)), 1));
     let audit = std::fs::read_to_string(folder.path().join("data/audit.jsonl")).unwrap();
     assert!(audit.contains("key_damaged"));
 }
@@ -93,7 +93,7 @@ fn slow_senders_are_sent_away() {
     let daemon = start(config);
     let ask = Ask::of(&daemon);
     ask.put_keys(&f.client);
-    let (body, length) = f.question(&f.client, 1);
+    let (body, length) = f.infer_body(&f.client, 1);
     let header = length.to_string();
     let mut stream = ask.connect();
     let head = ask.head("POST", "/v2/models/tiny/infer", &[(INFERENCE_HEADER_LENGTH, &header)], body.len());
@@ -105,7 +105,7 @@ fn slow_senders_are_sent_away() {
     let mut stream = ask.connect();
     stream.write_all(b"POST /v2/models/tiny/infer HTTP/1.1\r\nhost: local").unwrap();
     let mut rest = Vec::new();
-    // It is closed, with or without an answer, and not by this side's patience.
+    // It is closed, with or without an answer, and not because this side stopped waiting.
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&rest));
@@ -117,7 +117,7 @@ fn a_stop_finishes_what_is_in_flight() {
     let (f, (_folder, config)) = (fixture(), place());
     let mut daemon = Process::start(&config, "");
     daemon.ask().put_keys(&f.client);
-    let (body, length) = f.question(&f.client, 5);
+    let (body, length) = f.infer_body(&f.client, 5);
     let header = length.to_string();
     let mut stream = daemon.ask().connect();
     let head = daemon.ask().head("POST", "/v2/models/tiny/infer", &[(INFERENCE_HEADER_LENGTH, &header)], body.len());

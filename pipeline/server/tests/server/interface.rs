@@ -40,7 +40,7 @@ fn an_encrypted_image_is_answered_as_in_clear() {
     let (f, a) = (fixture(), ask("a"));
     let put = a.put_keys(&f.client);
     assert!(put.status == 201 || put.status == 200, "{put:?}");
-    let reply = a.infer(&f.question(&f.client, 3));
+    let reply = a.infer(&f.infer_body(&f.client, 3));
     assert_eq!(reply.status, 200);
     assert!(f.is_answer(&f.client, &reply, 3) && !f.is_answer(&f.client, &reply, 4));
     assert_eq!(a.put_keys(&f.client).status, 200);
@@ -79,8 +79,8 @@ fn another_tenants_keys_are_not_there() {
     let path = format!("/v1/keys/{}", client.sha);
     assert_eq!(b.get(&path).code(), (404, "not_found".into()));
     assert_eq!(b.send("DELETE", &path, &[], &[]).code(), (404, "not_found".into()));
-    assert_eq!(b.infer(&f.question(&client, 1)).code(), (404, "not_found".into()));
-    assert_eq!(a.infer(&f.question(&client, 1)).status, 200);
+    assert_eq!(b.infer(&f.infer_body(&client, 1)).code(), (404, "not_found".into()));
+    assert_eq!(a.infer(&f.infer_body(&client, 1)).status, 200);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn tokens_open_what_they_say_and_nothing_else() {
     assert_eq!(Ask::of(&shared().0).get("/v1/keys").code(), unknown("unauthorized"));
     assert_eq!(ask("nobody").get("/v1/keys").code(), unknown("unauthorized"));
     assert_eq!(ask("expired").get("/v1/keys").code(), unknown("unauthorized"));
-    assert_eq!(ask("c").infer(&f.question(&f.client, 1)).code(), (403, "forbidden".into()));
+    assert_eq!(ask("c").infer(&f.infer_body(&f.client, 1)).code(), (403, "forbidden".into()));
     assert_eq!(ask("admin").get("/v1/keys").code(), (403, "forbidden".into()));
     assert_eq!(ask("a").get("/metrics").code(), (403, "forbidden".into()));
     let metrics = ask("admin").get("/metrics");
@@ -216,7 +216,7 @@ fn models_are_described_without_their_weights() {
 fn a_job_is_answered_later() {
     let (f, a) = (fixture(), ask("a"));
     a.put_keys(&f.client);
-    let (body, length) = f.question(&f.client, 11);
+    let (body, length) = f.infer_body(&f.client, 11);
     let accepted = a.post("/v1/models/tiny/jobs", &body, length);
     assert_eq!(accepted.status, 202);
     let path = accepted.header("location").unwrap().to_string();
@@ -229,8 +229,8 @@ fn a_job_is_answered_later() {
     assert!(f.is_answer(&f.client, &reply, 11));
     assert_eq!(a.send("DELETE", &path, &[], &[]).status, 204);
     assert_eq!(a.get(&path).code(), (404, "not_found".into()));
-    let stranger = Client::new(&f.served);
-    let (body, length) = f.question(&stranger, 1);
+    let other = Client::new(&f.served);
+    let (body, length) = f.infer_body(&other, 1);
     assert_eq!(a.post("/v1/models/tiny/jobs", &body, length).code(), (404, "not_found".into()));
 }
 

@@ -13,11 +13,11 @@ fn soak(seconds: f64) {
     let daemon = Process::start(&config, "");
     let idle = daemon.memory("VmRSS:");
     let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::new(&f.served)).collect();
-    let questions: Vec<_> = clients.iter().enumerate().map(|(i, client)| f.question(client, i as u64)).collect();
+    let bodies: Vec<_> = clients.iter().enumerate().map(|(i, client)| f.infer_body(client, i as u64)).collect();
     let (answered, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let start = Instant::now();
     std::thread::scope(|scope| {
-        for (i, (client, question)) in clients.iter().zip(&questions).enumerate() {
+        for (i, (client, request)) in clients.iter().zip(&bodies).enumerate() {
             let (addr, answered, refused) = (daemon.addr, &answered, &refused);
             scope.spawn(move || {
                 let ask = Ask { addr, token: None };
@@ -28,7 +28,7 @@ fn soak(seconds: f64) {
                         let put = ask.put_keys(client);
                         assert!([200, 201, 429].contains(&put.status), "{put:?}");
                     }
-                    let reply = ask.infer(question);
+                    let reply = ask.infer(request);
                     match reply.status {
                         200 => {
                             assert!(f.is_answer(client, &reply, i as u64), "client {i} got somebody else's answer");

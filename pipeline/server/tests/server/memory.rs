@@ -65,7 +65,7 @@ fn clients_whose_keys_do_not_fit_together_take_turns() {
     for round in 0..2 {
         for (i, client) in clients.iter().enumerate() {
             let seed = 10 * round + i as u64;
-            let reply = ask.infer(&f.question(client, seed));
+            let reply = ask.infer(&f.infer_body(client, seed));
             assert!(reply.status == 200 && f.is_answer(client, &reply, seed), "{reply:?}");
         }
     }

@@ -15,52 +15,52 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A data set.
+    /// A data set cannot be found or read.
     #[error(transparent)]
     Data(#[from] data::Error),
-    /// A sweep's file.
+    /// A sweep's file has a line that cannot be used.
     #[error(transparent)]
     Grid(#[from] grid::Error),
-    /// A ledger.
+    /// The folder's ledger cannot be read or written.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
-    /// No model or encoder of that name.
+    /// No model or encoder has that name: the message says where it was looked for.
     #[error(transparent)]
     Find(#[from] FindError),
-    /// A released classifier.
+    /// The folder of a released classifier is damaged, incomplete, or cannot be written.
     #[error(transparent)]
     Release(#[from] veilray_classifier::release::Error),
-    /// An encoder, its settings or its images.
+    /// An encoder cannot be opened or trained, or an image cannot be encoded.
     #[error(transparent)]
     Encoder(#[from] veilray_encoder::vqgan::Error),
-    /// A file of latents.
+    /// A file of latents cannot be read or written.
     #[error(transparent)]
     Latents(#[from] veilray_latents::Error),
-    /// The synthetic films.
+    /// Synthetic films of the side that was asked for cannot be drawn.
     #[error(transparent)]
     Phantom(#[from] veilray_imaging::phantom::Error),
-    /// Samples, or a classifier's training.
+    /// Samples that do not fit each other or the network, or settings of a training that cannot be used.
     #[error(transparent)]
     Train(#[from] veilray_training::Error),
-    /// The metrics.
+    /// Predictions and labels that no metric can be computed of.
     #[error(transparent)]
     Metrics(#[from] veilray_training::metrics::Error),
-    /// A folder of a release.
+    /// The folder of a release cannot be read, or its manifest contradicts its files.
     #[error(transparent)]
     Folder(#[from] veilray_base::release::FolderError),
-    /// A network's description.
+    /// A network's description cannot be read, or does not fit its input.
     #[error(transparent)]
     Network(#[from] veilray_classifier::spec::SpecError),
-    /// A network's weights.
+    /// A network's weights are missing, or do not fit its description.
     #[error(transparent)]
     Weights(#[from] veilray_classifier::weights::WeightsError),
     /// The training loop, a checkpoint or a network in clear.
     #[error(transparent)]
     Nn(#[from] veilray_nn::Error),
-    /// Encrypted evaluation.
+    /// A circuit that cannot be run, or a reply that cannot be an answer.
     #[error(transparent)]
     Execute(#[from] veilray_classifier::execute::ExecuteError),
-    /// The engine.
+    /// The encryption engine refused parameters, keys or a ciphertext.
     #[error(transparent)]
     Engine(#[from] veilray_he::Error),
     /// A network under TFHE.
@@ -98,13 +98,13 @@ pub enum Error {
         /// Evaluated on.
         found: String,
     },
-    /// What makes latents of images.
+    /// What makes latents of images failed on some of them.
     #[error("the encoder: {0}")]
     LatentEncoder(Box<dyn std::error::Error + Send + Sync>),
     /// The file of an experiment, a network or a report.
     #[error("{}: {why}", path.display())]
     Config {
-        /// The file.
+        /// The TOML file, as it was given.
         path: PathBuf,
         /// What is wrong.
         why: String,
@@ -116,16 +116,16 @@ pub enum Error {
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The reason.
+        /// The system's reason, or the format's.
         why: String,
     },
-    /// Changes of images that cannot be made.
+    /// The random changes that `--augment` states cannot be made.
     #[error("{why}")]
     Augment {
         /// What is wrong with them and what to do.
         why: String,
     },
-    /// No image to encode.
+    /// The splits asked for have no image that ingest takes: choose others, or see the reason.
     #[error("{dataset} has no image to encode in the splits asked for; {}", first_reason(refused))]
     NothingToEncode {
         /// The data set.
@@ -133,12 +133,12 @@ pub enum Error {
         /// Images that were refused.
         refused: Vec<Refused>,
     },
-    /// No image that could be read.
+    /// Ingest refused every image of the split.
     #[error("the split {split} of {dataset} has no image that could be read; {refused} were refused")]
     NothingToEvaluate {
         /// The data set.
         dataset: String,
-        /// The split.
+        /// The split that was asked for.
         split: Split,
         /// Images that were refused.
         refused: usize,
@@ -146,19 +146,19 @@ pub enum Error {
     /// An encoder of another release than the classifier was trained on.
     #[error("{model} reads latents of {encoder} with manifest {wanted}, found is {found}; fetch both from one release")]
     OtherEncoder {
-        /// The classifier.
+        /// Name of the classifier.
         model: String,
-        /// Its encoder.
+        /// Name of the encoder that it was trained on.
         encoder: String,
         /// The digest in the classifier's manifest.
         wanted: String,
-        /// The encoder's.
+        /// The digest of the encoder that was found.
         found: String,
     },
     /// An encoder of another factor than the sweep says.
     #[error("the encoder {name} is of factor {found}, the sweep says {wanted}")]
     OtherFactor {
-        /// The encoder.
+        /// Name of the encoder.
         name: String,
         /// In the sweep's file.
         wanted: u32,
@@ -170,19 +170,19 @@ pub enum Error {
     Labels {
         /// The data set.
         dataset: String,
-        /// The model.
+        /// Name of the model.
         model: String,
         /// The model's labels.
         wanted: Vec<String>,
         /// The data set's.
         found: Vec<String>,
     },
-    /// A mask of latents.
+    /// A model of masks that reads latents: masks of a data set can be laid on pixels only.
     #[error(
         "{model} gives masks but does not see pixels, so no mask of a data set can be laid on its own; name a model that reads pixels"
     )]
     MaskOfLatent {
-        /// The model.
+        /// Name of the model.
         model: String,
     },
     /// Images of a side that there is not.
@@ -196,7 +196,7 @@ pub enum Error {
     Encoders {
         /// Of the first source.
         first: String,
-        /// Of another.
+        /// Name of another source's encoder.
         second: String,
     },
     /// Latents of different tables of one data set, or of images changed by a version that did not say how.
@@ -209,33 +209,33 @@ pub enum Error {
         set: String,
         /// Of the first source.
         first: String,
-        /// Of another.
+        /// Digest of another source's table.
         second: String,
     },
-    /// A network that cannot be released.
+    /// The trained network cannot be released with these settings.
     #[error("{why}")]
     Unreleasable {
         /// What is missing and what to do.
         why: &'static str,
     },
-    /// What a teacher is to be asked that it cannot be.
+    /// The arguments of `teach` do not go together: change them as the message says.
     #[error("teach: {why}")]
-    Question {
+    Teach {
         /// What is wrong and what to do.
         why: String,
     },
-    /// A label that no source has.
+    /// The experiment asks for a label that no source of its data has.
     #[error("the data have no label {label:?}, nor the column that it is derived from; labels there are: {known}")]
     UnknownLabel {
-        /// The label.
+        /// The label that the experiment asks for.
         label: String,
         /// Those that can be had.
         known: String,
     },
-    /// A split without samples.
+    /// The experiment's data have no sample of a split that is needed.
     #[error("the data of the experiment hold no samples of the split {split}")]
     EmptySplit {
-        /// The split.
+        /// The split that was asked for.
         split: &'static str,
     },
     /// A sample that a teacher has not seen.
@@ -245,9 +245,9 @@ pub enum Error {
         path.display()
     )]
     Untaught {
-        /// The file.
+        /// The file of probabilities.
         path: PathBuf,
-        /// The sample.
+        /// The sample that is missing in it.
         name: String,
     },
 }
@@ -263,8 +263,8 @@ impl Error {
         Self::Config { path: path.into(), why }
     }
 
-    pub(crate) fn question(why: impl Into<String>) -> Self {
-        Self::Question { why: why.into() }
+    pub(crate) fn teach(why: impl Into<String>) -> Self {
+        Self::Teach { why: why.into() }
     }
 
     pub(crate) fn unknown_label(label: &str, known: &BTreeSet<String>) -> Self {

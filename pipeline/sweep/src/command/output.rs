@@ -9,8 +9,10 @@ use std::process::ExitCode;
 use veilray_base::file::write_atomically;
 
 /// Exit codes, as `--help` states them.
-pub const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 the run failed, the reason is on stderr; 2 the command line was not understood.";
+pub const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  the command line was not understood";
 
 /// Prints a report to stdout, as text or as one JSON object, or an error to stderr, and says how to exit.
 pub fn end<T: Serialize + Display, E: Display>(result: Result<T, E>, json: bool) -> ExitCode {

@@ -9,13 +9,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No folder of data sets.
-    #[error("no data root: {} is no folder; set VEILRAY_DATA or --data-root", path.display())]
+    /// The folder of the known data sets does not exist: set `VEILRAY_DATA` or `--data-root`.
+    #[error("there is no folder of data sets {}; name it with --data-root or VEILRAY_DATA", path.display())]
     NoRoot {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// Neither a known set nor a folder.
+    /// The name is neither a known data set nor a folder.
     #[error("{name} is neither a folder nor one of the known data sets: {known}")]
     UnknownSet {
         /// What was asked for.
@@ -23,32 +23,32 @@ pub enum Error {
         /// The known ones.
         known: String,
     },
-    /// A folder whose labels nothing describes.
+    /// The folder's `labels.csv` has columns of no known data set: describe them in a `dataset.toml` beside it.
     #[error("{}: its columns are those of no known data set; describe them in a dataset.toml beside labels.csv", path.display())]
     NoSpec {
-        /// The folder.
+        /// The data set's folder.
         path: PathBuf,
     },
-    /// A description that cannot be used.
+    /// A `dataset.toml` cannot be understood, or contradicts itself.
     #[error("{}: {why}", path.display())]
     Spec {
-        /// The file.
+        /// The `dataset.toml`.
         path: PathBuf,
         /// What is wrong and what was wanted.
         why: String,
     },
-    /// A file could not be read.
+    /// The system does not give a file of the data set.
     #[error("could not read {}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The file that could not be read.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A table that is no CSV.
+    /// A table is not CSV with a head.
     #[error("{}: {why}", path.display())]
     Table {
-        /// The file.
+        /// The table's file.
         path: PathBuf,
         /// What is wrong, and on which line.
         why: String,
@@ -56,24 +56,24 @@ pub enum Error {
     /// A table without a column that is needed.
     #[error("{} has no column {column}", path.display())]
     Column {
-        /// The file.
+        /// The table's file.
         path: PathBuf,
-        /// The column.
+        /// The name of the column that is missing.
         column: String,
     },
-    /// A cell that cannot be read.
+    /// A cell of a table does not hold what its column should.
     #[error("{}, line {line}: {column} must be {wanted}", path.display())]
     Cell {
-        /// The file.
+        /// The table's file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// The column.
+        /// The name of the cell's column.
         column: String,
         /// What it may hold.
         wanted: String,
     },
-    /// An image that is named twice.
+    /// Two lines of a table name the same image: keep one.
     #[error("{place} names an image that {before} names already; keep one of them")]
     Twice {
         /// The second place.
@@ -92,30 +92,30 @@ pub enum Error {
     /// Members of a union that do not fit together.
     #[error("{name}: its members must have the same {what}")]
     Union {
-        /// The union.
+        /// The union's name.
         name: String,
-        /// What differs.
+        /// The property in which they differ.
         what: &'static str,
     },
     /// An archive of arrays that cannot be read.
     #[error("{}, {array}: {why}", path.display())]
     Npz {
-        /// The file.
+        /// The archive.
         path: PathBuf,
         /// The array in it.
         array: String,
         /// What is wrong and what was wanted.
         why: String,
     },
-    /// An image that is not there.
+    /// An index beyond the last image.
     #[error("image {index} was asked for, the data set has {count}")]
     NoSuchImage {
-        /// Its index.
+        /// The index asked for, from 0.
         index: usize,
         /// Images of the set.
         count: usize,
     },
-    /// A mask that cannot be read.
+    /// A mask cannot be read, or has another size than its image.
     #[error("the mask of {place}: {why}")]
     Mask {
         /// Where its image is named.
@@ -123,19 +123,19 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// Masks that do not fit their images.
+    /// The data set's masks cannot be used for what was asked.
     #[error("{why}")]
     Masks {
         /// What is wrong.
         why: String,
     },
-    /// A split without masks.
+    /// No image of the split has a mask: choose another split or data set.
     #[error("no image of the split {split} has a mask in the column `mask`")]
     NoMasks {
-        /// The split.
+        /// The split that was asked for.
         split: super::Split,
     },
-    /// An image that ingest refused.
+    /// Ingest cannot read the image, or it does not pass the checks.
     #[error(transparent)]
     Ingest(#[from] veilray_imaging::ingest::Error),
 }

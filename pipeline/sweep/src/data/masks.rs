@@ -14,7 +14,7 @@ use veilray_training::MaskSamples;
 pub(super) const COLUMN: &str = "mask";
 
 /// Most pixels of a mask's file.
-const MOST_PIXELS: usize = 36 << 20;
+const MAX_PIXELS: usize = 36 << 20;
 
 /// Images read at once.
 const BATCH: usize = 64;
@@ -90,8 +90,8 @@ fn picture(path: &Path) -> std::result::Result<Picture, String> {
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
     let header = decoder.read_header_info().map_err(|e| e.to_string())?;
     let (width, height) = (header.width as usize, header.height as usize);
-    if width.saturating_mul(height) > MOST_PIXELS {
-        return Err(format!("{width} x {height} pixels are more than the {MOST_PIXELS} that are read"));
+    if width.saturating_mul(height) > MAX_PIXELS {
+        return Err(format!("{width} x {height} pixels are more than the {MAX_PIXELS} that are read"));
     }
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
     if reader.output_color_type().0 != png::ColorType::Grayscale {

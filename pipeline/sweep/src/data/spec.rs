@@ -12,7 +12,7 @@ use veilray_latents::UNKNOWN;
 pub struct Spec {
     /// Its name; for a known one also its folder under the data root.
     pub name: String,
-    /// Its labels.
+    /// How each label is read; their order is that of the logits.
     #[serde(default)]
     pub labels: Vec<Label>,
     /// A known set whose labels and settings it shares.
@@ -39,7 +39,7 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    /// Its name.
+    /// The label's name, as models and reports call it.
     pub name: String,
     /// The column, where it has another name.
     #[serde(default)]
@@ -127,7 +127,7 @@ impl Spec {
         Ok(Settings { assume: self.assume.parse()?, checks: self.gate, ..Settings::default() })
     }
 
-    /// Label names.
+    /// Names of the labels, in the order of the description.
     pub fn label_names(&self) -> Vec<String> {
         self.labels.iter().map(|label| label.name.clone()).collect()
     }

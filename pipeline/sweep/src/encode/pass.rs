@@ -14,7 +14,7 @@ use veilray_latents::{Info, Row, Writer};
 
 /// What turns canonical images into latents.
 pub trait LatentEncoder {
-    /// Its name.
+    /// The encoder's name, which the file of latents states.
     fn name(&self) -> &str;
     /// SHA-256 of its manifest, 64 lower-case hexadecimal digits.
     fn digest(&self) -> &str;

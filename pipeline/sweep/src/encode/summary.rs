@@ -15,7 +15,7 @@ pub struct Summary {
     pub output_bytes: u64,
     /// The data set.
     pub dataset: String,
-    /// The encoder.
+    /// Name of the encoder that made the latents.
     pub encoder: String,
     /// SHA-256 of its manifest.
     pub encoder_digest: String,

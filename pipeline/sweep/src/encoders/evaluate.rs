@@ -21,7 +21,7 @@ pub struct Args {
     /// The data set: a known name, or a folder with a `labels.csv`.
     #[arg(long, value_name = "DIR")]
     pub data: String,
-    /// Which split.
+    /// Split whose images are measured: train, val or test.
     #[arg(long, default_value = "test")]
     pub split: Split,
     /// Evaluates the first images only.
@@ -39,7 +39,7 @@ pub struct Report {
     pub model: String,
     /// The data set's name.
     pub dataset: String,
-    /// Which split.
+    /// Split whose images were measured.
     pub split: Split,
     /// Means over its images.
     #[serde(flatten)]

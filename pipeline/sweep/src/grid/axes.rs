@@ -178,7 +178,7 @@ pub enum Latent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gate {
-    /// Nothing.
+    /// Nothing: every channel counts alike.
     None,
     /// Squeeze and excitation.
     Se,
@@ -192,7 +192,7 @@ pub enum Gate {
 pub enum Activation {
     /// The network's own.
     Published,
-    /// HerPN.
+    /// HerPN: the first Hermite polynomials, each normalised by batch statistics.
     Hermite,
     /// A polynomial with learned coefficients.
     Polynomial,

@@ -10,25 +10,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file that cannot be read.
+    /// The sweep's file, or one that it names, cannot be read.
     #[error("could not read {}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The sweep's file, or one that it names.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A line that cannot be used.
+    /// A line of the sweep's file cannot be used; the message says what is allowed.
     #[error("{}:{line}: {why}", path.display())]
     Line {
-        /// The file.
+        /// The sweep's file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
         /// What stands there and what may.
         why: String,
     },
-    /// An encoder's shapes or training.
+    /// The shapes or the training of an encoder cannot be used.
     #[error(transparent)]
     Encoder(#[from] veilray_encoder::vqgan::Error),
 }

@@ -18,13 +18,13 @@ pub struct Point {
     pub factor: Factor,
     /// What of the latent is read.
     pub latent: Latent,
-    /// The backbone.
+    /// The network without its gate and activations.
     pub network: Backbone,
-    /// Its gate.
+    /// The gate of its layers.
     pub gate: Gate,
-    /// Its activations.
+    /// The form of its activations.
     pub activation: Activation,
-    /// Their degree.
+    /// Degree of the activations' polynomials.
     pub degree: u32,
     /// The parameter set.
     pub params: SetName,
@@ -42,9 +42,9 @@ pub enum Encoder {
     Released(String),
     /// One that the sweep trains.
     Trained {
-        /// Its shapes.
+        /// Extents of image and latent, channels, codebook.
         shapes: Box<Config>,
-        /// How.
+        /// Steps, batch, losses and data of its training.
         training: Box<TrainConfig>,
     },
 }

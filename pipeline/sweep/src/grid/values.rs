@@ -1,4 +1,4 @@
-//! What serde is told to refuse where it stands, so that the error has its line: empty lists, counts of nothing, names of nothing.
+//! Checks that are made while a sweep's file is parsed, so that the error has its line: empty lists, counts of nothing, names of nothing.
 
 use crate::data::Spec;
 use serde::de::{self, Deserializer};
@@ -18,7 +18,7 @@ impl<T> Values<T> {
         Self(vec![value])
     }
 
-    /// Of two.
+    /// A list of `first` and `second`.
     pub fn pair(first: T, second: T) -> Self {
         Self(vec![first, second])
     }
@@ -44,7 +44,7 @@ impl<'de, T: Deserialize<'de> + PartialEq> Deserialize<'de> for Values<T> {
         if values.is_empty() {
             return Err(de::Error::custom("the list is empty; it needs at least one value"));
         }
-        let repeated = values.iter().enumerate().any(|(place, value)| values.iter().take(place).any(|before| before == value));
+        let repeated = values.iter().enumerate().any(|(index, value)| values.iter().take(index).any(|before| before == value));
         if repeated {
             return Err(de::Error::custom("the list holds a value twice; each may stand there once"));
         }

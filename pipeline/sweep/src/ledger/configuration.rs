@@ -11,9 +11,9 @@ use veilray_training::metrics::Bootstrap;
 pub struct Configuration {
     /// Image side over latent side.
     pub factor: u32,
-    /// As [`Row::label`].
+    /// The network with gate and activations, as [`Row::label`] gives it.
     pub network: String,
-    /// Parameter set.
+    /// Name of the parameter set, such as `n14`.
     pub params: String,
     /// Trainings that differ in their seed.
     pub seeds: usize,

@@ -10,7 +10,7 @@ use veilray_training::metrics::Figure;
 pub struct Row {
     /// The experiment's identity.
     pub id: String,
-    /// The sweep.
+    /// Name of the sweep, as its file states it.
     pub sweep: String,
     /// Whether it ran.
     pub outcome: Outcome,
@@ -18,7 +18,7 @@ pub struct Row {
     pub reason: Option<String>,
     /// The commit of the source.
     pub commit: String,
-    /// The processor.
+    /// Model name of the processor.
     pub machine: String,
     /// Its instruction sets that matter, and the engine's choice.
     pub cpu_features: String,
@@ -32,19 +32,19 @@ pub struct Row {
     pub factor: u32,
     /// `continuous` or `quantised`.
     pub latent: String,
-    /// The backbone.
+    /// The network without its gate and activations.
     pub network: String,
-    /// Its gate.
+    /// The gate of its layers: `none`, `se` or `cbam`.
     pub gate: String,
-    /// Its activations.
+    /// The form of its activations, such as `published`.
     pub activation: String,
-    /// Their degree.
+    /// Degree of the activations' polynomials.
     pub degree: u32,
     /// The parameter set.
     pub params: String,
     /// Seed of the training.
     pub seed: u64,
-    /// The encoder.
+    /// Name of the encoder; of pixels, that of the bringing to a side.
     pub encoder: String,
     /// SHA-256 of its manifest.
     pub encoder_sha256: String,
@@ -72,7 +72,7 @@ pub struct Row {
     pub auc_polynomial: Option<Auc>,
     /// Of the polynomial network, in clear on the images that were evaluated encrypted.
     pub auc_same: Option<Auc>,
-    /// On ciphertexts.
+    /// Of the polynomial network, on ciphertexts of the same images as `auc_same`.
     pub auc_encrypted: Option<Auc>,
     /// What encryption moves: `auc_encrypted` less `auc_same`, its interval paired, over the same resampled patients.
     #[serde(default)]
@@ -138,9 +138,9 @@ pub enum Outcome {
 pub struct Auc {
     /// The mean over the labels.
     pub value: f64,
-    /// Lower end.
+    /// Lower end of the interval; none where it cannot be estimated.
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the interval; none where it cannot be estimated.
     pub high: Option<f64>,
 }
 
@@ -155,13 +155,13 @@ impl From<Figure> for Auc {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerTime {
-    /// Threads.
+    /// Threads that computed one image together.
     pub threads: usize,
     /// Half took less, ms.
     pub median_ms: f64,
     /// 95 % took less, ms.
     pub p95_ms: f64,
-    /// Timed runs.
+    /// Number of runs that were timed.
     pub runs: usize,
 }
 
@@ -175,7 +175,7 @@ pub struct LayerRow {
     pub op: String,
     /// Level of its ciphertexts.
     pub level: usize,
-    /// Their number.
+    /// Number of ciphertexts that it gives.
     pub ciphertexts: usize,
     /// Largest magnitude of its values, in clear.
     pub largest: f64,

@@ -15,7 +15,7 @@ pub struct State {
     pub config: PathBuf,
     /// Its folder, absolute: other files are named relative to it.
     pub base: PathBuf,
-    /// Its text.
+    /// The text of the sweep's file.
     pub text: String,
     /// What the ledger knows its experiments by; rows of others are of an earlier configuration.
     #[serde(default)]

@@ -14,7 +14,7 @@ const FIRST: [&str; 12] =
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     names: Vec<String>,
-    /// [row, column].
+    /// Indexed `[row, column]`.
     cells: Vec<Vec<Value>>,
 }
 
@@ -137,11 +137,11 @@ mod tests {
         table.write_hdf5(&h5).unwrap();
         let mut reader = csv::Reader::from_path(&csv).unwrap();
         let names: Vec<String> = reader.headers().unwrap().iter().map(Into::into).collect();
-        let place = |name: &str| names.iter().position(|known| known == name).unwrap_or_else(|| panic!("{name} in {names:?}"));
+        let column = |name: &str| names.iter().position(|known| known == name).unwrap_or_else(|| panic!("{name} in {names:?}"));
         let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-        assert_eq!(&lines[0][place("reason")], "too deep, \"really\"");
-        assert_eq!((&lines[0][place("auc_encrypted_value")], &lines[0][place("server_median_ms_1t")]), ("", ""));
-        assert_eq!(lines[1][place("auc_encrypted_value")].parse::<f64>().unwrap(), row.auc_encrypted.unwrap().value);
+        assert_eq!(&lines[0][column("reason")], "too deep, \"really\"");
+        assert_eq!((&lines[0][column("auc_encrypted_value")], &lines[0][column("server_median_ms_1t")]), ("", ""));
+        assert_eq!(lines[1][column("auc_encrypted_value")].parse::<f64>().unwrap(), row.auc_encrypted.unwrap().value);
         assert!(!names.contains(&"auc_encrypted".to_string()), "{names:?}");
         let file = tables::Reader::open(&h5).unwrap();
         let values = file.numbers::<f64>("auc_encrypted_value").unwrap();

@@ -41,7 +41,7 @@ impl Clear {
 
 /// An experiment whose networks are trained, to be measured on ciphertexts.
 pub struct Ready {
-    /// The experiment.
+    /// What is measured: its combination and its encoder.
     pub experiment: Experiment,
     /// What is known of its row.
     pub row: Row,
@@ -51,7 +51,7 @@ pub struct Ready {
     pub folder: PathBuf,
     /// What the test split is read by.
     pub data: train_classifier::Experiment,
-    /// Where.
+    /// Folders of images and latents that the data are read from.
     pub roots: Roots,
     /// Figures in clear.
     pub clear: Clear,

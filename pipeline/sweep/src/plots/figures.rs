@@ -11,7 +11,7 @@ pub struct Figure {
     pub name: String,
     /// What it shows.
     pub caption: String,
-    /// The drawing.
+    /// The drawing, an SVG document.
     pub svg: String,
 }
 
@@ -115,8 +115,8 @@ fn pareto(all: &[Configuration]) -> Chart {
     );
     let mut front = front(points);
     let mut key = Vec::new();
-    for (place, point) in front.iter_mut().enumerate() {
-        let number = (place + 1).to_string();
+    for (index, point) in front.iter_mut().enumerate() {
+        let number = (index + 1).to_string();
         let is_it = |one: &&Configuration| (one.ms, one.auc) == (point.x, point.y);
         key.extend(all.iter().find(is_it).map(|one| format!("{number}  {}, f = {}", one.network, one.factor)));
         point.label = Some(number);
@@ -144,9 +144,9 @@ fn by_factor(all: &[Configuration]) -> Chart {
     all.iter().for_each(|one| networks.entry(&one.network).or_default().push(one));
     let count = networks.len();
     let mut series = Vec::new();
-    for (place, (name, all)) in networks.into_iter().enumerate() {
+    for (index, (name, all)) in networks.into_iter().enumerate() {
         // Beside each other, so that intervals can be told apart.
-        let shift = 0.5 * (place as f64 + 0.5) / count as f64 - 0.25;
+        let shift = 0.5 * (index as f64 + 0.5) / count as f64 - 0.25;
         let point = |one: &&Configuration| {
             let x = factors.iter().position(|factor| *factor == one.factor)? as f64 + shift;
             let note = format!("{one} at f = {}", one.factor);
@@ -189,12 +189,12 @@ fn bytes(rows: &[&Row]) -> Chart {
     let kinds: [(&str, Count); 3] =
         [("image up", |row| row.upload_bytes), ("reply down", |row| row.reply_bytes), ("keys, once", |row| row.key_bytes)];
     let of = |(name, value): (&str, Count)| {
-        let point = |(place, factor): (usize, &u32)| {
+        let point = |(index, factor): (usize, &u32)| {
             let values: Vec<f64> =
                 rows.iter().filter(|row| row.factor == *factor).filter_map(|row| value(row)).map(|v| v as f64 / 1e6).collect();
             let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
             let note = format!("{name}: {mean:.3} MB");
-            (!values.is_empty()).then(|| Point { x: place as f64, y: mean, note, ..Point::default() })
+            (!values.is_empty()).then(|| Point { x: index as f64, y: mean, note, ..Point::default() })
         };
         Series { name: name.into(), mark: Mark::Points, points: factors.iter().enumerate().filter_map(point).collect() }
     };
@@ -229,10 +229,10 @@ fn layers(best: &[Row], title: &str, label: &str, value: impl Fn(&crate::ledger:
     let longest = best.iter().max_by_key(|row| row.layers.len());
     let names: Vec<String> = longest.iter().flat_map(|row| &row.layers).map(|layer| short(&layer.name, &layer.op)).collect();
     let of = |row: &Row| {
-        let point = |(place, layer): (usize, &crate::ledger::LayerRow)| {
+        let point = |(index, layer): (usize, &crate::ledger::LayerRow)| {
             let y = value(layer)?;
             let note = format!("{}: {y:.2}", short(&layer.name, &layer.op));
-            Some(Point { x: place as f64, y, note, ..Point::default() })
+            Some(Point { x: index as f64, y, note, ..Point::default() })
         };
         Series {
             name: format!("{}, f = {}", row.label(), row.factor),

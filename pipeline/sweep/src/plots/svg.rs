@@ -20,10 +20,10 @@ const SLANTED: f64 = 4.6;
 const LIGHT: [&str; 6] = ["#0072B2", "#C85700", "#008060", "#B0558A", "#8F6200", "#555555"];
 const DARK: [&str; 6] = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00"];
 
-/// A chart.
+/// A chart of series over two axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// Above it.
+    /// Text above the chart.
     pub title: String,
     /// From left to right.
     pub x: Axis,
@@ -51,11 +51,11 @@ pub struct Axis {
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// Markers.
+    /// A marker at each point.
     Points,
     /// Markers and lines between them.
     Line,
-    /// Lines alone.
+    /// Lines between the points, without markers.
     Path,
 }
 
@@ -66,7 +66,7 @@ pub struct Series {
     pub name: String,
     /// How it is drawn.
     pub mark: Mark,
-    /// Its points.
+    /// Its points, in the order in which lines join them.
     pub points: Vec<Point>,
 }
 
@@ -113,13 +113,13 @@ impl Axis {
 
     /// Names at 0, 1, 2 and so on.
     pub fn names(label: &str, names: &[String]) -> Self {
-        let ticks = names.iter().enumerate().map(|(place, name)| (place as f64, name.clone())).collect();
+        let ticks = names.iter().enumerate().map(|(index, name)| (index as f64, name.clone())).collect();
         let slanted = names.iter().any(|name| name.len() > 8);
         Self { label: label.into(), low: -0.6, high: names.len().max(1) as f64 - 0.4, log: false, ticks, slanted }
     }
 
     /// From 0 to 1.
-    fn place(&self, value: f64) -> f64 {
+    fn position(&self, value: f64) -> f64 {
         let (low, high, value) = if self.log {
             (self.low.log10(), self.high.log10(), value.max(self.low).log10())
         } else {
@@ -150,7 +150,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 impl Chart {
-    /// The drawing.
+    /// The chart as an SVG document.
     pub fn svg(&self) -> String {
         let (mut out, height) = (String::new(), AXIS + self.below());
         let _ = write!(
@@ -168,9 +168,9 @@ impl Chart {
             let ((x1, y1), (x2, y2)) = (self.at(low, low), self.at(high, high));
             let _ = writeln!(out, "<path class=\"same\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>");
         }
-        self.series.iter().enumerate().for_each(|(place, series)| self.draw(&mut out, place, series));
-        for (place, line) in self.key.iter().enumerate() {
-            let y = TOP + 24.0 + 20.0 * self.series.len() as f64 + 18.0 * place as f64;
+        self.series.iter().enumerate().for_each(|(index, series)| self.draw(&mut out, index, series));
+        for (index, line) in self.key.iter().enumerate() {
+            let y = TOP + 24.0 + 20.0 * self.series.len() as f64 + 18.0 * index as f64;
             let _ = writeln!(out, "<text x=\"{}\" y=\"{y:.1}\">{}</text>", WIDTH - RIGHT + 11.0, escaped(line));
         }
         out.push_str("</svg>\n");
@@ -186,7 +186,7 @@ impl Chart {
     /// Where a point lies on the drawing.
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let bottom = AXIS;
-        (LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT), bottom - self.y.place(y) * (bottom - TOP))
+        (LEFT + self.x.position(x) * (WIDTH - LEFT - RIGHT), bottom - self.y.position(y) * (bottom - TOP))
     }
 
     fn axes(&self, out: &mut String) {
@@ -220,8 +220,8 @@ impl Chart {
         let _ = writeln!(out, "<text class=\"middle\" transform=\"translate(18 {height}) rotate(-90)\">{label}</text>");
     }
 
-    fn draw(&self, out: &mut String, place: usize, series: &Series) {
-        let class = format!("s{}", place % LIGHT.len());
+    fn draw(&self, out: &mut String, index: usize, series: &Series) {
+        let class = format!("s{}", index % LIGHT.len());
         let _ = writeln!(out, "<g class=\"{class}\">");
         let spots: Vec<((f64, f64), &Point)> = series.points.iter().map(|point| (self.at(point.x, point.y), point)).collect();
         if matches!(series.mark, Mark::Line | Mark::Path) {
@@ -241,16 +241,16 @@ impl Chart {
                 let _ = writeln!(out, "<path class=\"line\" d=\"M{x:.1} {from:.1}V{to:.1}\"/>");
             }
             if series.mark != Mark::Path {
-                let _ = writeln!(out, "<path class=\"fill\" d=\"{}\"><title>{note}</title></path>", marker(place, x, y));
+                let _ = writeln!(out, "<path class=\"fill\" d=\"{}\"><title>{note}</title></path>", marker(index, x, y));
             }
             if let Some(label) = &point.label {
                 let _ = writeln!(out, "<text class=\"middle\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y - 10.0, escaped(label));
             }
         }
-        let (x, y) = (WIDTH - RIGHT + 18.0, TOP + 10.0 + 20.0 * place as f64);
+        let (x, y) = (WIDTH - RIGHT + 18.0, TOP + 10.0 + 20.0 * index as f64);
         let _ = match series.mark {
             Mark::Path => writeln!(out, "<path class=\"line\" d=\"M{} {y}h14\"/>", x - 7.0),
-            _ => writeln!(out, "<path class=\"fill\" d=\"{}\"/>", marker(place, x, y)),
+            _ => writeln!(out, "<path class=\"fill\" d=\"{}\"/>", marker(index, x, y)),
         };
         let _ = writeln!(out, "<text x=\"{}\" y=\"{}\">{}</text>\n</g>", x + 13.0, y + 4.0, escaped(&series.name));
     }
@@ -297,11 +297,11 @@ mod tests {
         let axis = Axis::linear("AUC", [0.712, 0.893]);
         let names: Vec<&str> = axis.ticks.iter().map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["0.70", "0.75", "0.80", "0.85", "0.90"]);
-        assert!((axis.place(0.8) - 0.5).abs() < 1e-12);
-        assert_eq!((axis.place(0.0), axis.place(2.0)), (0.0, 1.0));
+        assert!((axis.position(0.8) - 0.5).abs() < 1e-12);
+        assert_eq!((axis.position(0.0), axis.position(2.0)), (0.0, 1.0));
         let axis = Axis::log("ms", [30.0, 4000.0, 0.0]);
         assert_eq!(axis.ticks.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["10", "100", "1000", "10000"]);
-        assert!((axis.place(100.0) - 1.0 / 3.0).abs() < 1e-12);
+        assert!((axis.position(100.0) - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(Axis::linear("none", []).ticks.first().unwrap().1, "0.0");
         assert_eq!(Axis::linear("one", [3.0]).ticks.len(), 2);
     }

@@ -1,6 +1,6 @@
 //! Digests of what experiments read, so that one whose files have changed is another experiment.
 
-use super::Workplace;
+use super::SweepFolders;
 use super::latents::FINDINGS;
 use crate::command::error::{Error, Result};
 use crate::data::known_labels;
@@ -11,7 +11,7 @@ use veilray_base::digest::sha256_hex;
 use veilray_base::release::find;
 use veilray_encoder::release::Released;
 
-impl Workplace {
+impl SweepFolders {
     /// Fills in the digests of what every experiment reads.
     ///
     /// # Errors

@@ -26,9 +26,9 @@ const FILM: usize = 256;
 /// What a synthetic film may show: the labels of its data set.
 pub(super) const FINDINGS: [&str; 3] = ["opacity", "effusion", "cardiomegaly"];
 
-/// Where a sweep works and what it works on.
+/// The folders that a sweep writes to and reads, and its data sets.
 #[derive(Debug, Clone)]
-pub struct Workplace {
+pub struct SweepFolders {
     /// The sweep's folder.
     pub out: PathBuf,
     /// The folder of the known data sets.
@@ -70,34 +70,34 @@ impl Maker {
 impl LatentEncoder for Maker {
     fn name(&self) -> &str {
         match self {
-            Self::Continuous(eye) => eye.name(),
+            Self::Continuous(encoder) => encoder.name(),
             Self::Quantised { name, .. } => name,
         }
     }
 
     fn digest(&self) -> &str {
         match self {
-            Self::Continuous(eye) => eye.digest(),
+            Self::Continuous(encoder) => encoder.digest(),
             Self::Quantised { digest, .. } => digest,
         }
     }
 
     fn shape(&self) -> [usize; 3] {
         match self {
-            Self::Continuous(eye) => eye.shape(),
+            Self::Continuous(encoder) => encoder.shape(),
             Self::Quantised { encoder, .. } => encoder.manifest().latent,
         }
     }
 
     fn encode(&mut self, images: &[Canonical]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(match self {
-            Self::Continuous(eye) => eye.encode(images)?,
+            Self::Continuous(encoder) => encoder.encode(images)?,
             Self::Quantised { encoder, .. } => encoder.encode_quantized(images)?,
         })
     }
 }
 
-impl Workplace {
+impl SweepFolders {
     /// The folder of an experiment's own files.
     pub fn folder(&self, experiment: &Experiment) -> PathBuf {
         self.out.join("experiments").join(experiment.networks_id())

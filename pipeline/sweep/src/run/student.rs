@@ -1,6 +1,6 @@
 //! The networks of an experiment: whether they fit, their training, their figures in clear, the release.
 
-use super::latents::{Latents, Workplace};
+use super::latents::{Latents, SweepFolders};
 use crate::command::error::{Error, Result};
 use crate::grid::Experiment;
 use crate::ledger::{Outcome, Row};
@@ -69,8 +69,8 @@ impl Allowed {
 ///
 /// # Errors
 /// Data or files that cannot be used; a network that does not fit is no error.
-pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usize) -> Result<Prepared> {
-    let latents = workplace.latents(experiment)?;
+pub(super) fn prepare(experiment: &Experiment, folders: &SweepFolders, limit: usize) -> Result<Prepared> {
+    let latents = folders.latents(experiment)?;
     let mut row = Row {
         encoder: latents.info.encoder.clone(),
         encoder_sha256: latents.info.encoder_digest.clone(),
@@ -78,7 +78,7 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
         encoder_seconds: latents.encoder_seconds,
         ..Row::new(experiment)
     };
-    let folder = workplace.folder(experiment);
+    let folder = folders.folder(experiment);
     let refused = |row: Row, Refusal(reason): Refusal| {
         let row = Row { outcome: Outcome::Refused, reason: Some(reason), ..row };
         Ok(Prepared::Refused(Box::new(row)))
@@ -103,7 +103,7 @@ pub(super) fn prepare(experiment: &Experiment, workplace: &Workplace, limit: usi
     if let Ok(found) = &fitting {
         write(&folder.join(FITTING), found)?;
     }
-    let networks = Networks { experiment, latents: &latents, workplace, folder: &folder };
+    let networks = Networks { experiment, latents: &latents, folders, folder: &folder };
     match fitting {
         Err(refusal) => {
             if experiment.measure.clear_of_refused {
@@ -179,13 +179,13 @@ fn fitting(circuit: &Circuit, params: &str, allowed: Allowed, commit: &str) -> R
 struct Networks<'a> {
     experiment: &'a Experiment,
     latents: &'a Latents,
-    workplace: &'a Workplace,
+    folders: &'a SweepFolders,
     folder: &'a Path,
 }
 
 impl Networks<'_> {
     fn roots(&self) -> Roots {
-        Roots { data: self.workplace.data_root.clone(), latents: self.workplace.latents_folder() }
+        Roots { data: self.folders.data_root.clone(), latents: self.folders.latents_folder() }
     }
 
     /// Settings with the experiment's seed and shift.

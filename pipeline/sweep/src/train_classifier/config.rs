@@ -26,7 +26,7 @@ pub struct Experiment {
     /// Side to which images are brought for a network to be encrypted, 1 to 256; a teacher states its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<usize>,
-    /// The network.
+    /// The network that is trained.
     pub network: Network,
     /// Files of teacher probabilities (written by `--teach` or `veilray-sweep teach`), averaged; relative to the current folder.
     #[serde(default)]
@@ -79,7 +79,7 @@ impl Network {
     }
 }
 
-/// One run.
+/// One run of the training loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
@@ -88,7 +88,7 @@ pub struct Stage {
     /// The form of a student's activations in this stage, where it is not the network's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Form>,
-    /// Everything else.
+    /// Steps, batch, learning rate, losses and augmentation of this stage.
     pub train: TrainConfig,
 }
 

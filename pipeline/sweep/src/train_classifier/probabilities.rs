@@ -1,4 +1,4 @@
-//! What a teacher thinks of each sample, on the disk between its run and its student's.
+//! A teacher's probabilities of each sample, in a file that its student's training reads.
 
 use super::Named;
 use crate::command::error::{Error, Result};

@@ -25,7 +25,7 @@ pub struct Roots {
 /// Samples of one split, and the name of each.
 #[derive(Debug, Clone)]
 pub struct Named {
-    /// The samples.
+    /// Inputs, labels, patients and views, row by row.
     pub samples: Samples,
     /// `set/file` of each, of a changed image with `@` and its variant behind; the latents of an image and of its mirror image share it.
     pub names: Vec<String>,
@@ -124,20 +124,20 @@ impl Table {
             .iter()
             .map(|label| {
                 let rule = experiment.derived.iter().find(|rule| rule.label == **label);
-                let place = rule.and_then(|rule| extra(&rule.column));
-                (self.label_names.iter().position(|name| name == *label).filter(|_| rule.is_none()), rule.zip(place))
+                let index = rule.and_then(|rule| extra(&rule.column));
+                (self.label_names.iter().position(|name| name == *label).filter(|_| rule.is_none()), rule.zip(index))
             })
             .collect();
-        let cell = |row: &Row, place: usize| row.extra.get(place).map_or("", |text| text.trim()).to_string();
+        let cell = |row: &Row, index: usize| row.extra.get(index).map_or("", |text| text.trim()).to_string();
         let value = |row: &Row, (column, rule): &(Option<usize>, Option<(&Derived, usize)>)| match (column, rule) {
             (Some(column), _) => row.labels.get(*column).copied().unwrap_or(UNKNOWN),
-            (None, Some((rule, place))) => derive(rule, &cell(row, *place)),
+            (None, Some((rule, index))) => derive(rule, &cell(row, *index)),
             (None, None) => UNKNOWN,
         };
         let labels =
             self.rows.iter().flat_map(|row| sources.iter().map(|source| value(row, source)).collect::<Vec<_>>()).collect();
         let view = extra("view");
-        let views = self.rows.iter().map(|row| view.map_or_else(String::new, |place| cell(row, place))).collect();
+        let views = self.rows.iter().map(|row| view.map_or_else(String::new, |index| cell(row, index))).collect();
         let patients = self.rows.iter().map(|row| row.patient.clone()).collect();
         let ending = if self.variant.is_empty() { String::new() } else { format!("@{}", self.variant) };
         let names: Vec<String> = self.rows.iter().map(|row| format!("{}/{}{ending}", self.set, row.file)).collect();
@@ -159,13 +159,13 @@ fn derive(rule: &Derived, cell: &str) -> u8 {
 
 /// The images of a split as 8-bit levels.
 fn images(set: &Dataset, split: Split, side: usize, variant: Option<&Variant>) -> Result<Table> {
-    let eye = Pixels::new(side).ok_or(Error::Side { found: side })?;
+    let pixels = Pixels::new(side).ok_or(Error::Side { found: side })?;
     let (mut rows, mut levels, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let chosen: Vec<_> = set.split(split).collect();
     for batch in chosen.chunks(BATCH) {
         let read = |index, item: &data::Item| {
             let image = set.image(index)?.image;
-            Ok(eye.levels(&variant.map(|variant| variant.of(&image, &item.file)).unwrap_or(Ok(image))?))
+            Ok(pixels.levels(&variant.map(|variant| variant.of(&image, &item.file)).unwrap_or(Ok(image))?))
         };
         let read: Vec<_> = batch.par_iter().map(|(index, item)| (*item, read(*index, item))).collect();
         for (item, image) in read {
@@ -188,22 +188,22 @@ fn images(set: &Dataset, split: Split, side: usize, variant: Option<&Variant>) -
         extra_names: set.extra_names.clone(),
         rows,
         inputs: Inputs::Images(levels),
-        shape: eye.shape(),
+        shape: pixels.shape(),
         refused,
-        encoder: (eye.name().into(), eye.digest().into()),
+        encoder: (pixels.name().into(), pixels.digest().into()),
     })
 }
 
 /// The latents of a split.
 fn latents(reader: &Reader, split: Split) -> Result<Table> {
     let info = reader.info();
-    let (mut rows, mut places) = (Vec::new(), Vec::new());
-    for (place, row) in reader.rows().iter().enumerate() {
+    let (mut rows, mut indices) = (Vec::new(), Vec::new());
+    for (index, row) in reader.rows().iter().enumerate() {
         let changed = row.flipped || !info.variant.is_empty();
         if row.split == split && (!changed || split == Split::Train) {
             let (file, patient) = (row.file.clone(), row.patient_id.clone());
             rows.push(Row { file, patient, labels: row.labels.clone(), extra: row.extra.clone() });
-            places.push(place);
+            indices.push(index);
         }
     }
     Ok(Table {
@@ -213,7 +213,7 @@ fn latents(reader: &Reader, split: Split) -> Result<Table> {
         label_names: info.label_names.clone(),
         extra_names: info.extra_names.clone(),
         rows,
-        inputs: Inputs::Latents(reader.read_rows(&places)?),
+        inputs: Inputs::Latents(reader.read_rows(&indices)?),
         shape: info.shape,
         refused: vec![],
         encoder: (info.encoder.clone(), info.encoder_digest.clone()),

@@ -1,4 +1,4 @@
-//! A teacher of an earlier run, to be asked again.
+//! A trained teacher of an earlier run, loaded to predict.
 
 use super::trained::WEIGHTS;
 use super::{Experiment, Named, Network, Probabilities};
@@ -45,7 +45,7 @@ impl Teacher {
         Ok(Self { experiment, network })
     }
 
-    /// The experiment.
+    /// The experiment that it was trained by.
     pub fn experiment(&self) -> &Experiment {
         &self.experiment
     }

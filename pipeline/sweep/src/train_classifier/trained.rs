@@ -93,14 +93,14 @@ impl Trained {
                 }
                 (_, None) => continue,
             };
-            let lesson = TrainingData {
+            let data = TrainingData {
                 train: &training.samples,
                 validation: &validation,
                 reported: experiment.labels.len(),
                 teacher: teacher.as_deref(),
                 start: last.as_ref().map(|(_, tensors)| tensors),
             };
-            let done = veilray_training::train(architect.get(), &stage.train, lesson, &out.join(&stage.name), None)?;
+            let done = veilray_training::train(architect.get(), &stage.train, data, &out.join(&stage.name), None)?;
             steps.insert(stage.name.clone(), done.outcome.steps);
             seconds.insert(stage.name.clone(), done.outcome.seconds);
             last = Some((architect, done.tensors));
@@ -196,7 +196,7 @@ impl Trained {
         Ok(Model::release(folder, manifest, spec, &weights)?)
     }
 
-    /// The report.
+    /// What the training came to, as it is printed.
     pub fn report(&self) -> &Report {
         &self.report
     }

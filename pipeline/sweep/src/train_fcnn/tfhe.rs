@@ -55,10 +55,10 @@ pub(super) fn run(args: &Args) -> Result<Summary> {
     let side = quantiser.side;
     let pixels = Pixels::new(side)
         .ok_or_else(|| Error::Config { path: args.training.config.clone(), why: format!("side {side} is not in 1..=256") })?;
-    let eye = InputEncoder::Pixels(pixels);
+    let encoder = InputEncoder::Pixels(pixels);
     let dataset = Dataset::find(&experiment.data, args.training.common.data_root.as_deref())?;
     let load = |split| {
-        let evaluated = Evaluated::encode(&dataset, split, None, &eye, "train-fcnn", label)?;
+        let evaluated = Evaluated::encode(&dataset, split, None, &encoder, "train-fcnn", label)?;
         Ok::<_, Error>(as_levels(evaluated.samples)?)
     };
     let (training, validation) = (load(Split::Train)?, load(Split::Val)?);
@@ -78,8 +78,8 @@ pub(super) fn run(args: &Args) -> Result<Summary> {
             format: veilray_fcnn_tfhe::FORMAT,
             kind: veilray_fcnn_tfhe::KIND.into(),
             name: name.into(),
-            encoder: eye.name().into(),
-            encoder_sha256: eye.digest().into(),
+            encoder: encoder.name().into(),
+            encoder_sha256: encoder.digest().into(),
             params: experiment.params.clone(),
             weights_sha256: String::new(),
             logit_scale: trained.logit_scale,

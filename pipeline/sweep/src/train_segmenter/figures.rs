@@ -7,7 +7,7 @@ use veilray_training::metrics::Overlap;
 /// Means over the images of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
-    /// The split.
+    /// Name of the split: `val` or `test`.
     pub split: String,
     /// Images with masks.
     pub images: usize,
