@@ -7,7 +7,6 @@ use indicatif::ProgressBar;
 use std::path::Path;
 use std::time::Instant;
 use veilray_encoder::evaluate::Times;
-use veilray_fcnn_tfhe;
 use veilray_fcnn_tfhe::{ClientKey, Error, Fcnn, Quantiser, Released, SentImage, score};
 use veilray_training::metrics::{Bootstrap, Scored, SplitReport};
 use veilray_training::{Inputs, Samples};

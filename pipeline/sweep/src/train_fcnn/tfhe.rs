@@ -11,7 +11,6 @@ use veilray_base::file::write_atomically;
 use veilray_classifier::operating_point::OperatingPoint;
 use veilray_classifier::release;
 use veilray_encoder::input::InputEncoder;
-use veilray_fcnn_tfhe;
 use veilray_fcnn_tfhe::{FcnnConfig, Manifest, NoiseBudget, Released, TfheParams};
 use veilray_imaging::pixels::Pixels;
 use veilray_training::Samples;
