@@ -6,7 +6,6 @@
 //! | [`cli`] | the command line of `veilray` |
 //! | `demo` | every step on one machine (feature `demo`) |
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 pub mod cli;
 pub mod client;

@@ -14,7 +14,6 @@
 //! the JSON being in [`headers::INFERENCE_HEADER_LENGTH`]. A ciphertext is an element of datatype BYTES: its length in four bytes, lowest
 //! first, then the bytes that `veilray_he::Ciphertext::to_bytes` gives.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 pub mod body;
 pub mod container;

@@ -12,7 +12,6 @@
 //! Threads: those of tokio answer requests and never compute; those of one rayon pool compute and never wait for the network or the disk
 //! of others. A request reserves its memory, waits its turn, and is computed with every thread the pool has.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 pub mod config;
 pub mod engine;

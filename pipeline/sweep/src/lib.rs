@@ -14,7 +14,6 @@
 //!
 //! `veilray-sweep --help` lists the commands.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 pub mod command;
 pub mod data;
