@@ -1,5 +1,5 @@
 //! Trains a small network to tell rings from discs and stores its averaged weights:
-//! `cargo run --release -p veilray-nn --example quickstart`.
+//! `cargo run --release -p veilray-nn --example tiny_network`.
 
 use candle_core::{D, Device, Tensor};
 use veilray_base::Rng;
