@@ -63,11 +63,11 @@ impl Tree {
     /// # Errors
     /// A file cannot be read.
     pub fn texts<'a>(&'a self, ending: &'a str) -> io::Result<Vec<(&'a str, String)>> {
-        self.ending(ending).filter_map(|file| Some(Ok((file, self.text(file).transpose()?))).map(flatten)).collect()
+        self.ending(ending).filter_map(|file| Some(flatten(Ok((file, self.text(file).transpose()?))))).collect()
     }
 }
 
-fn flatten<'a>(read: io::Result<(&'a str, io::Result<String>)>) -> io::Result<(&'a str, String)> {
+fn flatten(read: io::Result<(&str, io::Result<String>)>) -> io::Result<(&str, String)> {
     let (file, text) = read?;
     Ok((file, text?))
 }

@@ -1,5 +1,7 @@
 //! What stands on what: packages of the workspace, folders of a package, packages that a program is built from.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where the repository cannot be read")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use veilray_checks::imports;
 use veilray_checks::packages::{self, built_from, features, members};

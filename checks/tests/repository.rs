@@ -1,5 +1,7 @@
 //! What every commit keeps: sizes of files, prose, links, figures, longer tests, findings.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where the repository cannot be read")]
+
 use std::collections::BTreeMap;
 use veilray_checks::figures::{Figures, Pages};
 use veilray_checks::links;

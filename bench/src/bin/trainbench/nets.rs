@@ -6,7 +6,7 @@ use veilray_nn::ops::{self, Conv2dConfig};
 use veilray_nn::{Init, Result, Scope};
 
 /// The operations that both sides implement.
-pub trait Backend {
+pub(crate) trait Backend {
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Result<Tensor>;
     fn norm_silu(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize) -> Result<Tensor>;
     fn upsample(&self, x: &Tensor) -> Result<Tensor>;
@@ -16,7 +16,7 @@ pub trait Backend {
 
 const EPS: f64 = 1e-5;
 
-pub struct Ours;
+pub(crate) struct Ours;
 
 impl Backend for Ours {
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
@@ -37,7 +37,7 @@ impl Backend for Ours {
 }
 
 /// What candle-nn's layers do.
-pub struct Stock;
+pub(crate) struct Stock;
 
 impl Backend for Stock {
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
@@ -141,13 +141,13 @@ enum Stage {
 }
 
 /// Residual encoder and decoder, 256x256 grey to 4x32x32 and back, 32 channels at full size.
-pub struct Autoencoder {
+pub(crate) struct Autoencoder {
     stages: Vec<Stage>,
     backend: &'static dyn Backend,
 }
 
 impl Autoencoder {
-    pub fn new(scope: &Scope, backend: &'static dyn Backend) -> Result<Self> {
+    pub(crate) fn new(scope: &Scope, backend: &'static dyn Backend) -> Result<Self> {
         const CHANNELS: [usize; 4] = [32, 64, 64, 128];
         let mut count = 0;
         let mut next = || {
@@ -181,7 +181,7 @@ impl Autoencoder {
         Ok(Self { stages, backend })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.stages.iter().try_fold(x.clone(), |x, stage| match stage {
             Stage::Conv(conv) => conv.forward(self.backend, &x),
             Stage::Block(block) => block.forward(self.backend, &x),
@@ -192,14 +192,14 @@ impl Autoencoder {
 }
 
 /// Like `veilnet-s`: three strided convolutions with HerPN, then a linear layer to 14 labels.
-pub struct LatentNet {
+pub(crate) struct LatentNet {
     convs: Vec<(Conv, Tensor, Tensor)>,
     head: (Tensor, Tensor),
     backend: &'static dyn Backend,
 }
 
 impl LatentNet {
-    pub fn new(scope: &Scope, backend: &'static dyn Backend) -> Result<Self> {
+    pub(crate) fn new(scope: &Scope, backend: &'static dyn Backend) -> Result<Self> {
         let convs = [(4, 32), (32, 64), (64, 128)].into_iter().enumerate().map(|(i, (inputs, outputs))| {
             let scope = scope.enter(format!("layer{i}"));
             let basis = scope.parameter("basis", &[2, outputs], Init::Rows([0.5, 0.28, 0.0]))?;
@@ -214,7 +214,7 @@ impl LatentNet {
         Ok(Self { convs, head, backend })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut x = x.clone();
         for (conv, basis, bias) in &self.convs {
             x = self.backend.hermite(&conv.forward(self.backend, &x)?, basis, bias)?;

@@ -18,12 +18,12 @@ use veilray_imaging::pixels::Pixels;
 use veilrayd::config::ModelPath;
 use veilrayd::{Config, Handle};
 
-pub const MODEL: &str = "tiny-f8";
-pub const MASK_MODEL: &str = "tiny-mask";
-pub const PASSPHRASE: &str = "a passphrase for tests";
+pub(crate) const MODEL: &str = "tiny-f8";
+pub(crate) const MASK_MODEL: &str = "tiny-mask";
+pub(crate) const PASSPHRASE: &str = "a passphrase for tests";
 
 /// A folder of released models: the tiny classifier and the encoder it reads, and a tiny network for masks.
-pub static WEIGHTS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+pub(crate) static WEIGHTS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     write_models(folder.path());
     folder
@@ -85,11 +85,11 @@ fn write_mask_model(folder: &Path, manifest: Manifest) {
     Model::write(&folder.join(MASK_MODEL), manifest, &spec, &weights).unwrap();
 }
 
-pub fn daemon(data: &Path) -> Handle {
+pub(crate) fn daemon(data: &Path) -> Handle {
     daemon_of(MODEL, data)
 }
 
-pub fn daemon_of(model: &str, data: &Path) -> Handle {
+pub(crate) fn daemon_of(model: &str, data: &Path) -> Handle {
     let mut config = Config { models: vec![ModelPath { path: WEIGHTS.path().join(model) }], ..Config::default() };
     config.server.bind = "127.0.0.1:0".parse().unwrap();
     config.server.data_dir = data.into();
@@ -99,24 +99,24 @@ pub fn daemon_of(model: &str, data: &Path) -> Handle {
 }
 
 /// A user: a home folder, and the program run there with nothing of ours in its environment.
-pub struct User {
+pub(crate) struct User {
     home: tempfile::TempDir,
 }
 
 impl User {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    pub fn keys(&self) -> PathBuf {
+    pub(crate) fn keys(&self) -> PathBuf {
         self.path(".veilray/keys")
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_veilray"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VEILRAY_")) {
             command.env_remove(name);
@@ -126,12 +126,12 @@ impl User {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.command(arguments).output().unwrap())
     }
 
     /// A chest drawn from a seed, as PNG.
-    pub fn chest(&self, name: &str, seed: u64) -> PathBuf {
+    pub(crate) fn chest(&self, name: &str, seed: u64) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let film = Phantom { seed, size: 256, ..Phantom::default() }.film().unwrap();
@@ -141,7 +141,7 @@ impl User {
 }
 
 /// A chest as DICOM, explicit VR, little endian, with the patient's name where it belongs. `pixels` are a square of 16-bit values.
-pub fn dicom(pixels: &[u16], side: u16, patient: &str) -> Vec<u8> {
+pub(crate) fn dicom(pixels: &[u16], side: u16, patient: &str) -> Vec<u8> {
     let element = |group: u16, number: u16, vr: &str, value: &[u8]| {
         let mut value = value.to_vec();
         if value.len() % 2 == 1 {
@@ -195,26 +195,26 @@ pub fn dicom(pixels: &[u16], side: u16, patient: &str) -> Vec<u8> {
 
 /// What a run of the program came to.
 #[derive(Debug)]
-pub struct Ran {
+pub(crate) struct Ran {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
 impl Ran {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     #[track_caller]
-    pub fn ends(self, code: i32) -> Self {
+    pub(crate) fn ends(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
 
     #[track_caller]
-    pub fn says(self, words: &[&str]) -> Self {
+    pub(crate) fn says(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
         }
@@ -222,7 +222,7 @@ impl Ran {
     }
 
     /// The objects of standard output, one per line.
-    pub fn json(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn json(&self) -> Vec<serde_json::Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }

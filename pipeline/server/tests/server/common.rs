@@ -23,10 +23,10 @@ use veilray_protocol::messages::{InferParameters, InferRequest, InferResponse};
 use veilrayd::config::{Config, ModelPath};
 use veilrayd::{Handle, spawn};
 
-pub const MODEL: &str = "tiny";
+pub(crate) const MODEL: &str = "tiny";
 
 /// The model, and one client of it.
-pub struct Fixture {
+pub(crate) struct Fixture {
     _folder: tempfile::TempDir,
     pub path: PathBuf,
     pub served: Served,
@@ -34,14 +34,14 @@ pub struct Fixture {
 }
 
 /// Secret key, evaluation keys as sent, and their address.
-pub struct Client {
+pub(crate) struct Client {
     pub secret: SecretKey,
     pub keys: Vec<u8>,
     pub sha: String,
 }
 
 impl Client {
-    pub fn new(served: &Served) -> Self {
+    pub(crate) fn new(served: &Served) -> Self {
         let secret = SecretKey::generate(served.model.params()).unwrap();
         let keys = EvaluationKeys::generate(&secret, served.circuit.key_spec()).unwrap().to_bytes().unwrap();
         let sha = sha256(&keys);
@@ -49,11 +49,11 @@ impl Client {
     }
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     sha256_hex(bytes)
 }
 
-pub fn fixture() -> &'static Fixture {
+pub(crate) fn fixture() -> &'static Fixture {
     static FIXTURE: OnceLock<Fixture> = OnceLock::new();
     FIXTURE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -82,18 +82,18 @@ pub fn fixture() -> &'static Fixture {
 }
 
 impl Fixture {
-    pub fn image(&self, seed: u64) -> Vec<f64> {
+    pub(crate) fn image(&self, seed: u64) -> Vec<f64> {
         let mut rng = Rng::new(seed, "image");
         (0..self.served.interface.io.input().values()).map(|_| rng.normal()).collect()
     }
 
-    pub fn encrypted(&self, client: &Client, image: &[f64]) -> Vec<Vec<u8>> {
+    pub(crate) fn encrypted(&self, client: &Client, image: &[f64]) -> Vec<Vec<u8>> {
         let encryptor = Encryptor::new(&client.secret);
         let sent = client::encrypt(&self.served.interface.io, self.served.model.params(), &encryptor, image).unwrap();
         sent.iter().map(|c| c.to_bytes().unwrap()).collect()
     }
 
-    pub fn request(&self, client: &Client, ciphertexts: &[Vec<u8>]) -> (Vec<u8>, usize) {
+    pub(crate) fn request(&self, client: &Client, ciphertexts: &[Vec<u8>]) -> (Vec<u8>, usize) {
         let bytes = elements(ciphertexts);
         let (keys, manifest) = (client.sha.clone(), self.served.interface.manifest_sha256.clone());
         let parameters = InferParameters { keys, manifest };
@@ -101,19 +101,19 @@ impl Fixture {
         body(&InferRequest { id: Some("client-id".into()), parameters, inputs }, &bytes).unwrap()
     }
 
-    pub fn infer_body(&self, client: &Client, seed: u64) -> (Vec<u8>, usize) {
+    pub(crate) fn infer_body(&self, client: &Client, seed: u64) -> (Vec<u8>, usize) {
         self.request(client, &self.encrypted(client, &self.image(seed)))
     }
 
     /// Whether a reply is the model's answer to the image of that seed.
-    pub fn is_answer(&self, client: &Client, reply: &Answer, seed: u64) -> bool {
+    pub(crate) fn is_answer(&self, client: &Client, reply: &Answer, seed: u64) -> bool {
         let length: usize = reply.header(INFERENCE_HEADER_LENGTH).unwrap().parse().unwrap();
         let (header, rest) = split::<InferResponse>(&reply.body, length).unwrap();
         let reply = ciphertexts(&header.outputs, OUTPUT, rest).unwrap()[0];
         self.is_right(client, reply, seed)
     }
 
-    pub fn is_right(&self, client: &Client, reply: &[u8], seed: u64) -> bool {
+    pub(crate) fn is_right(&self, client: &Client, reply: &[u8], seed: u64) -> bool {
         let params = self.served.model.params();
         let reply = Ciphertext::from_bytes(params, reply, reply.len()).unwrap();
         let slots = Decryptor::new(&client.secret).decrypt(&reply, 16).unwrap();
@@ -126,7 +126,7 @@ impl Fixture {
 }
 
 /// A configuration for this machine and that folder.
-pub fn config(data: &Path) -> Config {
+pub(crate) fn config(data: &Path) -> Config {
     let mut config = Config::default();
     config.server.bind = "127.0.0.1:0".parse().unwrap();
     config.server.data_dir = data.into();
@@ -138,29 +138,29 @@ pub fn config(data: &Path) -> Config {
 }
 
 /// A daemon that is ready.
-pub fn start(config: Config) -> Handle {
+pub(crate) fn start(config: Config) -> Handle {
     let handle = spawn(config).unwrap();
     assert!(handle.wait_ready(Duration::from_secs(120)));
     handle
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn error(&self) -> ErrorBody {
+    pub(crate) fn error(&self) -> ErrorBody {
         let body: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"));
         assert_eq!(Some(body.request_id.as_str()), self.header("x-request-id"));
         assert!(!body.error.is_empty() && !body.hint.is_empty());
@@ -168,27 +168,27 @@ impl Answer {
     }
 
     /// Status and code in one, for comparing.
-    pub fn code(&self) -> (u16, String) {
+    pub(crate) fn code(&self) -> (u16, String) {
         (self.status, serde_json::to_value(self.error().code).unwrap().as_str().unwrap().into())
     }
 }
 
 /// One request on a connection of its own.
-pub struct Ask {
+pub(crate) struct Ask {
     pub addr: SocketAddr,
     pub token: Option<String>,
 }
 
 impl Ask {
-    pub fn of(handle: &Handle) -> Self {
+    pub(crate) fn of(handle: &Handle) -> Self {
         Self { addr: handle.addr(), token: None }
     }
 
-    pub fn with(handle: &Handle, token: &str) -> Self {
+    pub(crate) fn with(handle: &Handle, token: &str) -> Self {
         Self { addr: handle.addr(), token: Some(token.into()) }
     }
 
-    pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
+    pub(crate) fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
         let mut head =
             format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n");
         if let Some(token) = &self.token {
@@ -200,17 +200,17 @@ impl Ask {
         head + "\r\n"
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         stream
     }
 
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.try_send(method, path, headers, body).unwrap()
     }
 
-    pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Answer> {
+    pub(crate) fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(self.addr)?;
         stream.set_read_timeout(Some(Duration::from_secs(120)))?;
         stream.write_all(self.head(method, path, headers, body.len()).as_bytes())?;
@@ -219,11 +219,11 @@ impl Ask {
         answer(stream, method)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], &[])
     }
 
-    pub fn put_keys(&self, client: &Client) -> Answer {
+    pub(crate) fn put_keys(&self, client: &Client) -> Answer {
         loop {
             let answer = self.send("PUT", &format!("/v1/keys/{}", client.sha), &[("veilray-model", MODEL)], &client.keys);
             // Another test may be at it.
@@ -234,20 +234,20 @@ impl Ask {
         }
     }
 
-    pub fn infer(&self, (body, length): &(Vec<u8>, usize)) -> Answer {
+    pub(crate) fn infer(&self, (body, length): &(Vec<u8>, usize)) -> Answer {
         self.post("/v2/models/tiny/infer", body, *length)
     }
 
-    pub fn post(&self, path: &str, body: &[u8], length: usize) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &[u8], length: usize) -> Answer {
         self.send("POST", path, &[(INFERENCE_HEADER_LENGTH, &length.to_string())], body)
     }
 }
 
-pub fn answer(stream: TcpStream, method: &str) -> std::io::Result<Answer> {
+pub(crate) fn answer(stream: TcpStream, method: &str) -> std::io::Result<Answer> {
     answer_from(stream, method)
 }
 
-pub fn answer_from(stream: impl Read, method: &str) -> std::io::Result<Answer> {
+pub(crate) fn answer_from(stream: impl Read, method: &str) -> std::io::Result<Answer> {
     let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -272,7 +272,7 @@ pub fn answer_from(stream: impl Read, method: &str) -> std::io::Result<Answer> {
 }
 
 /// `veilrayd serve` in a process of its own.
-pub struct Process {
+pub(crate) struct Process {
     pub child: std::process::Child,
     pub addr: SocketAddr,
     pub log: PathBuf,
@@ -280,7 +280,7 @@ pub struct Process {
 
 impl Process {
     /// Starts it under `prefix` (a shell that ends in `exec "$@"`, or nothing) and waits until it is ready.
-    pub fn start(config: &Config, shell: &str) -> Self {
+    pub(crate) fn start(config: &Config, shell: &str) -> Self {
         let folder = config.server.data_dir.parent().unwrap();
         let file = folder.join("server.toml");
         std::fs::write(&file, toml::to_string(config).unwrap()).unwrap();
@@ -315,26 +315,26 @@ impl Process {
         process
     }
 
-    pub fn ask(&self) -> Ask {
+    pub(crate) fn ask(&self) -> Ask {
         Ask { addr: self.addr, token: None }
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub fn terminate(&mut self) {
+    pub(crate) fn terminate(&mut self) {
         let sent = std::process::Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// A line of /proc/PID/status, in bytes.
-    pub fn memory(&self, line: &str) -> u64 {
+    pub(crate) fn memory(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let value = status.lines().find_map(|l| l.strip_prefix(line)).unwrap();
         value.trim().split(' ').next().unwrap().parse::<u64>().unwrap() << 10
@@ -352,14 +352,14 @@ impl Drop for Process {
 }
 
 /// A folder with `data` to be made in it, and a configuration for it.
-pub fn place() -> (tempfile::TempDir, Config) {
+pub(crate) fn place() -> (tempfile::TempDir, Config) {
     let folder = tempfile::tempdir().unwrap();
     let config = config(&folder.path().join("data"));
     (folder, config)
 }
 
 /// Waits for a job's end.
-pub fn finished(ask: &Ask, path: &str) -> String {
+pub(crate) fn finished(ask: &Ask, path: &str) -> String {
     for _ in 0..3000 {
         let state = ask.get(path).json()["state"].as_str().unwrap().to_string();
         if state == "done" || state == "failed" {

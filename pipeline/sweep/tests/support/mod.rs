@@ -8,13 +8,13 @@ use tempfile::TempDir;
 use veilray_sweep::data::{Dataset, Error, Spec, Split};
 
 /// A folder with the table `labels` and, for each `file` in it that ends in `.png`, a grey picture of 128 × 128 of its own.
-pub fn folder(labels: &str) -> TempDir {
+pub(crate) fn folder(labels: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path(), labels);
     folder
 }
 
-pub fn fill(folder: &Path, labels: &str) {
+pub(crate) fn fill(folder: &Path, labels: &str) {
     fs::create_dir_all(folder.join("images")).unwrap();
     fs::write(folder.join("labels.csv"), labels).unwrap();
     for (seed, line) in labels.lines().skip(1).enumerate() {
@@ -26,7 +26,7 @@ pub fn fill(folder: &Path, labels: &str) {
 }
 
 /// Twenty images, one of them constant and one of them missing.
-pub fn set() -> (TempDir, Dataset) {
+pub(crate) fn set() -> (TempDir, Dataset) {
     let mut table = String::from("file,split,patient_id,tb,site\n");
     for i in 0..20 {
         table += &format!("images/{i}.png,{},Doe{i},{},{}\n", Split::ALL[i % 3], i % 2, ["north", "south"][i / 10]);
@@ -39,7 +39,7 @@ pub fn set() -> (TempDir, Dataset) {
 }
 
 /// Levels with structure, other ones for another seed.
-pub fn picture(seed: usize) -> Vec<u8> {
+pub(crate) fn picture(seed: usize) -> Vec<u8> {
     let level = |i: usize| {
         let (x, y) = ((i % 128) as f64 / 128.0, (i / 128) as f64 / 128.0);
         (127.5 + 60.0 * (x * (5.0 + seed as f64)).sin() + 60.0 * (y * 7.0).cos()) as u8
@@ -48,7 +48,7 @@ pub fn picture(seed: usize) -> Vec<u8> {
 }
 
 /// A grey PNG file of 128 × 128.
-pub fn png(levels: &[u8]) -> Vec<u8> {
+pub(crate) fn png(levels: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, 128, 128);
     encoder.set_color(png::ColorType::Grayscale);
@@ -59,7 +59,7 @@ pub fn png(levels: &[u8]) -> Vec<u8> {
     file
 }
 
-pub fn spec(text: &str) -> Spec {
+pub(crate) fn spec(text: &str) -> Spec {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dataset.toml");
     fs::write(&path, text).unwrap();
@@ -67,14 +67,14 @@ pub fn spec(text: &str) -> Spec {
 }
 
 /// What opening a folder with this table says.
-pub fn refused(labels: &str, spec: &Spec) -> Error {
+pub(crate) fn refused(labels: &str, spec: &Spec) -> Error {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("labels.csv"), labels).unwrap();
     Dataset::open(folder.path(), spec).unwrap_err()
 }
 
 /// A NumPy array of bytes, format version 1.0.
-pub fn npy(shape: &[usize], values: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(shape: &[usize], values: &[u8]) -> Vec<u8> {
     let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}), }}\n", sides.trim_end());
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
@@ -85,7 +85,7 @@ pub fn npy(shape: &[usize], values: &[u8]) -> Vec<u8> {
 }
 
 /// A deflated archive of arrays.
-pub fn npz(path: &Path, arrays: &[(&str, Vec<u8>)]) {
+pub(crate) fn npz(path: &Path, arrays: &[(&str, Vec<u8>)]) {
     let mut archive = zip::ZipWriter::new(fs::File::create(path).unwrap());
     for (name, bytes) in arrays {
         archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
@@ -95,7 +95,7 @@ pub fn npz(path: &Path, arrays: &[(&str, Vec<u8>)]) {
 }
 
 /// The folder of real data sets, as `VEILRAY_DATA` says or beside the checkout, where there is one; says so otherwise.
-pub fn real_data() -> Option<PathBuf> {
+pub(crate) fn real_data() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let given = std::env::var_os("VEILRAY_DATA").map_or_else(beside, PathBuf::from);
     let root = veilray_sweep::data::root(Some(&given));
