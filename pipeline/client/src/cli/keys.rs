@@ -171,7 +171,7 @@ pub(crate) fn run(command: &Keys, settings: &Settings) -> Result<Exit> {
             let set = args.set(settings)?;
             let remote = settings.remote(&args.server)?;
             let known = register(&remote, &set, settings.quiet)?;
-            args.report(&set, if known { "The server has these keys already" } else { "Registered" })?;
+            args.report(&set, if known { "The server already has the keys of" } else { "Registered" })?;
         }
         Keys::Rotate(args) => rotate(args, settings)?,
         Keys::Revoke(args) => {
