@@ -115,7 +115,7 @@ pub(crate) fn assert_near(found: &[f64], wanted: &[f64], bound: f64) {
 /// Errors that are multiplied with the key or with a digit have heavier tails: such a factor's square is exponentially distributed over the
 /// slots, so its largest is ln N + 7 times its mean, save with probability e^−7; the six deviations are taken there.
 ///
-/// They bound; the noise model predicts (see `tests/precision.rs`).
+/// They bound; the noise model predicts (see `tests/precision/`).
 #[derive(Clone, Copy)]
 pub(crate) struct Bound {
     n: f64,

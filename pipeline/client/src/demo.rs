@@ -70,7 +70,7 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     let start = Instant::now();
     let folder = find(model)?;
     let file = match image {
-        Some(path) => images::read(path, Settings::default().limits.file_bytes)?,
+        Some(path) => images::read_named(path, Settings::default().limits.file_bytes)?,
         None => drawn()?,
     };
     let temporary = files::private_temporary("veilray-demo-", &std::env::temp_dir())?;

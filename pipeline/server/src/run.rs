@@ -284,7 +284,7 @@ pub fn serve(config: Config, bound: impl FnOnce(SocketAddr)) -> Result<(), Serve
     ended
 }
 
-/// Resolves at SIGTERM or an interrupt. Registered at once: a signal that comes early is not lost.
+/// Resolves at SIGTERM or an interrupt. Registered when the models are open; until then a signal ends the program as the system does.
 fn signals() -> Result<impl Future<Output = ()>, ServeError> {
     #[cfg(unix)]
     {

@@ -121,9 +121,9 @@ pub fn run(args: &Args) -> Result<Report> {
     }
     let model = Model::open(&folder)?;
     let name = &model.manifest().name;
-    let eye = eye(&model)?;
+    let encoder = input_encoder(&model)?;
     let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
-    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, name, model.labels())?;
+    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &encoder, name, model.labels())?;
     let logits = predict(network_of(&model)?.as_ref(), &evaluated.samples, BATCH, false)?;
     let scored = reported(&evaluated.samples, &logits, model.labels().len())?;
     let (patients, views) = (evaluated.samples.patients(), evaluated.samples.views());
@@ -144,16 +144,16 @@ pub fn run(args: &Args) -> Result<Report> {
 ///
 /// # Errors
 /// No encoder of that name, or one of another release.
-pub fn eye(model: &Model) -> Result<InputEncoder> {
+pub fn input_encoder(model: &Model) -> Result<InputEncoder> {
     let manifest = model.manifest();
-    eye_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)
+    input_encoder_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)
 }
 
-fn eye_of(model: &str, encoder: &str, wanted: &str) -> Result<InputEncoder> {
-    let eye = InputEncoder::open(encoder)?;
-    if eye.digest() != wanted {
-        let (model, encoder, wanted, found) = (model.into(), encoder.into(), wanted.into(), eye.digest().into());
+fn input_encoder_of(model: &str, name: &str, wanted: &str) -> Result<InputEncoder> {
+    let encoder = InputEncoder::open(name)?;
+    if encoder.digest() != wanted {
+        let (model, encoder, wanted, found) = (model.into(), name.into(), wanted.into(), encoder.digest().into());
         return Err(Error::OtherEncoder { model, encoder, wanted, found });
     }
-    Ok(eye)
+    Ok(encoder)
 }

@@ -227,7 +227,7 @@ fn the_digest_changes_with_every_part_of_a_table() {
 #[test]
 fn the_real_data_are_what_their_origins_say() {
     let Some(root) = support::real_data() else { return };
-    // Images by split, and those with the first label; from the ORIGIN.md of each set and, for the union, design/facts.md.
+    // Images by split, and those with the first label; from the ORIGIN.md of each set and, for the union, docs/src/data.md.
     let sets = [
         ("nih_cxr14_256", [958, 163, 243], 118 + 20 + 30),
         ("nih_cxr14_128", [5983, 999, 1502], 534 + 89 + 134),

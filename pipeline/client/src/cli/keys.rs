@@ -94,8 +94,7 @@ impl Listed {
 
     fn line(&self) -> String {
         let Self { set, record, .. } = self;
-        let state = format!("{:?}", record.state).to_lowercase();
-        format!("{set:<36} {:<8} {state:<10} {:>10}", record.params, megabytes(record.evaluation_keys_bytes))
+        format!("{set:<36} {:<8} {:<10} {:>10}", record.params, record.state, megabytes(record.evaluation_keys_bytes))
     }
 }
 
@@ -171,7 +170,7 @@ pub(crate) fn run(command: &Keys, settings: &Settings) -> Result<Exit> {
             let set = args.set(settings)?;
             let remote = settings.remote(&args.server)?;
             let known = register(&remote, &set, settings.quiet)?;
-            args.report(&set, if known { "The server has these keys already" } else { "Registered" })?;
+            args.report(&set, if known { "The server already has the keys of" } else { "Registered" })?;
         }
         Keys::Rotate(args) => rotate(args, settings)?,
         Keys::Revoke(args) => {

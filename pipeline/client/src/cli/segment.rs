@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
     let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
     drop(passphrase);
-    let file = images::read(&args.file, session.settings().limits.file_bytes)?;
+    let file = images::read_named(&args.file, session.settings().limits.file_bytes)?;
     let sha256 = sha256_hex(&file);
     let (read, seen) = session.read_and_compress(&file)?;
     let film = |_: &PathBuf| segmentation::film(&file, &read.report, session.keys().interface());

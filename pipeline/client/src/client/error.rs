@@ -91,8 +91,8 @@ pub enum Error {
     /// The server's URL, its token or its certificate authorities cannot be used.
     #[error("{0}")]
     ServerUrl(String),
-    /// The server does not answer: it does not run, or the address is wrong.
-    #[error("{address} does not answer ({why}): is veilrayd running there, and is the address right?")]
+    /// The server does not answer: it does not run, or the URL is wrong.
+    #[error("{address} does not answer ({why}): is veilrayd running there, and is the URL right?")]
     Unreachable {
         /// Scheme, host and port.
         address: String,

@@ -40,6 +40,17 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     })
 }
 
+/// [`read`] for a file that the person named alone: a path where nothing is gets the words that a list of paths gives it.
+///
+/// # Errors
+/// [`Error::Usage`], [`Error::Unreadable`].
+pub(crate) fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    if !path.exists() {
+        return Err(Error::Usage(format!("{}: there is no such file", shown(path))));
+    }
+    read(path, limit)
+}
+
 fn expand(argument: &Path) -> std::result::Result<Vec<PathBuf>, String> {
     if argument.is_dir() {
         let found = folder(argument);

@@ -203,7 +203,7 @@ impl fmt::Display for Inspection {
             ),
             Self::KeySet(record) => write!(
                 f,
-                "a key set for {}, parameters {}, {:?}\n  manifest    {}\n  keys        {}, {} bytes",
+                "a key set for {}, parameters {}, {}\n  manifest    {}\n  keys        {}, {} bytes",
                 clean(&record.model),
                 clean(&record.params),
                 record.state,

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 const MAX_JSON: u64 = 16 << 20;
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Attempts at a server that cannot be reached: a restart is waited for, a wrong address reported soon.
+/// Attempts at a server that cannot be reached: a restart is waited for, a wrong URL reported soon.
 const UNREACHABLE_ATTEMPTS: u32 = 4;
 
 /// A connection to a daemon; clones share it.
@@ -54,7 +54,7 @@ impl Remote {
     /// Prepares for `url`; nothing is sent yet.
     ///
     /// # Errors
-    /// A certificate or token file that cannot be read, an address that is not allowed.
+    /// A certificate or token file that cannot be read, a URL that is not allowed.
     pub(crate) fn new(url: &ServerUrl, access: &Access) -> Result<Self> {
         let (agent, token) = agent(url, access)?;
         Ok(Self { agent, base: url.base().into(), token, retry_for: access.retry_for })

@@ -36,7 +36,7 @@ pub(super) fn answered(mut response: Response<Body>) -> Result<Response<Body>> {
             status,
             code: "without a code".into(),
             message: "it gave no reason that this client reads".into(),
-            hint: "is this address a veilrayd?".into(),
+            hint: "is this the URL of a veilrayd?".into(),
             request_id: id,
             retry_after,
         },

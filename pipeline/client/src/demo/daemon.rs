@@ -97,7 +97,9 @@ impl Daemon {
             if let Some(err) = child.stderr.take() {
                 let _ = err.take(64 << 10).read_to_string(&mut why);
             }
-            return Err(Error::Daemon(why.trim().trim_start_matches("veilray: ").into()));
+            return Err(Error::Daemon(
+                why.trim().trim_start_matches("veilray: ").trim_start_matches("the daemon did not start: ").into(),
+            ));
         }
         Ok(daemon)
     }

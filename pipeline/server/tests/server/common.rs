@@ -33,7 +33,7 @@ pub(crate) struct Fixture {
     pub client: Client,
 }
 
-/// Secret key, evaluation keys as sent, and their address.
+/// Secret key, evaluation keys as sent, and their digest.
 pub(crate) struct Client {
     pub secret: SecretKey,
     pub keys: Vec<u8>,

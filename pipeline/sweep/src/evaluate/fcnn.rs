@@ -1,6 +1,6 @@
 //! A quantised network under TFHE, client and server in one process.
 
-use super::{Agreement, Args, Encrypted, Evaluated, Report, eye_of, spread};
+use super::{Agreement, Args, Encrypted, Evaluated, Report, input_encoder_of, spread};
 use crate::command::error::Result;
 use crate::data::Dataset;
 use indicatif::ProgressBar;
@@ -16,9 +16,9 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<Report> {
     let released = Released::open(folder)?;
     let manifest = released.manifest();
     let point = &manifest.operating_point;
-    let eye = eye_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)?;
+    let encoder = input_encoder_of(&manifest.name, &manifest.encoder, &manifest.encoder_sha256)?;
     let dataset = Dataset::find(&args.data, args.common.data_root.as_deref())?;
-    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &eye, &manifest.name, &point.thresholds.labels)?;
+    let evaluated = Evaluated::encode(&dataset, args.split, args.limit, &encoder, &manifest.name, &point.thresholds.labels)?;
     let samples = as_levels(evaluated.samples)?;
     let clear = scored(released.network(), &manifest.quantiser, manifest.logit_scale, &samples)?;
     let (patients, views) = (samples.patients(), samples.views());

@@ -26,7 +26,7 @@ impl Evaluated {
         dataset: &Dataset,
         split: Split,
         limit: Option<usize>,
-        eye: &InputEncoder,
+        encoder: &InputEncoder,
         model: &str,
         names: &[String],
     ) -> Result<Self> {
@@ -58,7 +58,7 @@ impl Evaluated {
                 views.push(view.and_then(|v| item.extra.get(v)).map_or_else(String::new, |text| text.trim().into()));
             }
             if !images.is_empty() {
-                values.extend(eye.encode(&images)?);
+                values.extend(encoder.encode(&images)?);
             }
             bar.inc(batch.len() as u64);
         }
@@ -66,7 +66,7 @@ impl Evaluated {
         if patients.is_empty() {
             return Err(Error::NothingToEvaluate { dataset: dataset.name.clone(), split, refused: skipped.len() });
         }
-        let samples = Samples::new(Inputs::Latents(values), eye.shape(), labels, names.to_vec(), patients, views)?;
+        let samples = Samples::new(Inputs::Latents(values), encoder.shape(), labels, names.to_vec(), patients, views)?;
         Ok(Self { samples, skipped })
     }
 }

@@ -88,8 +88,8 @@ pub struct Agreement {
 /// # Errors
 /// A model that does not see pixels, a data set without masks.
 pub(super) fn run(args: &Args, model: &Model) -> Result<Report> {
-    let eye = super::eye(model)?;
-    let InputEncoder::Pixels(pixels) = &eye else { return Err(Error::MaskOfLatent { model: model.manifest().name.clone() }) };
+    let encoder = super::input_encoder(model)?;
+    let InputEncoder::Pixels(pixels) = &encoder else { return Err(Error::MaskOfLatent { model: model.manifest().name.clone() }) };
     let set = Dataset::find(&args.data, args.common.data_root.as_deref())?;
     let name = model.labels().first().map_or("mask", String::as_str);
     let threshold = model.manifest().operating_point.thresholds.values.first().copied().unwrap_or(0.0);

@@ -1,8 +1,8 @@
 //! Which factor, at what loss, at what cost, and whether f = 8 holds.
 //!
 //! Accuracy is [`Row::accuracy`]. The rule, per data set: the most accurate configuration on ciphertexts sets the mark; of those that
-//! are at most [`TOLERANCE`] of ROC-AUC below it, the fastest is chosen. Seeds of one configuration count as their mean. How sure that
-//! is is told by applying the rule to test splits whose patients are drawn anew, the same for all configurations.
+//! are at most [`TOLERANCE`] of ROC-AUC below it, the fastest is chosen. Seeds of one configuration count as their mean. How sure
+//! that is, is found by applying the rule to test splits whose patients are drawn anew, the same for all configurations.
 
 use crate::ledger::{Configuration, Outcome, Row};
 use std::collections::{BTreeMap, BTreeSet};

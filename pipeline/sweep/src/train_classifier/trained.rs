@@ -144,7 +144,7 @@ impl Trained {
         output::write_json(&folder.join("report.json"), &self.report)
     }
 
-    /// What the network thinks of the training split, auxiliary labels included.
+    /// The network's probabilities for the training split, auxiliary labels included.
     ///
     /// # Errors
     /// As [`veilray_training::teacher_probabilities`].
