@@ -10,7 +10,7 @@ pub(crate) trait Backend {
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Result<Tensor>;
     fn norm_silu(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize) -> Result<Tensor>;
     fn upsample(&self, x: &Tensor) -> Result<Tensor>;
-    /// HerPN of `weight` [2, channel] and `bias` [channel].
+    /// HerPN of `weight`, 2 × channels, and `bias`, one for each channel.
     fn hermite(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor>;
 }
 
