@@ -66,7 +66,7 @@ fn an_image_becomes_the_mask_of_the_clear_network_in_one_reply() {
     refused.says(&["--seg", "PNG", "give the film as the DICOM file"]);
     assert!(!user.path("o.png").exists() && !user.path("seg.dcm").exists(), "refused before the server was asked");
     run(&["classify", "doe_jane.png"]).ends(2).says(&[MASK_MODEL, "gives masks", "veilray segment"]);
-    run(&["segment", "none.png", "--out", "o.png"]).ends(1).says(&["cannot be read"]);
+    run(&["segment", "none.png", "--out", "o.png"]).ends(2).says(&["none.png: there is no such file"]);
 
     let words: Vec<u16> = grey.iter().map(|level| u16::from(*level) << 8).collect();
     fs::write(user.path("film.dcm"), dicom(&words, 256, "Doe^Jane")).unwrap();
