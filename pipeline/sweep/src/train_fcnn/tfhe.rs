@@ -6,9 +6,8 @@ use crate::data::{Dataset, Split};
 use crate::evaluate::Evaluated;
 use crate::evaluate::fcnn::{as_levels, scored};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use veilray_base::file::write_atomically;
-use veilray_classifier::operating_point::OperatingPoint;
 use veilray_classifier::release;
 use veilray_encoder::input::InputEncoder;
 use veilray_fcnn_tfhe::{FcnnConfig, Manifest, NoiseBudget, Released, TfheParams};
@@ -66,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Summary> {
     let budget = NoiseBudget::of(&trained.network, &params)?;
     let table = |samples: &Samples| scored(&trained.network, &quantiser, trained.logit_scale, samples);
     let of_validation = table(&validation)?;
-    let point = OperatingPoint::choose(&of_validation, experiment.thresholds);
+    let point = veilray_training::metrics::choose_operating_point(&of_validation, experiment.thresholds);
     let report = |split: &str, samples: &Samples, scored: &Scored| {
         SplitReport::of(split, scored, samples.patients(), samples.views(), &point, &Bootstrap::default())
     };
