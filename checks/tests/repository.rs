@@ -189,7 +189,7 @@ fn unsafe_code_stays_where_it_is_allowed() {
     let tree = tree();
     let mut found = Vec::new();
     for (file, text) in tree.texts(".rs").unwrap() {
-        if file.starts_with("he/src/simd") || file.starts_with("nn/src/gemm") {
+        if file.starts_with("he/src/simd/") || file.starts_with("nn/src/gemm") {
             continue;
         }
         found.extend(tokens(&text).iter().filter(|token| token.text == "unsafe").map(|token| format!("{file}:{}", token.line)));
