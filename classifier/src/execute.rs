@@ -14,6 +14,7 @@ mod compile;
 mod encrypted;
 mod error;
 pub mod levels;
+pub mod reply;
 mod run;
 mod simulate;
 mod slots;

@@ -4,7 +4,9 @@
 //! prevents, but not unsafe: parameters are a named set that the client knows, and what it asks for is bounded by [`Interface::check`].
 
 use crate::execute::EncryptedCircuit;
-use crate::execute::client::too_large;
+use crate::execute::client::{Bounds, too_large};
+use crate::execute::levels::same_scale;
+use crate::execute::reply::{MIN_PRECISION_BITS, ReplyContract};
 use crate::mask::Mask;
 use crate::operating_point::OperatingPoint;
 use crate::pack::IoLayout;
@@ -16,6 +18,10 @@ use veilray_he::{KeySpec, Params, ParamsLiteral};
 
 /// Largest number of labels of a model.
 const MAX_LABELS: usize = 4096;
+/// Least part of the slots that hold no label: all but a sixteenth. They hold zeros or copies, so that a reply that was made up shows, and
+/// what a made-up reply makes a client print is no more than a sixteenth of what the secret key consists of. The released models have at
+/// most 14 labels in 8192 slots. A mask may fill the slots: of each of its logits the client keeps whether it is above the threshold.
+const SLOTS_PER_LABEL: usize = 16;
 /// Largest number of ciphertexts of an image.
 const MAX_CIPHERTEXTS: usize = 1024;
 /// Largest size of an image's ciphertexts, bytes; the released models' images have at most 6 MB.
@@ -42,6 +48,10 @@ pub struct Interface {
     pub operating_point: OperatingPoint,
     /// How far the values between layers reached on the validation split.
     pub range: RangeContract,
+    /// What its replies are alike in. Key sets of earlier releases have none: level 0, the parameters' own scale, and as many bits of a
+    /// logit as the parameters allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<ReplyContract>,
     /// The evaluation keys that it needs.
     pub keys: KeySpec,
     /// Where an image's values go and where the logits come out.
@@ -117,13 +127,20 @@ impl Interface {
             mask: manifest.mask,
             operating_point: manifest.operating_point.clone(),
             range: manifest.range.clone(),
+            reply: Some(ReplyContract::new(model.params(), manifest.reply_bits)),
             keys: circuit.key_spec().clone(),
             io: circuit.circuit().io().clone(),
         }
     }
 
+    /// Limits within which a client accepts the model's replies.
+    pub fn bounds(&self) -> Bounds {
+        Bounds::of(&self.range, self.reply.map(|reply| reply.precision_bits))
+    }
+
     /// The parameters, once the interface is found sound: its parts fit them and each other, its keys take at most `max_key_bytes`, an
-    /// image's ciphertexts no more than 64 MB, and the set holds the logits that the range allows.
+    /// image's ciphertexts no more than 64 MB, the set holds the logits that the range allows, its replies end at level 0 and the
+    /// parameters' own scale, and enough of their slots hold no label.
     ///
     /// # Errors
     /// An unknown parameter set, parts that contradict each other, too many keys, too large images, too small a set.
@@ -137,6 +154,12 @@ impl Interface {
         let names = thresholds.labels.len();
         if names > MAX_LABELS {
             return unsound(format!("{names} labels, at most {MAX_LABELS} are allowed"));
+        }
+        if let Some(most) = too_many_labels(self.mask, &self.io, &params) {
+            return unsound(format!("{} labels, at most {most} are allowed under {}", self.io.labels(), self.params));
+        }
+        if let Some(why) = self.reply.and_then(|reply| reply_fault(&reply, &params)) {
+            return unsound(why);
         }
         if thresholds.values.iter().any(|t| !t.is_finite()) {
             return unsound("a threshold is not finite".into());
@@ -164,10 +187,26 @@ impl Interface {
     }
 }
 
+/// The most labels that replies under these parameters may hold, where a model has more.
+pub(crate) fn too_many_labels(mask: Option<Mask>, io: &IoLayout, params: &Params) -> Option<usize> {
+    let most = params.slots() / SLOTS_PER_LABEL;
+    (mask.is_none() && io.labels() > most).then_some(most)
+}
+
+/// Why replies may not be as a model states, if so. Scales are compared as the engine does: two machines may round a power of two differently.
+fn reply_fault(reply: &ReplyContract, params: &Params) -> Option<String> {
+    if reply.level != 0 || !same_scale(reply.scale, params.scale()) {
+        let (level, found, wanted) = (reply.level, reply.scale.log2(), params.scale().log2());
+        return Some(format!("replies at level {level} and scale 2^{found:.6}, they must end at level 0 and 2^{wanted:.6}"));
+    }
+    let bits = reply.precision_bits;
+    (bits < MIN_PRECISION_BITS).then(|| format!("{bits} bits of a logit are kept, at least {MIN_PRECISION_BITS} are needed"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::client::{Bounds, safe_room};
+    use crate::execute::client::safe_room;
     use crate::fold::{FoldOptions, fold};
     use crate::operating_point::{Temperature, Thresholds};
     use crate::pack::{PackOptions, pack};
@@ -189,6 +228,7 @@ mod tests {
             mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
             range: RangeContract { images: 1, layers: vec![], logits: 1.0 },
+            reply: Some(ReplyContract::new(&params, Some(9))),
             keys: circuit.key_spec().clone(),
             io: circuit.circuit().io().clone(),
         };
@@ -308,7 +348,7 @@ mod tests {
             let Ok(text) = std::fs::read_to_string(folder.unwrap().path().join(crate::release::MANIFEST)) else { continue };
             let Ok(manifest) = toml::from_str::<crate::release::Manifest>(&text) else { continue };
             let params = ParamsLiteral::named(&manifest.params).unwrap().check().unwrap();
-            let (bound, room) = (Bounds::of(&manifest.range).logit, safe_room(&params, 0, params.scale()));
+            let (bound, room) = (Bounds::of(&manifest.range, None).logit, safe_room(&params, 0, params.scale()));
             assert!(bound <= room, "{}: {bound} of {room}", manifest.name);
             seen += 1;
         }

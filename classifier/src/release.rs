@@ -1,16 +1,23 @@
 //! A released classifier: a folder with a manifest, a network and its weights, checked against each other when opened.
 
+mod error;
+
+pub use error::Error;
 pub use veilray_base::release::{FolderError, MANIFEST, name_of};
 
-use crate::execute::client::too_large;
+use crate::execute::client::{Bounds, too_large};
+use crate::execute::levels::{level_scales, same_scale};
+use crate::execute::reply::{MIN_PRECISION_BITS, precision_bits, simulated_deviation};
 use crate::execute::{EncryptedCircuit, ExecuteError};
-use crate::fold::{FoldError, FoldOptions, fold};
+use crate::fold::{FoldOptions, fold};
+use crate::interface::too_many_labels;
+use crate::known_answer::known_answer_input;
 use crate::mask::Mask;
 use crate::operating_point::OperatingPoint;
-use crate::pack::{PackError, PackOptions, PackedCircuit, pack};
+use crate::pack::{PackOptions, PackedCircuit, pack};
 use crate::range::RangeContract;
 use crate::spec::{NetworkSpec, SpecError};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::Weights;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,47 +35,8 @@ pub const FORMAT: u32 = 1;
 /// This module's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a released classifier was refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A folder that cannot be read or written, or whose manifest is refused.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A network that is refused.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    /// Weights that are refused.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// A parameter set that is refused.
-    #[error(transparent)]
-    Params(#[from] veilray_he::Error),
-    /// A network that cannot be folded.
-    #[error(transparent)]
-    Fold(#[from] FoldError),
-    /// A circuit that cannot be packed.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// A circuit that cannot be encoded under its parameters.
-    #[error(transparent)]
-    Execute(#[from] ExecuteError),
-    /// A parameter set that cannot tell large logits from others that wrapped around: clients would refuse the model.
-    #[error(
-        "the logits of {model} may reach {wanted:.1} by its range, but a reply under {params} has no slot that would show one beyond \
-         {found:.1} coming back from the other end; release it under a set with a larger base, such as n14"
-    )]
-    Room {
-        /// The model's name.
-        model: String,
-        /// The parameter set.
-        params: String,
-        /// The bound on its logits.
-        wanted: f64,
-        /// The largest logit that the set holds safely.
-        found: f64,
-    },
-}
+/// Independent errors that the noise of a release is estimated by, over all its images.
+const DRAWS: usize = 64;
 
 /// What a released classifier is: `manifest.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +59,10 @@ pub struct Manifest {
     /// Most evaluation keys that its circuit may ask for, MB: fewer keys cost time ([`PackOptions::with_key_budget`]). Without it, what is fastest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_budget: Option<f64>,
+    /// Bits behind the binary point that clients keep of a logit: a unit of at least ten standard deviations of the replies' noise. Without
+    /// it, as many as the parameters allow ([`max_precision_bits`](crate::execute::reply::max_precision_bits)), which is also the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_bits: Option<u32>,
     /// Images that it was trained on, by data set; train splits only.
     pub data: BTreeMap<String, usize>,
     /// Where the logits are the pixels of a mask: its extents. The operating point then has one label.
@@ -139,17 +111,54 @@ impl Model {
         if let Some(budget) = manifest.key_budget.filter(|budget| !(budget.is_finite() && *budget > 0.0)) {
             return Err(refuse(path, format!("key_budget must be a positive number of MB, not {budget}")).into());
         }
+        if let Some(bits) = manifest.reply_bits.filter(|bits| *bits < MIN_PRECISION_BITS) {
+            return Err(refuse(path, format!("reply_bits must be at least {MIN_PRECISION_BITS}, not {bits}")).into());
+        }
         let params = ParamsLiteral::named(&manifest.params)?.check()?;
         Ok(Self { digest, manifest, spec, weights, params })
     }
 
-    /// Packs the circuit and only then writes the release to the folder `path`: a model that could not be evaluated is left nowhere.
+    /// Packs the circuit and only then writes the release to the folder `path`: a model that could not be evaluated is left nowhere. Bits of
+    /// the replies that the manifest does not state follow from the noise that is predicted for `images`, values of the validation split, or
+    /// for the self-test's input where there are none.
     ///
     /// # Errors
-    /// As [`Model::packed`] and [`Model::write`].
-    pub fn release(path: &Path, manifest: Manifest, spec: &NetworkSpec, weights: &Weights) -> Result<()> {
-        Self::of(path, manifest.clone(), String::new(), spec.clone(), weights.clone())?.packed()?;
+    /// As [`Model::packed`], [`Model::reply_bits`] and [`Model::write`].
+    pub fn release(
+        path: &Path,
+        mut manifest: Manifest,
+        spec: &NetworkSpec,
+        weights: &Weights,
+        images: &[Vec<f64>],
+    ) -> Result<()> {
+        let model = Self::of(path, manifest.clone(), String::new(), spec.clone(), weights.clone())?;
+        let packed = model.packed()?;
+        if manifest.reply_bits.is_none() {
+            let own = || vec![known_answer_input(&manifest.encoder, spec.input.len())];
+            let images = if images.is_empty() { own() } else { images.to_vec() };
+            let deviation = simulated_deviation(&packed, &model.params, &images, DRAWS.div_ceil(images.len()))?;
+            manifest.reply_bits = Some(model.reply_bits(deviation)?);
+        }
         Self::write(path, manifest, spec, weights)
+    }
+
+    /// The bits that clients should keep of a logit, if the replies' noise has that standard deviation.
+    ///
+    /// # Errors
+    /// [`Error::Noise`] where it leaves fewer than a model may keep.
+    pub fn reply_bits(&self, deviation: f64) -> Result<u32> {
+        let (bits, model) = (precision_bits(&self.params, deviation), &self.manifest.name);
+        if bits < MIN_PRECISION_BITS { Err(Error::Noise { model: model.clone(), deviation, bits }) } else { Ok(bits) }
+    }
+
+    /// Writes the manifest of the release in the folder `path` again, which this model was opened from, with that number of bits. Its digest
+    /// changes, so that clients make new keys.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn rewrite(&self, path: &Path, reply_bits: u32) -> Result<()> {
+        let manifest = Manifest { reply_bits: Some(reply_bits), ..self.manifest.clone() };
+        Ok(write(path, &[], &manifest)?)
     }
 
     /// Writes a release to the folder `path`, whatever its circuit needs; the digests of network and weights are filled in.
@@ -179,18 +188,29 @@ impl Model {
     /// The circuit over slots.
     ///
     /// # Errors
-    /// A network that cannot be folded or packed under these parameters, or whose logits could wrap around unseen.
+    /// A network that cannot be folded or packed under these parameters, or whose replies clients would refuse: its logits could wrap around
+    /// unseen, it has too many labels, or it ends at another scale.
     pub fn packed(&self) -> Result<PackedCircuit> {
         let circuit = fold(&self.spec, &self.weights, &FoldOptions::default())?;
         let options = PackOptions::new(&self.params, &circuit);
         let packed = pack(&circuit, &PackOptions { key_budget: self.manifest.key_budget, ..options })?;
-        match too_large(&self.manifest.range, packed.io(), &self.params) {
-            None => Ok(packed),
-            Some((wanted, found)) => {
-                let (model, params) = (self.manifest.name.clone(), self.manifest.params.clone());
-                Err(Error::Room { model, params, wanted, found })
-            }
+        let (model, params) = (self.manifest.name.clone(), self.manifest.params.clone());
+        if let Some((wanted, found)) = too_large(&self.manifest.range, packed.io(), &self.params) {
+            return Err(Error::Room { model, params, wanted, found });
         }
+        if let Some(most) = too_many_labels(self.manifest.mask, packed.io(), &self.params) {
+            return Err(Error::Labels { model, params, found: packed.io().labels(), most });
+        }
+        let (wanted, ends) = (self.params.scale(), level_scales(&packed, &self.params).map_err(ExecuteError::from)?);
+        match ends.last().map(|end| end.scale).filter(|found| !same_scale(*found, wanted)) {
+            Some(found) => Err(Error::ReplyScale { model, wanted: wanted.log2(), found: found.log2() }),
+            None => Ok(packed),
+        }
+    }
+
+    /// Limits within which clients accept its replies.
+    pub fn bounds(&self) -> Bounds {
+        Bounds::of(&self.manifest.range, self.manifest.reply_bits)
     }
 
     /// SHA-256 of the manifest's file, hexadecimal: it stands for the whole model.
@@ -223,6 +243,7 @@ impl Model {
 mod tests {
     use super::*;
     use crate::operating_point::{Temperature, Thresholds};
+    use crate::pack::PackError;
     use crate::spec::Shape;
     use veilray_base::file::FileError;
 
@@ -237,6 +258,7 @@ mod tests {
             network_sha256: String::new(),
             weights_sha256: String::new(),
             key_budget: None,
+            reply_bits: None,
             data: [("set".to_string(), 7)].into(),
             mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
@@ -291,7 +313,7 @@ mod tests {
             Model::write(&path, Manifest { range: range.clone(), ..alone.clone() }, &spec, &weights).unwrap();
             let packed = Model::open(&path).unwrap().packed();
             let other = folder.path().join(format!("{reach}"));
-            let released = Model::release(&other, Manifest { range, ..alone.clone() }, &spec, &weights);
+            let released = Model::release(&other, Manifest { range, ..alone.clone() }, &spec, &weights, &[]);
             assert_eq!((released.is_ok(), other.exists()), (fits, fits), "a model that cannot be evaluated is left nowhere");
             assert!(
                 packed.is_ok() == fits && (fits || matches!(packed, Err(Error::Room { .. }))),

@@ -1,7 +1,9 @@
 //! Encrypted vectors; level, scale and parameters travel with the value.
 
+use crate::error::Result;
 use crate::params::Params;
 use crate::rns::{Eval, Poly};
+use crate::scale::same_scale;
 use crate::seed::Seed;
 
 /// An encrypted vector of slots: (c0, c1) with c0 + c1·s = message + noise modulo the primes of its level.
@@ -35,6 +37,16 @@ impl Ciphertext {
     /// The exact scale of the message.
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    /// The same ciphertext at exactly `scale`, which its own may differ from by the rounding of a quotient of scales.
+    ///
+    /// # Errors
+    /// [`Error::ScaleMismatch`](crate::Error::ScaleMismatch) for scales that differ by more than
+    /// [`SCALE_TOLERANCE`](crate::SCALE_TOLERANCE).
+    pub fn at_scale(&self, scale: f64) -> Result<Self> {
+        same_scale(self.scale, scale)?;
+        Ok(Self { scale, ..self.clone() })
     }
 
     /// The parameters it was made under.

@@ -8,7 +8,7 @@ pub const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 45) as f64;
 
 /// Both scales are one.
 pub(crate) fn same_scale(left: f64, right: f64) -> Result<()> {
-    if (left / right - 1.0).abs() > SCALE_TOLERANCE { Err(Error::ScaleMismatch { left, right }) } else { Ok(()) }
+    if (left / right - 1.0).abs() <= SCALE_TOLERANCE { Ok(()) } else { Err(Error::ScaleMismatch { left, right }) }
 }
 
 /// Both levels are one.

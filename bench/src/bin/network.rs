@@ -161,8 +161,8 @@ impl Session {
 
     /// |error| of every logit against clear.
     fn errors(&self, reply: &Ciphertext, image: &[f64], clear: &ClearExecutor<'_>) -> Result<Vec<f64>> {
-        let bounds = client::Bounds { logit: f64::MAX, precision_bits: 30, ..client::Bounds::default() };
-        let found = client::decrypt_logits(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
+        let bounds = client::Bounds { logit: f64::MAX, ..client::Bounds::default() };
+        let found = client::decrypt_logits_raw(self.server.circuit(), &Decryptor::new(&self.secret), reply, &bounds)?;
         Ok(found.iter().zip(clear.run(image)).map(|(f, w)| (f - w).abs()).collect())
     }
 

@@ -138,7 +138,10 @@ impl EncryptedCircuit {
             }
         }
         let reply = done.last().and_then(|blocks| blocks.first()).ok_or(ExecuteError::Input { wanted: 1, found: 0 })?;
-        Ok(evaluator.drop_to(reply, 0)?)
+        let reply = evaluator.drop_to(reply, 0)?;
+        // Quotients of scales are rounded: what is the parameters' own scale but for that goes out as exactly it.
+        let same = same_scale(reply.scale(), self.params.scale());
+        Ok(if same { reply.at_scale(self.params.scale())? } else { reply })
     }
 
     fn check_input(&self, input: &[Ciphertext]) -> Result<(), ExecuteError> {

@@ -52,23 +52,30 @@ pub enum ExecuteError {
         /// Index of the value in the image.
         index: usize,
     },
-    /// A slot that should hold zero does not.
+    /// A reply of another form than the model's, refused before anything was decrypted: its level, scale and slots are fixed by the model,
+    /// not chosen by the server.
     #[error(
-        "a slot that should hold 0 is off by {found:.4}, more than {bound}: the reply is not this model's answer under these keys"
+        "the reply's {what} is {found}, and every reply of this model has {wanted}: it was refused and not decrypted; the server does not run this model as it was registered, so ask its provider before sending anything again"
     )]
+    Reply {
+        /// What differs: `level`, `scale`, `number of slots` or `size`.
+        what: &'static str,
+        /// What the model fixes.
+        wanted: String,
+        /// What came.
+        found: String,
+    },
+    /// A slot that should hold zero does not. How far it is off depends on the secret key and is not told.
+    #[error("a slot that should hold 0 is off by more than {bound}: the reply is not this model's answer under these keys")]
     Stray {
-        /// Largest deviation in any slot.
-        found: f64,
-        /// The largest that is allowed.
+        /// The largest deviation that is allowed.
         bound: f64,
     },
-    /// A logit beyond the contract.
+    /// A logit beyond the contract. Its value depends on the secret key where the reply was made up, and is not told.
     #[error(
-        "a logit of {found:.2} is beyond {bound}: the image is outside the range that the model was trained for, so its answer means nothing"
+        "a logit is beyond {bound}: the image is outside the range that the model was trained for, so its answer means nothing"
     )]
     Logit {
-        /// The logit's value.
-        found: f64,
         /// The largest that is allowed.
         bound: f64,
     },

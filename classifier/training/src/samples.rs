@@ -129,6 +129,23 @@ impl Samples {
         &self.inputs
     }
 
+    /// One sample's values as the network sees them, [channel, height, width] row by row; none behind the last sample.
+    pub fn values(&self, index: usize) -> Vec<f64> {
+        let size: usize = self.shape.iter().product();
+        match &self.inputs {
+            Inputs::Latents(values) => values.iter().skip(index * size).take(size).map(|v| f64::from(*v)).collect(),
+            Inputs::Images(levels) => {
+                levels.iter().skip(index * size).take(size).map(|level| f64::from(f32::from(*level) / 127.5 - 1.0)).collect()
+            }
+        }
+    }
+
+    /// The values of at most `count` samples, spread evenly over all.
+    pub fn spread_values(&self, count: usize) -> Vec<Vec<f64>> {
+        let count = count.min(self.len());
+        (0..count).map(|i| self.values(i * self.len() / count.max(1))).collect()
+    }
+
     /// Labels [sample, label].
     pub fn labels(&self) -> &[u8] {
         &self.labels

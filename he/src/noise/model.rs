@@ -210,6 +210,12 @@ impl NoiseModel {
         self.divide(a)
     }
 
+    /// The error that every ciphertext at the parameters' own scale has that was rescaled at least once: the root mean square over slots
+    /// of the modulus of the rounding alone, √(N/12 · (1 + 2N/3)) / scale.
+    pub fn rescale_floor(&self) -> f64 {
+        (self.division().mean * self.n()).sqrt() / self.params.scale()
+    }
+
     /// The same at a lower level: dropping limbs is exact.
     ///
     /// # Errors

@@ -21,7 +21,6 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 use veilray_base::digest::sha256_hex;
 use veilray_classifier::execute::EncryptedCircuit;
-use veilray_classifier::execute::client::Bounds;
 use veilray_classifier::release::Model;
 use veilray_encoder::evaluate::Times;
 use veilray_he::Ciphertext;
@@ -70,7 +69,16 @@ fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Execute(_) | Error::Engine(_) => true,
         Error::Release(error) => {
-            matches!(error, Release::Fold(_) | Release::Pack(_) | Release::Execute(_) | Release::Room { .. })
+            matches!(
+                error,
+                Release::Fold(_)
+                    | Release::Pack(_)
+                    | Release::Execute(_)
+                    | Release::Room { .. }
+                    | Release::Labels { .. }
+                    | Release::ReplyScale { .. }
+                    | Release::Noise { .. }
+            )
         }
         _ => false,
     }
@@ -109,7 +117,7 @@ impl Running {
         machine::forget_peak();
         let encode = if ready.streamed { EncryptedCircuit::streamed } else { EncryptedCircuit::new };
         let circuit = encode(model.packed()?, model.params())?;
-        let session = Session::with_circuit(circuit, Bounds::of(&model.manifest().range))?;
+        let session = Session::with_circuit(circuit, model.bounds())?;
         let first = session.answer(&samples, 0)?;
         ready.row.memory_mb = Some(machine::peak_allocated_bytes() as f64 / 1e6);
         ready.row.upload_bytes = Some(first.upload_bytes);

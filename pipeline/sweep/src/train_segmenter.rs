@@ -164,7 +164,8 @@ pub fn run(args: &Args) -> Result<Report> {
     write_atomically(&args.training.out.join("network.toml"), student.spec().to_toml()?.as_bytes())?;
     output::write_json(&args.training.out.join("report.json"), &report)?;
     if let Some(folder) = &args.training.release {
-        release(&report, &student, &pixels, &set.name, args, folder)?;
+        let probes = validation.samples.images().spread_values(PROBES);
+        release(&report, &student, &pixels, (&set.name, &probes), args, folder)?;
     }
     if args.training.test {
         let test = read(Split::Test)?.samples;
@@ -176,8 +177,18 @@ pub fn run(args: &Args) -> Result<Report> {
     Ok(report)
 }
 
-/// Releases what the run saved; what does not fit is found here and leaves nothing.
-fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args: &Args, folder: &Path) -> Result<()> {
+/// Images of the validation split that the noise of a release is predicted for.
+const PROBES: usize = 4;
+
+/// Releases what the run saved, the noise of its replies predicted for images of the validation split; what does not fit is found here and leaves nothing.
+fn release(
+    report: &Report,
+    student: &Student,
+    pixels: &Pixels,
+    data: (&str, &[Vec<f64>]),
+    args: &Args,
+    folder: &Path,
+) -> Result<()> {
     let name = release::name_of(folder).map_err(release::Error::from)?;
     let thresholds = Thresholds { labels: vec![report.config.mask.clone()], values: vec![report.threshold] };
     let manifest = Manifest {
@@ -189,10 +200,12 @@ fn release(report: &Report, student: &Student, pixels: &Pixels, set: &str, args:
         network_sha256: String::new(),
         weights_sha256: String::new(),
         key_budget: None,
-        data: [(set.to_string(), report.images)].into(),
+        reply_bits: None,
+        data: [(data.0.to_string(), report.images)].into(),
         mask: Some(Mask { height: pixels.side(), width: pixels.side() }),
         operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
         range: report.range.clone(),
     };
-    Ok(Model::release(folder, manifest, student.spec(), &Weights::read(&args.training.out.join(WEIGHTS))?)?)
+    let weights = Weights::read(&args.training.out.join(WEIGHTS))?;
+    Ok(Model::release(folder, manifest, student.spec(), &weights, data.1)?)
 }

@@ -4,7 +4,8 @@ use super::findings::{self, Finding};
 use super::keyset::KeySet;
 use super::segmentation::{self, OutputKind, Segmented};
 use super::{Error, Result};
-use veilray_classifier::execute::client::{self, Bounds};
+use veilray_classifier::execute::ExecuteError;
+use veilray_classifier::execute::client;
 use veilray_classifier::interface::Interface;
 use veilray_encoder::input::InputEncoder;
 use veilray_he::wire::ciphertext_bytes;
@@ -106,17 +107,21 @@ impl Session {
 
     fn logits(&self, reply: &[u8]) -> Result<Vec<f64>> {
         let (interface, params) = (self.keys.interface(), self.keys.params());
-        let limit = ciphertext_bytes(params, params.max_level(), false)?;
+        let limit = self.largest_reply()?;
+        if reply.len() > limit {
+            let (wanted, found) = (format!("at most {limit} bytes"), format!("{} bytes", reply.len()));
+            return Err(ExecuteError::Reply { what: "size", wanted, found }.into());
+        }
         let reply = Ciphertext::from_bytes(params, reply, limit)?;
-        Ok(client::decrypt_logits(&interface.io, &Decryptor::new(&self.secret), &reply, &Bounds::of(&interface.range))?)
+        Ok(client::decrypt_logits(&interface.io, &Decryptor::new(&self.secret), &reply, &interface.bounds())?)
     }
 
-    /// Most bytes of a reply's ciphertext.
+    /// Most bytes of a reply's ciphertext, which is at level 0.
     ///
     /// # Errors
     /// None is expected.
     pub(crate) fn largest_reply(&self) -> Result<usize> {
-        Ok(ciphertext_bytes(self.keys.params(), self.keys.params().max_level(), false)?)
+        Ok(ciphertext_bytes(self.keys.params(), 0, false)?)
     }
 }
 

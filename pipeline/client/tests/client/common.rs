@@ -43,6 +43,7 @@ fn write_models(folder: &Path) {
         network_sha256: String::new(),
         weights_sha256: String::new(),
         key_budget: None,
+        reply_bits: None,
         data: [("none".to_string(), 0)].into(),
         mask: None,
         operating_point: OperatingPoint {

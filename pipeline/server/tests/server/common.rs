@@ -69,6 +69,7 @@ pub(crate) fn fixture() -> &'static Fixture {
             network_sha256: String::new(),
             weights_sha256: String::new(),
             key_budget: None,
+            reply_bits: None,
             data: [("synthetic".to_string(), 1)].into(),
             mask: None,
             operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },

@@ -8,7 +8,7 @@ use veilray_classifier::execute::{EncryptedCircuit, ExecuteError, Trace, trace};
 use veilray_classifier::release::Model;
 use veilray_encoder::evaluate::Times;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, SecretKey};
-use veilray_training::{Inputs, Samples};
+use veilray_training::Samples;
 
 /// What some images gave on ciphertexts.
 #[derive(Debug, Clone)]
@@ -40,7 +40,8 @@ pub struct Session {
 
 /// What one image gave.
 pub struct Answer {
-    /// One logit per label, or why the reply is not believed.
+    /// One logit per label, unrounded, so that they show the circuit's error and not the rounding of the clients; or why the reply is not
+    /// believed.
     pub logits: Result<Vec<f32>, ExecuteError>,
     /// Time on the ciphertext, ms.
     pub ms: f64,
@@ -70,7 +71,7 @@ impl Session {
     /// # Errors
     /// A network that does not fit its parameters, no randomness.
     pub fn new(model: &Model) -> Result<Self> {
-        Self::with_circuit(model.circuit()?, Bounds::of(&model.manifest().range))
+        Self::with_circuit(model.circuit()?, model.bounds())
     }
 
     /// Makes keys for a circuit.
@@ -96,7 +97,7 @@ impl Session {
     /// Samples of another shape than the network reads.
     pub fn encrypt(&self, samples: &Samples, image: usize) -> Result<Vec<Ciphertext>> {
         let encryptor = Encryptor::new(&self.secret);
-        Ok(client::encrypt(self.circuit.circuit(), self.circuit.params(), &encryptor, &latent(samples, image))?)
+        Ok(client::encrypt(self.circuit.circuit(), self.circuit.params(), &encryptor, &samples.values(image))?)
     }
 
     /// What the server does with an encrypted image.
@@ -116,7 +117,7 @@ impl Session {
         let start = Instant::now();
         let reply = self.evaluate(&sent)?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        let logits = client::decrypt_logits(self.circuit.circuit(), &Decryptor::new(&self.secret), &reply, &self.bounds);
+        let logits = client::decrypt_logits_raw(self.circuit.circuit(), &Decryptor::new(&self.secret), &reply, &self.bounds);
         Ok(Answer {
             logits: logits.map(|logits| logits.iter().map(|v| *v as f32).collect()),
             ms,
@@ -131,7 +132,7 @@ impl Session {
     /// As [`Session::answer`].
     pub fn trace(&self, samples: &Samples, image: usize) -> Result<Trace> {
         let sent = self.encrypt(samples, image)?;
-        Ok(trace(&self.circuit, &self.keys, &self.secret, &latent(samples, image), &sent)?)
+        Ok(trace(&self.circuit, &self.keys, &self.secret, &samples.values(image), &sent)?)
     }
 
     /// `count` images, spread evenly over all samples, encrypted, evaluated and decrypted one after the other. Replies that the client's
@@ -164,15 +165,4 @@ impl Session {
 pub fn spread(all: usize, count: usize) -> Vec<usize> {
     let count = count.min(all);
     (0..count).map(|i| i * all / count.max(1)).collect()
-}
-
-/// A sample's values, as the network sees them.
-pub(super) fn latent(samples: &Samples, image: usize) -> Vec<f64> {
-    let size: usize = samples.shape().iter().product();
-    match samples.inputs() {
-        Inputs::Latents(values) => values.iter().skip(image * size).take(size).map(|v| f64::from(*v)).collect(),
-        Inputs::Images(levels) => {
-            levels.iter().skip(image * size).take(size).map(|level| f64::from(f32::from(*level) / 127.5 - 1.0)).collect()
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Images that the network answers in clear although the product would not, or should not be believed.
 
-use super::encrypted::{latent, spread};
+use super::encrypted::spread;
 use crate::command::error::Result;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -32,13 +32,13 @@ impl OutOfRange {
     pub(super) fn of(model: &Model, samples: &Samples, logits: &[f32], count: usize) -> Result<Self> {
         let contract = &model.manifest().range;
         let leaves = |image: &usize| -> Result<bool> {
-            let warnings = check_range(model.spec(), model.weights(), contract, &latent(samples, *image), MARGIN);
+            let warnings = check_range(model.spec(), model.weights(), contract, &samples.values(*image), MARGIN);
             Ok(!warnings.map_err(release::Error::from)?.is_empty())
         };
         let images = spread(samples.len(), count);
         let left: Vec<bool> = images.par_iter().map(leaves).collect::<Result<_>>()?;
         Ok(Self {
-            beyond_bounds: beyond(logits, model.spec().labels, &Bounds::of(contract)),
+            beyond_bounds: beyond(logits, model.spec().labels, &model.bounds()),
             encrypted_leaves_range: (count > 0).then(|| left.into_iter().filter(|left| *left).count()),
         })
     }

@@ -52,9 +52,14 @@ pub struct Trained {
     /// Probabilities of the training split, for all labels.
     all_labels: Box<dyn veilray_training::Network>,
     training: Named,
+    /// Images of the validation split, as the network sees them: what the noise of replies is predicted for.
+    probes: Vec<Vec<f64>>,
     report: Report,
     batch: usize,
 }
+
+/// Images of the validation split that the noise of a release is predicted for.
+const PROBES: usize = 4;
 
 /// What is trained: either kind.
 enum Architect {
@@ -127,7 +132,8 @@ impl Trained {
         report.steps = steps;
         report.seconds = seconds;
         report.refused = training.refused.iter().cloned().chain(refused).collect();
-        Ok(Self { network, spec, tensors, all_labels, training, report, batch })
+        let probes = validation.spread_values(PROBES);
+        Ok(Self { network, spec, tensors, all_labels, training, probes, report, batch })
     }
 
     /// Writes `model.safetensors`, `report.json` and, of a student, `network.toml`.
@@ -188,12 +194,13 @@ impl Trained {
             network_sha256: String::new(),
             weights_sha256: String::new(),
             key_budget,
+            reply_bits: None,
             data: self.report.images.clone(),
             mask: None,
             operating_point: self.report.operating_point.clone(),
             range: self.report.range.clone(),
         };
-        Ok(Model::release(folder, manifest, spec, &weights)?)
+        Ok(Model::release(folder, manifest, spec, &weights, &self.probes)?)
     }
 
     /// What the training came to, as it is printed.
