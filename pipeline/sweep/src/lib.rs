@@ -8,6 +8,7 @@
 //! - [`teach`] writes the probabilities that a trained teacher gives to images, as they are and changed;
 //! - [`train_segmenter`] trains and releases a network that gives masks;
 //! - [`evaluate`] scores a released classifier on a data set, in clear and encrypted;
+//! - [`reply_bits`] finds how many bits of a released model's logits carry no noise;
 //! - [`run`] goes through the [`grid`] of a sweep, [`measure`]s every experiment on its [`machine`] and writes the [`ledger`];
 //! - [`report`] answers from the ledger, with [`plots`];
 //! - [`command`] is what commands share: arguments, the error, and how they print what they found.
@@ -25,6 +26,7 @@ pub mod ledger;
 pub mod machine;
 pub mod measure;
 pub mod plots;
+pub mod reply_bits;
 pub mod report;
 pub mod run;
 pub mod teach;

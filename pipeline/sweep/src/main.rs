@@ -7,7 +7,7 @@ mod tests;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use veilray_sweep::command::output;
-use veilray_sweep::{encode, encoders, evaluate, report, run, teach, train_classifier, train_fcnn, train_segmenter};
+use veilray_sweep::{encode, encoders, evaluate, reply_bits, report, run, teach, train_classifier, train_fcnn, train_segmenter};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -30,6 +30,7 @@ enum Command {
     Run(run::Args),
     Resume(run::ResumeArgs),
     Report(report::Args),
+    ReplyBits(reply_bits::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,5 +59,6 @@ fn main() -> ExitCode {
         Command::Run(args) => output::end(run::run(&args), args.choices.common.json),
         Command::Resume(args) => output::end(run::resume(&args), args.choices.common.json),
         Command::Report(args) => output::end(report::run(&args), args.json),
+        Command::ReplyBits(args) => output::end(reply_bits::run(&args), args.common.json),
     }
 }

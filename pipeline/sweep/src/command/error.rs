@@ -185,6 +185,12 @@ pub enum Error {
         /// Name of the model.
         model: String,
     },
+    /// A model whose replies have no noise to be rounded away.
+    #[error("{model} is evaluated under TFHE, whose replies are exact: there are no bits to choose; name a model under CKKS")]
+    ExactReplies {
+        /// Name of the model.
+        model: String,
+    },
     /// Images of a side that there is not.
     #[error("images of side {found}: the canonical image of 256 can be brought to 1 to 256")]
     Side {
