@@ -190,6 +190,9 @@ fn the_units_of_the_released_models_are_ten_deviations_of_their_noise() {
         let bits = bits.unwrap_or_else(|| panic!("{name} states no reply_bits"));
         assert!(bits <= max_precision_bits(model.params()), "{name}");
         assert_eq!(model.bounds().precision_bits, bits, "{name}");
+        let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights").join(name).join("MODEL_CARD.md");
+        let card = std::fs::read_to_string(card).unwrap().replace('\n', " ");
+        assert!(card.contains(&format!("to {bits} bits behind the binary point (`reply_bits`")), "the card of {name}");
     }
 }
 
