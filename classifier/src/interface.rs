@@ -9,7 +9,7 @@ mod tests;
 use crate::execute::EncryptedCircuit;
 use crate::execute::client::{Bounds, too_large};
 use crate::execute::levels::same_scale;
-use crate::execute::reply::{MIN_PRECISION_BITS, ReplyContract};
+use crate::execute::reply::{MIN_PRECISION_BITS, ReplyContract, too_many_labels};
 use crate::mask::Mask;
 use crate::operating_point::OperatingPoint;
 use crate::pack::IoLayout;
@@ -21,10 +21,6 @@ use veilray_he::{KeySpec, Params, ParamsLiteral};
 
 /// Largest number of labels of a model.
 const MAX_LABELS: usize = 4096;
-/// Least part of the slots that hold no label: all but a sixteenth. They hold zeros or copies, so that a reply that was made up shows, and
-/// what a made-up reply makes a client print is no more than a sixteenth of what the secret key consists of. The released models have at
-/// most 14 labels in 8192 slots. A mask may fill the slots: of each of its logits the client keeps whether it is above the threshold.
-const SLOTS_PER_LABEL: usize = 16;
 /// Largest number of ciphertexts of an image.
 const MAX_CIPHERTEXTS: usize = 1024;
 /// Largest size of an image's ciphertexts, bytes; the released models' images have at most 6 MB.
@@ -188,12 +184,6 @@ impl Interface {
         }
         Ok(params)
     }
-}
-
-/// The most labels that replies under these parameters may hold, where a model has more.
-pub(crate) fn too_many_labels(mask: Option<Mask>, io: &IoLayout, params: &Params) -> Option<usize> {
-    let most = params.slots() / SLOTS_PER_LABEL;
-    (mask.is_none() && io.labels() > most).then_some(most)
 }
 
 /// Why replies may not be as a model states, if so. Scales are compared as the engine does: two machines may round a power of two differently.

@@ -7,10 +7,9 @@ pub use veilray_base::release::{FolderError, MANIFEST, name_of};
 
 use crate::execute::client::{Bounds, too_large};
 use crate::execute::levels::{level_scales, same_scale};
-use crate::execute::reply::{MIN_PRECISION_BITS, precision_bits, simulated_deviation};
+use crate::execute::reply::{MIN_PRECISION_BITS, precision_bits, simulated_deviation, too_many_labels};
 use crate::execute::{EncryptedCircuit, ExecuteError};
 use crate::fold::{FoldOptions, fold};
-use crate::interface::too_many_labels;
 use crate::known_answer::known_answer_input;
 use crate::mask::Mask;
 use crate::operating_point::OperatingPoint;

@@ -8,7 +8,8 @@ use super::client::{Bounds, decrypt_logits_raw, encrypt};
 use super::encrypted::EncryptedCircuit;
 use super::error::ExecuteError;
 use super::simulate::simulate;
-use crate::pack::PackedCircuit;
+use crate::mask::Mask;
+use crate::pack::{IoLayout, PackedCircuit};
 use serde::{Deserialize, Serialize};
 use veilray_he::noise::NoiseModel;
 use veilray_he::{Decryptor, Encryptor, EvaluationKeys, ExpandedKeys, Params, SecretKey};
@@ -18,6 +19,11 @@ pub const UNIT_DEVIATIONS: f64 = 10.0;
 /// Fewest bits behind the binary point that a model may keep. With fewer the noise may be so large, a tenth of a unit, that slots that
 /// should hold zero exceed what clients bear: sound replies would be refused.
 pub const MIN_PRECISION_BITS: u32 = 5;
+
+/// Least part of the slots that hold no label: all but a sixteenth. They hold zeros or copies, so that a reply that was made up shows, and
+/// what a made-up reply makes a client print is no more than a sixteenth of what the secret key consists of. The released models have at
+/// most 14 labels in 8192 slots. A mask may fill the slots: of each of its logits the client keeps whether it is above the threshold.
+const SLOTS_PER_LABEL: usize = 16;
 
 /// What a model fixes of its replies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,6 +64,12 @@ fn bits_of(deviation: f64) -> u32 {
     let bits = -(UNIT_DEVIATIONS * deviation).log2();
     // A conversion that saturates: what is not a number or negative becomes 0.
     bits.floor() as u32
+}
+
+/// The most labels that replies under these parameters may hold, where a model has more.
+pub(crate) fn too_many_labels(mask: Option<Mask>, io: &IoLayout, params: &Params) -> Option<usize> {
+    let most = params.slots() / SLOTS_PER_LABEL;
+    (mask.is_none() && io.labels() > most).then_some(most)
 }
 
 /// The noise of a reply that the noise model predicts for these images, each with `draws` independent errors: the root mean square error of

@@ -10,12 +10,12 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use veilray_classifier::release::{MANIFEST, Model};
+use veilray_classifier::release::{MANIFEST, Manifest, Model};
 use veilray_classifier::weights::{Tensor, Weights};
 use veilray_sweep::command::arguments::{Common, Training};
 use veilray_sweep::command::error::Error;
 use veilray_sweep::data::Split;
-use veilray_sweep::{encode, evaluate, train_classifier};
+use veilray_sweep::{encode, evaluate, reply_bits, train_classifier};
 
 /// The encoder that is released with this source.
 fn encoder() -> String {
@@ -123,6 +123,29 @@ fn a_released_classifier_gives_the_same_in_clear_and_encrypted() {
     let agreement = report.agreement.as_ref().unwrap();
     assert!(agreement.max_abs_logit_error < 0.02 && agreement.max_abs_logit_error > 0.0);
     assert_eq!(agreement.label_flips, 0);
+
+    // Its release states the bits that the noise model leaves; measured on other images they may be one more or one less.
+    let stated = manifest.reply_bits.unwrap();
+    let asked = reply_bits::Args {
+        model: release.to_str().unwrap().into(),
+        data: Some(set.path().to_str().unwrap().into()),
+        images: 2.try_into().unwrap(),
+        runs: 8.try_into().unwrap(),
+        write: false,
+        common: Common::default(),
+    };
+    let found = reply_bits::run(&asked).unwrap();
+    assert!(found.stated == Some(stated) && found.reply_bits.abs_diff(stated) <= 1 && found.images == 2, "{found}");
+    let ratio = found.measured_deviation / found.predicted_deviation;
+    assert!((0.25..4.0).contains(&ratio), "{found}");
+    assert_eq!(Model::open(&release).unwrap().manifest(), &manifest, "nothing was asked to be written");
+    let copy = folder.join("copy-f16");
+    let model = Model::open(&release).unwrap();
+    Model::write(&copy, Manifest { reply_bits: Some(5), ..manifest.clone() }, model.spec(), model.weights()).unwrap();
+    let written = reply_bits::Args { model: copy.to_str().unwrap().into(), write: true, ..asked };
+    let found = reply_bits::run(&written).unwrap();
+    assert!(found.written && found.stated == Some(5));
+    assert_eq!(Model::open(&copy).unwrap().manifest().reply_bits, Some(found.reply_bits));
     assert!(agreement.upload_bytes > 10_000 && agreement.key_bytes > agreement.upload_bytes);
     assert!(report.to_string().contains("labels decided otherwise 0"));
     assert_eq!((report.range.beyond_bounds, agreement.refused_replies), (0, 0));
