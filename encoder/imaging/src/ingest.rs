@@ -18,11 +18,12 @@ mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
 pub use crate::image::{
-    Assume, Attribute, Canonical, Error, Format, Limits, Modality, PREPROCESSING, Photometric, Picture, Placement, Result, SIDE,
-    Settings, Value, View, attribute,
+    Assume, Attribute, Canonical, Error, Format, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric, Picture, Placement,
+    Reserved, Result, SIDE, Settings, Value, View, attribute,
 };
 
 use crate::dicom;
+use crate::image::memory::Memory;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -81,22 +82,38 @@ pub fn read_file(path: &Path, settings: &Settings) -> Result<Ingested> {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
+    read(bytes, settings, None)
+}
+
+/// [`read_bytes`], for one of several threads: what decoding needs is taken of `budget`, which may mean to wait. The caller holds the
+/// file's own bytes ([`MemoryBudget::reserve_file`]).
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`].
+pub fn read_bytes_within(bytes: &[u8], settings: &Settings, budget: &MemoryBudget) -> Result<Ingested> {
+    read(bytes, settings, Some(budget))
+}
+
+fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<Ingested> {
     checked_file(bytes.len() as u64, settings.limits.file_bytes)?;
     let mut warnings = Vec::new();
+    // Held until the canonical image is made.
+    let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
     let (picture, bits, resolved) = match format {
         Format::Dicom => {
-            let read = dicom::read(bytes, settings, &mut warnings)?;
+            let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
             (read.picture, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
-            let read = read(bytes, settings, &mut warnings)?;
+            let read = read(bytes, settings, &mut warnings, &mut memory)?;
             (read.picture, read.bits, read.resolved)
         }
     };
     checks::pixels(&picture, &settings.checks)?;
     let (image, placement) = Canonical::from_picture(&picture)?;
+    drop(memory);
     let report = Report {
         format,
         width: picture.width(),
