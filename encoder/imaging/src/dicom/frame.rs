@@ -4,14 +4,11 @@ use super::dataset::{Coding, Dataset, PixelData};
 use super::{rle, value};
 use crate::codec::jpeg::Jpeg;
 #[cfg(feature = "jpeg2000")]
-use crate::codec::jpeg2000;
+use crate::codec::jpeg2000::Jpeg2000;
 use crate::image::attribute as at;
 use crate::image::memory::Memory;
 use crate::image::{Error, Format, Result, Settings, Value};
 use dicom_core::VR;
-
-/// Bytes of memory that the decoder of JPEG 2000 takes for a pixel: coefficients and samples of four bytes, and its blocks.
-const JPEG_2000_BYTES: u64 = 16;
 
 /// How a stored value lies in its container (PS3.5 8.1.1).
 pub(super) struct Layout {
@@ -154,10 +151,7 @@ impl Frame {
                         // The stream holds the value alone: no shift.
                         image.decode_values()?
                     }
-                    Coding::Jpeg2000 => {
-                        memory.take(stored + JPEG_2000_BYTES * pixels as u64, pixels)?;
-                        jpeg2000_values(stream, (width, height))?
-                    }
+                    Coding::Jpeg2000 => jpeg2000_values(stream, (width, height), settings, stored, memory)?,
                     Coding::Native => return Err(short()),
                 }
             }
@@ -177,12 +171,20 @@ fn same_size(image: &Jpeg<'_>, size: (usize, usize)) -> Result<()> {
 }
 
 #[cfg(feature = "jpeg2000")]
-fn jpeg2000_values(stream: &[u8], size: (usize, usize)) -> Result<Vec<u16>> {
-    jpeg2000::decode(stream, size)
+fn jpeg2000_values(
+    stream: &[u8],
+    size: (usize, usize),
+    settings: &Settings,
+    stored: u64,
+    memory: &mut Memory<'_>,
+) -> Result<Vec<u16>> {
+    let image = Jpeg2000::open(stream, size, settings.limits.pixels)?;
+    memory.take(stored + image.memory(), size.0 * size.1)?;
+    image.decode()
 }
 
 #[cfg(not(feature = "jpeg2000"))]
-fn jpeg2000_values(_: &[u8], _: (usize, usize)) -> Result<Vec<u16>> {
+fn jpeg2000_values(_: &[u8], _: (usize, usize), _: &Settings, _: u64, _: &mut Memory<'_>) -> Result<Vec<u16>> {
     // `dataset::coding` has refused the transfer syntax.
     Err(Error::at(at::PIXEL_DATA, "JPEG 2000 needs the feature `jpeg2000`"))
 }
