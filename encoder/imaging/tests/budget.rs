@@ -114,7 +114,7 @@ fn memory_is_refused_before_decoding_and_is_never_more_than_foretold() {
         ("progressive JPEG", jpeg::progressive(N / 8, N / 8, &picture(N / 8, N / 8), 3)),
         ("lossless JPEG", jpeg::lossless(N, N, 16, &words)),
         ("DICOM", File::new(N, N, 16, 16).pixels16(&words).write(dicom::EXPLICIT)),
-        ("DICOM, RLE", File::new(N, N, 8, 8).fragments(vec![dicom::rle(&[levels.clone()])]).write(dicom::RLE)),
+        ("DICOM, RLE", File::new(N, N, 8, 8).fragments(vec![dicom::rle(std::slice::from_ref(&levels))]).write(dicom::RLE)),
         (
             "DICOM, lossless",
             File::new(N, N, 16, 16).fragments(vec![jpeg::lossless(N, N, 16, &words)]).write(dicom::JPEG_LOSSLESS),

@@ -41,6 +41,9 @@ pub struct Encoder {
     params: Params,
 }
 
+/// Numbers that are overwritten with zeros when dropped.
+type Wiped = Zeroizing<Vec<f64>>;
+
 /// Below this magnitude adding and subtracting 1.5 · 2^52 rounds a double to the nearest integer.
 const MAGIC_BOUND: f64 = 2_251_799_813_685_248.0; // 2^51
 const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
@@ -182,13 +185,13 @@ impl Encoder {
     }
 
     /// Real and imaginary parts. What is not handed out is overwritten with zeros: coefficients carry the noise, and so do both parts.
-    fn extract(&self, plaintext: &Plaintext) -> Result<(Zeroizing<Vec<f64>>, Zeroizing<Vec<f64>>)> {
+    fn extract(&self, plaintext: &Plaintext) -> Result<(Wiped, Wiped)> {
         self.params.check_same(&plaintext.params)?;
         let ring = self.params.ring()?;
         let coefficients = lift::centred(&plaintext.poly.clone().into_coeff());
         let inverse = plaintext.scale.recip();
         let (low, high) = coefficients.split_at(self.params.slots());
-        let scaled = |half: &[f64]| Zeroizing::new(half.iter().map(|x| x * inverse).collect::<Vec<f64>>());
+        let scaled = |half: &[f64]| Wiped::new(half.iter().map(|x| x * inverse).collect());
         let (mut re, mut im) = (scaled(low), scaled(high));
         ring.embedding.coeffs_to_slots(ring.backend, &mut re, &mut im);
         Ok((re, im))
