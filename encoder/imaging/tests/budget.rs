@@ -13,7 +13,9 @@ mod support;
 use dicom_core::VR;
 use support::dicom::{self, File};
 use support::{grey_png, grey_png16, jpeg, picture, png};
-use veilray_imaging::ingest::{Error, Limits, MemoryBudget, Result, Rule, Settings, read_bytes, read_bytes_within};
+use veilray_imaging::ingest::{
+    Error, Limits, MemoryBudget, Result, Rule, Settings, read_bytes, read_bytes_within, read_file_within,
+};
 
 const SIDE: usize = 6144;
 
@@ -168,6 +170,13 @@ fn threads_share_a_budget() {
             });
         }
     });
+    assert_eq!(one.used(), 0);
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), &file).unwrap();
+    let (from_file, refused) =
+        (read_file_within(path.path(), &settings, &one), read_file_within(path.path(), &settings, &MemoryBudget::new(1000)));
+    assert_eq!(from_file.unwrap().image, read_bytes(&file, &settings).unwrap().image);
+    assert!(matches!(refused, Err(Error::TooLarge { found, limit: 333, .. }) if found == file.len() as u64), "{refused:?}");
     assert_eq!(one.used(), 0);
     assert!(matches!(read_bytes_within(&file, &settings, &none), Err(Error::TooLarge { .. })));
     assert_eq!(none.used(), 0);
