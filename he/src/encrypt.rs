@@ -2,7 +2,7 @@
 
 use crate::ciphertext::Ciphertext;
 use crate::encode::{Encoder, Plaintext};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::rns::{Basis, Eval, Extension, Poly};
 use crate::sample;
@@ -150,6 +150,9 @@ impl PublicKey {
     }
 }
 
+/// Most bits after the binary point that [`Decryptor::decrypt`] keeps: a double near 1 has no more.
+pub const MAX_PRECISION_BITS: u32 = 52;
+
 /// Decrypts with a secret key.
 #[derive(Debug)]
 pub struct Decryptor<'k> {
@@ -165,14 +168,19 @@ impl<'k> Decryptor<'k> {
     /// The real slots, rounded to multiples of 2^−`precision_bits`: what the circuit is known to keep, and no more.
     ///
     /// The digits rounded away are the ones that carry the noise, which a published result must not reveal
-    /// (Li and Micciancio 2021, "On the security of homomorphic encryption on approximate numbers").
+    /// (Li and Micciancio 2021, "On the security of homomorphic encryption on approximate numbers"). Zero is always +0: the sign of a
+    /// slot that rounds to zero is the noise's.
     ///
     /// # Errors
-    /// Other parameters than the key's.
+    /// Other parameters than the key's, or more than [`MAX_PRECISION_BITS`] bits.
     pub fn decrypt(&self, ciphertext: &Ciphertext, precision_bits: u32) -> Result<Vec<f64>> {
+        if precision_bits > MAX_PRECISION_BITS {
+            return Err(Error::PrecisionBits { found: precision_bits });
+        }
         let unit = f64::from(precision_bits).exp2();
         let mut slots = Encoder::new(self.secret.params()).decode(&self.decrypt_raw(ciphertext)?)?;
-        slots.iter_mut().for_each(|x| *x = (*x * unit).round() / unit);
+        // −0 plus 0 is +0; every other number stays as it is.
+        slots.iter_mut().for_each(|x| *x = (*x * unit).round() / unit + 0.0);
         Ok(slots)
     }
 

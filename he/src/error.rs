@@ -235,6 +235,15 @@ pub enum Error {
         /// Number of values wanted: the period of the map.
         period: usize,
     },
+    /// More bits after the binary point than a decrypted value has.
+    #[error(
+        "decryption to {found} bits after the binary point: 0 to {} are wanted; `decrypt_raw` gives the value unrounded",
+        crate::encrypt::MAX_PRECISION_BITS
+    )]
+    PrecisionBits {
+        /// The number of bits found.
+        found: u32,
+    },
     /// A slice of the wrong length.
     #[error("{found} values where {wanted} are wanted")]
     Length {

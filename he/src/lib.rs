@@ -45,7 +45,7 @@ pub mod wire;
 
 pub use ciphertext::{Ciphertext, Product};
 pub use encode::{Encoder, Plaintext};
-pub use encrypt::{Decryptor, Encryptor, PublicKey};
+pub use encrypt::{Decryptor, Encryptor, MAX_PRECISION_BITS, PublicKey};
 pub use error::{Error, Result};
 pub use evaluate::Evaluator;
 pub use keys::{EvaluationKeys, ExpandedKeys, KeySpec};

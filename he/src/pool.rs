@@ -76,6 +76,13 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// A buffer for what is computed from this one: overwritten with zeros before it returns if this one is.
+    pub(crate) fn alike(&self, len: usize) -> Self {
+        let mut buffer = self.pool.take(len);
+        buffer.secret = self.secret;
+        buffer
+    }
+
     /// The content has become public (a finished ciphertext or key).
     pub(crate) fn publish(&mut self) {
         self.secret = false;

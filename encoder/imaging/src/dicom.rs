@@ -12,6 +12,7 @@ mod voi;
 
 use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Statements, Warning};
+use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::range;
 use crate::image::terms::{BodyPart, Modality, Photometric, Stated, View};
@@ -50,7 +51,7 @@ pub(super) struct Read {
 ///
 /// # Errors
 /// Every variant of [`Error`] but `Io` and `UnknownFormat`.
-pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>) -> Result<Read> {
+pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Read> {
     let dataset = Dataset::read(bytes, at::ALL)?;
     let samples = dataset.integer(at::SAMPLES_PER_PIXEL)?.unwrap_or(1);
     let stating = stating(&dataset, samples)?;
@@ -60,7 +61,7 @@ pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning
     let modal = Modal::read(&dataset, layout.signed)?;
     let voi = Voi::read(&dataset)?;
     let padding = padding(&dataset, &layout)?;
-    let Frame { width, height, raw } = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels)?;
+    let Frame { width, height, raw } = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels, settings, memory)?;
 
     let inverted = resolved.photometric == Photometric::Monochrome1;
     let is_padding = |stored: i32| padding.is_some_and(|(low, high)| (low..=high).contains(&stored));

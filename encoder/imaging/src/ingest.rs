@@ -18,11 +18,12 @@ mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
 pub use crate::image::{
-    Assume, Attribute, Canonical, Error, Format, Limits, Modality, PREPROCESSING, Photometric, Picture, Placement, Result, SIDE,
-    Settings, Value, View, attribute,
+    Assume, Attribute, Canonical, Error, Format, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric, Picture, Placement,
+    Reserved, Result, SIDE, Settings, Value, View, attribute,
 };
 
 use crate::dicom;
+use crate::image::memory::Memory;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -65,15 +66,42 @@ pub struct Report {
 /// # Errors
 /// [`Error::Io`] if it cannot be read, otherwise as [`read_bytes`].
 pub fn read_file(path: &Path, settings: &Settings) -> Result<Ingested> {
-    let limit = settings.limits.file_bytes;
-    let failed = |error: std::io::Error| Error::Io { kind: error.kind() };
+    let (file, _) = open(path, settings)?;
+    read_bytes(&all_of(file, settings.limits.file_bytes)?, settings)
+}
+
+/// [`read_file`], for one of several threads: memory for the file and for decoding is taken of `budget`, which may mean to wait.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::TooLarge`] if it needs more than its share of the budget, otherwise as [`read_bytes`].
+pub fn read_file_within(path: &Path, settings: &Settings, budget: &MemoryBudget) -> Result<Ingested> {
+    let (file, announced) = open(path, settings)?;
+    let bytes = announced.unwrap_or(settings.limits.file_bytes);
+    let held = budget.reserve_file(bytes)?;
+    let read = read_bytes_within(&all_of(file, bytes)?, settings, budget);
+    drop(held);
+    read
+}
+
+/// A file and its length, which is within the limit; none of what is no plain file.
+fn open(path: &Path, settings: &Settings) -> Result<(File, Option<u64>)> {
     let file = File::open(path).map_err(failed)?;
-    let announced = file.metadata().map_err(failed)?.len();
-    checked_file(announced, limit)?;
+    let found = file.metadata().map_err(failed)?;
+    checked_file(found.len(), settings.limits.file_bytes)?;
+    let length = found.is_file().then_some(found.len());
+    Ok((file, length))
+}
+
+fn all_of(file: File, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more than allowed: a file that grows, or a device, is then found out.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    read_bytes(&bytes, settings)
+    checked_file(bytes.len() as u64, limit)?;
+    Ok(bytes)
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::Io { kind: error.kind() }
 }
 
 /// Reads the bytes of an image file.
@@ -81,22 +109,38 @@ pub fn read_file(path: &Path, settings: &Settings) -> Result<Ingested> {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
+    read(bytes, settings, None)
+}
+
+/// [`read_bytes`], for one of several threads: what decoding needs is taken of `budget`, which may mean to wait. The caller holds the
+/// file's own bytes ([`MemoryBudget::reserve_file`]).
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`].
+pub fn read_bytes_within(bytes: &[u8], settings: &Settings, budget: &MemoryBudget) -> Result<Ingested> {
+    read(bytes, settings, Some(budget))
+}
+
+fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<Ingested> {
     checked_file(bytes.len() as u64, settings.limits.file_bytes)?;
     let mut warnings = Vec::new();
+    // Held until the canonical image is made.
+    let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
     let (picture, bits, resolved) = match format {
         Format::Dicom => {
-            let read = dicom::read(bytes, settings, &mut warnings)?;
+            let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
             (read.picture, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
-            let read = read(bytes, settings, &mut warnings)?;
+            let read = read(bytes, settings, &mut warnings, &mut memory)?;
             (read.picture, read.bits, read.resolved)
         }
     };
     checks::pixels(&picture, &settings.checks)?;
     let (image, placement) = Canonical::from_picture(&picture)?;
+    drop(memory);
     let report = Report {
         format,
         width: picture.width(),

@@ -181,7 +181,8 @@ fn an_image_far_from_training_is_warned_of_by_each_limit_it_oversteps() {
 
 #[test]
 fn sizes_are_checked_before_anything_is_decoded() {
-    let with = |file_bytes, pixels| Settings { limits: Limits { file_bytes, pixels }, ..Settings::default() };
+    let with =
+        |file_bytes, pixels| Settings { limits: Limits { file_bytes, pixels, ..Limits::default() }, ..Settings::default() };
     let levels = picture(N, N);
     let files = [write(file()), grey_png(N, N, &levels), jpeg::baseline(20, 20, &picture(20, 20))];
     for bytes in files {

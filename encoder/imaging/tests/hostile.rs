@@ -21,7 +21,8 @@ const N: usize = 160;
 
 /// Reads hostile bytes; panics if it holds more memory at once than limits of 64 Kipixel allow (the canonical resampler's included).
 fn survive(bytes: &[u8]) {
-    let settings = Settings { limits: Limits { file_bytes: 1 << 20, pixels: 1 << 16 }, ..Settings::default() };
+    let settings =
+        Settings { limits: Limits { file_bytes: 1 << 20, pixels: 1 << 16, ..Limits::default() }, ..Settings::default() };
     let mut result = None;
     let most = allocation_counter::measure(|| result = Some(read_bytes(bytes, &settings))).bytes_max;
     let result = result.unwrap();

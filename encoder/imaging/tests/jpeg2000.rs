@@ -54,11 +54,28 @@ fn damaged_streams_are_errors() {
             assert!(!format!("{result:?}").contains("broke its decoder"), "byte {at}: {result:?}");
         }
     }
-    // Tiles of one pixel each on a grid of four thousand million.
+    // Tiles of one pixel each, refused before the decoder sets one up.
     let mut tiles = GREY.to_vec();
     tiles[24..32].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
     let error = read_bytes(&file(File::new(W, H, 16, 12), &tiles), &Settings::default()).unwrap_err();
-    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     let error = read_bytes(&file(File::new(W, H + 1, 16, 12), GREY), &Settings::default()).unwrap_err();
     assert!(error.to_string().contains("another size"), "{error}");
+}
+
+#[test]
+fn what_a_stream_costs_is_counted_from_its_headers() {
+    let refused = |stream: &[u8]| read_bytes(&file(File::new(W, H, 16, 12), stream), &Settings::default()).unwrap_err();
+    // Behind the marker and the length: style, progression, layers, transform of components, levels, block width and height.
+    let style = GREY.windows(2).position(|w| w == [0xff, 0x52]).unwrap() + 4;
+    let mut layers = GREY.to_vec();
+    layers[style + 2..style + 4].fill(0xff);
+    assert!(matches!(refused(&layers), Error::TooLarge { found, limit: 0x20_0000, .. } if found > 0x20_0000));
+    // Tiles of two pixels.
+    let mut tiles = GREY.to_vec();
+    tiles[24..32].copy_from_slice(&[0, 0, 0, 2, 0, 0, 0, 1]);
+    assert!(matches!(refused(&tiles), Error::TooLarge { .. }), "{}", refused(&tiles));
+    // A coding style of one component, which could set anything anew.
+    let partial = [&GREY[..style - 4], &[0xff, 0x53, 0, 9, 0, 0, 5, 4, 4, 0, 1], &GREY[style - 4..]].concat();
+    assert!(matches!(refused(&partial), Error::Unsupported { .. }));
 }

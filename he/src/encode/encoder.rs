@@ -6,6 +6,7 @@ use crate::params::Params;
 use crate::rns::{Eval, Poly};
 use crate::simd::{Backend, Vectorize};
 use num_complex::Complex64;
+use zeroize::Zeroizing;
 
 /// A message in the ring: integers whose embedding, divided by the scale, is the vector of slots.
 #[derive(Debug, Clone)]
@@ -39,6 +40,9 @@ impl Plaintext {
 pub struct Encoder {
     params: Params,
 }
+
+/// Numbers that are overwritten with zeros when dropped.
+type Wiped = Zeroizing<Vec<f64>>;
 
 /// Below this magnitude adding and subtracting 1.5 · 2^52 rounds a double to the nearest integer.
 const MAGIC_BOUND: f64 = 2_251_799_813_685_248.0; // 2^51
@@ -108,7 +112,8 @@ impl Encoder {
     /// # Errors
     /// [`Error::ParamsMismatch`] if the plaintext has other parameters.
     pub fn decode(&self, plaintext: &Plaintext) -> Result<Vec<f64>> {
-        Ok(self.extract(plaintext)?.0)
+        let (mut re, _) = self.extract(plaintext)?;
+        Ok(std::mem::take(&mut *re))
     }
 
     /// All slots, complex, in order.
@@ -117,7 +122,7 @@ impl Encoder {
     /// [`Error::ParamsMismatch`] if the plaintext has other parameters.
     pub fn decode_complex(&self, plaintext: &Plaintext) -> Result<Vec<Complex64>> {
         let (re, im) = self.extract(plaintext)?;
-        Ok(re.into_iter().zip(im).map(|(re, im)| Complex64 { re, im }).collect())
+        Ok(re.iter().zip(im.iter()).map(|(&re, &im)| Complex64 { re, im }).collect())
     }
 
     fn slots(&self, count: usize, values: impl Iterator<Item = f64>) -> Result<Vec<f64>> {
@@ -179,13 +184,15 @@ impl Encoder {
         Ok(poly.into_eval())
     }
 
-    fn extract(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Vec<f64>)> {
+    /// Real and imaginary parts. What is not handed out is overwritten with zeros: coefficients carry the noise, and so do both parts.
+    fn extract(&self, plaintext: &Plaintext) -> Result<(Wiped, Wiped)> {
         self.params.check_same(&plaintext.params)?;
         let ring = self.params.ring()?;
-        let mut re = lift::centred(&plaintext.poly.clone().into_coeff());
+        let coefficients = lift::centred(&plaintext.poly.clone().into_coeff());
         let inverse = plaintext.scale.recip();
-        re.iter_mut().for_each(|x| *x *= inverse);
-        let mut im = re.split_off(self.params.slots());
+        let (low, high) = coefficients.split_at(self.params.slots());
+        let scaled = |half: &[f64]| Wiped::new(half.iter().map(|x| x * inverse).collect());
+        let (mut re, mut im) = (scaled(low), scaled(high));
         ring.embedding.coeffs_to_slots(ring.backend, &mut re, &mut im);
         Ok((re, im))
     }

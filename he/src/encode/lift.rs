@@ -1,7 +1,8 @@
 //! Residues ↔ real coefficients.
 
-use crate::modulus::Modulus;
+use crate::modulus::{Modulus, Shoup};
 use crate::rns::{Coeff, Poly};
+use crate::simd::mark_public;
 use zeroize::Zeroizing;
 
 /// round(x) mod q for any finite x: a double is an integer times a power of two.
@@ -19,10 +20,11 @@ pub(super) fn reduce_f64(m: &Modulus, x: f64) -> u32 {
 
 /// The centred representatives of all coefficients, as doubles (53 bits are kept of larger ones).
 ///
-/// Messages are small against the modulus: they are taken from the first limbs, and the others only confirm them. A coefficient that
-/// they do not confirm is reconstructed from all limbs.
+/// Messages are small against the modulus: they are taken from the first limbs, and the others only confirm them. Where every coefficient
+/// is below 2^62 and confirmed, which holds for every reply to an honest request, no branch and no address depends on a coefficient.
+/// Whether it holds is one bit for all of them, and taken as public; where it does not, the others are reconstructed in more steps.
 #[allow(clippy::indexing_slicing, reason = "limb and coefficient indices run below their counts")]
-pub(super) fn centred(poly: &Poly<Coeff>) -> Vec<f64> {
+pub(super) fn centred(poly: &Poly<Coeff>) -> Zeroizing<Vec<f64>> {
     let (ring, limbs, n) = (&poly.ring, poly.basis.len(), poly.ring.n());
     let moduli: Vec<Modulus> = (0..limbs).map(|i| *ring.modulus(ring.id(poly.basis, i))).collect();
     let few = moduli
@@ -34,28 +36,37 @@ pub(super) fn centred(poly: &Poly<Coeff>) -> Vec<f64> {
         .take_while(|bits| *bits < 120.0)
         .count();
     let garner = Garner::new(&moduli[..few]);
-    let mut digits = vec![0; limbs];
+    let mut digits = Zeroizing::new(vec![0; limbs]);
     let mut values = Zeroizing::new(vec![0i128; n]);
     let mut narrow = Zeroizing::new(vec![0i64; n]);
-    let mut wide = false;
+    let mut above = 0u128;
     for (i, (value, narrow)) in values.iter_mut().zip(narrow.iter_mut()).enumerate() {
         garner.digits((0..few).map(|j| poly.limb(j)[i]), &mut digits[..few]);
         *value = garner.centred_i128(&digits[..few]);
-        wide |= value.unsigned_abs() >> 62 != 0;
         *narrow = *value as i64;
+        // The magnitude, without a comparison.
+        let sign = *value >> 127;
+        above |= ((*value ^ sign) - sign).cast_unsigned() >> 62;
     }
-    let mut out: Vec<f64> = values.iter().map(|v| *v as f64).collect();
-    let mut unconfirmed = vec![wide && few < limbs; n];
+    let wide = is_any_set(above);
+    // One rounding from the same integer either way.
+    let mut out: Zeroizing<Vec<f64>> = Zeroizing::new(if wide {
+        values.iter().map(|v| *v as f64).collect()
+    } else {
+        narrow.iter().map(|v| *v as f64).collect()
+    });
+    // Not zero where the limbs beyond the first contradict the value taken from those.
+    let mut unconfirmed = vec![u32::from(wide && few < limbs); n];
     if !wide {
         let mut expected = ring.pool.take_secret(n);
         for (j, m) in moduli.iter().enumerate().skip(few) {
             ring.backend.reduce_i64(m, &narrow, &mut expected);
-            unconfirmed.iter_mut().zip(expected.iter()).zip(poly.limb(j)).for_each(|((u, a), b)| *u |= a != b);
+            unconfirmed.iter_mut().zip(expected.iter()).zip(poly.limb(j)).for_each(|((u, a), b)| *u |= a ^ b);
         }
     }
-    if unconfirmed.contains(&true) {
+    if is_any_set(unconfirmed.iter().fold(0, |any, u| any | u128::from(*u))) {
         let all = Garner::new(&moduli);
-        for i in (0..n).filter(|i| unconfirmed[*i]) {
+        for i in (0..n).filter(|i| unconfirmed[*i] != 0) {
             all.digits((0..limbs).map(|j| poly.limb(j)[i]), &mut digits);
             out[i] = all.centred_f64(&digits);
         }
@@ -63,11 +74,21 @@ pub(super) fn centred(poly: &Poly<Coeff>) -> Vec<f64> {
     out
 }
 
+/// Whether a bit is set; the answer is public from here on.
+fn is_any_set(bits: u128) -> bool {
+    // `black_box`: the answer must stand in memory where the check of constant time is told of it, not in the flags of a comparison.
+    let bits = std::hint::black_box([(bits | (bits >> 64)) as u64]);
+    mark_public(bytemuck::cast_slice(&bits));
+    std::hint::black_box(bits) != [0]
+}
+
 /// Mixed-radix reconstruction: x = d_0 + q_0·(d_1 + q_1·(d_2 + …)).
 struct Garner {
     moduli: Vec<Modulus>,
     /// `inverse[j][k]` = q_k^−1 mod q_j for k < j.
-    inverse: Vec<Vec<crate::modulus::Shoup>>,
+    inverse: Vec<Vec<Shoup>>,
+    /// The factor 1 by modulus, which reduces any word without a division.
+    one: Vec<Shoup>,
     /// Π q_j where it is below 2^127, which `centred_i128` needs; 0 otherwise.
     product: i128,
 }
@@ -79,14 +100,14 @@ impl Garner {
             .map(|j| (0..j).map(|k| moduli[j].shoup(moduli[j].inv(moduli[k].value() % moduli[j].value()))).collect())
             .collect();
         let product = moduli.iter().try_fold(1i128, |p, m| p.checked_mul(i128::from(m.value()))).unwrap_or(0);
-        Self { moduli: moduli.to_vec(), inverse, product }
+        Self { moduli: moduli.to_vec(), inverse, one: moduli.iter().map(|m| m.shoup(1)).collect(), product }
     }
 
     fn digits(&self, residues: impl Iterator<Item = u32>, digits: &mut [u32]) {
         for (j, residue) in residues.enumerate() {
             let m = &self.moduli[j];
             digits[j] = (0..j).fold(residue, |x, k| {
-                let reduced = digits[k] % m.value();
+                let reduced = m.mul_shoup(digits[k], self.one[j]);
                 m.mul_shoup(m.sub(x, reduced), self.inverse[j][k])
             });
         }
@@ -94,7 +115,8 @@ impl Garner {
 
     fn centred_i128(&self, digits: &[u32]) -> i128 {
         let value = digits.iter().zip(&self.moduli).rev().fold(0, |acc, (d, m)| acc * i128::from(m.value()) + i128::from(*d));
-        if value > self.product / 2 { value - self.product } else { value }
+        // The mask is all ones above half the product: no branch on a coefficient.
+        value - (self.product & ((self.product / 2 - value) >> 127))
     }
 
     /// The sign is decided by comparing digits with those of (Q − 1)/2, so that small negative numbers keep all their bits.

@@ -64,7 +64,10 @@ impl Extension {
     /// First half: from the source limbs, by coefficients.
     pub(crate) fn prepare(&self, ring: &Ring, limbs: &[&[u32]]) -> Prepared {
         let n = ring.n();
-        let mut prepared = Prepared { ys: ring.pool.take(n * self.width()), v: ring.pool.take(n) };
+        self.prepare_in(ring, limbs, Prepared { ys: ring.pool.take(n * self.width()), v: ring.pool.take(n) })
+    }
+
+    fn prepare_in(&self, ring: &Ring, limbs: &[&[u32]], mut prepared: Prepared) -> Prepared {
         ring.backend.extend_prepare(&self.sources, limbs, &mut prepared.ys, &mut prepared.v);
         prepared
     }
@@ -84,17 +87,19 @@ impl Extension {
         par::join(|| self.divide(x), || self.divide(y))
     }
 
-    /// round(x / D), where the source primes are the last limbs of `x` (which are consumed); their limbs fall away.
+    /// round(x / D), where the source primes are the last limbs of `x` (which are consumed); their limbs fall away. If `x` is overwritten
+    /// with zeros when dropped, so are the result and what lies between.
     #[allow(clippy::indexing_slicing, reason = "a basis is split where its last limbs begin; one constant per prime")]
     pub(crate) fn divide(&self, x: &mut Poly<Eval>) -> Poly<Eval> {
         let ring = Arc::clone(&x.ring);
         let (n, basis) = (ring.n(), x.basis);
         let kept = basis.len() - self.width();
+        let between = Prepared { ys: x.data.alike(n * self.width()), v: x.data.alike(n) };
+        let mut out = x.uninit_alike(Basis { q: kept.min(basis.q), p: kept.saturating_sub(basis.q) });
         let (head, tail) = x.data.split_at_mut(kept * n);
         par::chunks(tail, n, |i, limb| ring.backend.ntt_inverse(ring.table(ring.id(basis, kept + i)), limb));
         let limbs: Vec<&[u32]> = tail.chunks_exact(n).collect();
-        let prepared = self.prepare(&ring, &limbs);
-        let mut out = Poly::uninit(&ring, Basis { q: kept.min(basis.q), p: kept.saturating_sub(basis.q) });
+        let prepared = self.prepare_in(&ring, &limbs, between);
         let ids: Vec<usize> = (0..kept).map(|i| ring.id(basis, i)).collect();
         let group = group();
         par::chunks(&mut out.data, group * n, |g, limbs| {

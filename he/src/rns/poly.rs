@@ -48,6 +48,12 @@ impl<D: Domain> Poly<D> {
         copy
     }
 
+    /// As [`Poly::uninit`], for what is computed from this one: overwritten with zeros when dropped if this one is.
+    pub(crate) fn uninit_alike(&self, basis: Basis) -> Self {
+        let data = self.data.alike(basis.len() * self.ring.n());
+        Self { ring: Arc::clone(&self.ring), basis, data, domain: PhantomData }
+    }
+
     fn into_domain<E: Domain>(self) -> Poly<E> {
         Poly { ring: self.ring, basis: self.basis, data: self.data, domain: PhantomData }
     }
@@ -99,7 +105,7 @@ impl<D: Domain> Poly<D> {
 
     /// Keeps the first limbs only.
     pub(crate) fn restrict(&self, q: usize) -> Self {
-        let mut out = Self::uninit(&self.ring, Basis { q, p: 0 });
+        let mut out = self.uninit_alike(Basis { q, p: 0 });
         let n = out.data.len();
         #[allow(clippy::indexing_slicing, reason = "levels only fall, so self has at least q limbs")]
         out.data.copy_from_slice(&self.data[..n]);

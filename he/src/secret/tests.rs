@@ -6,7 +6,8 @@ use crate::encrypt::{Decryptor, Encryptor, PublicKey};
 use crate::keys::{EvaluationKeys, KeySpec};
 use crate::params::{Params, ParamsLiteral};
 use crate::pool::Buffer;
-use crate::rns::Ring;
+use crate::rns::{Extension, Poly, Ring};
+use crate::seed::{Seed, uniform_limb};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -91,4 +92,25 @@ fn the_key_lives_in_memory_that_is_overwritten() {
     assert_eq!(secret.evaluations.capacity(), secret.evaluations.len());
     let counts = [-1, 0, 1].map(|v| secret.coefficients.iter().filter(|c| **c == v).count());
     assert_eq!(counts.iter().sum::<usize>(), 128);
+}
+
+/// Public-key encryption divides u·b + e by the special prime: its residues in between would say more of u and e than the ciphertext does.
+#[test]
+fn dividing_a_masked_secret_leaves_nothing_of_it() {
+    let params = params();
+    let ring = Arc::clone(params.ring().unwrap());
+    let basis = PublicKey::basis(&params, 3);
+    let divide = Extension::new(&ring, &[ring.id(basis, basis.q)]);
+    let left = |secret: bool| {
+        let mut masked = if secret { Poly::uninit_secret(&ring, basis) } else { Poly::uninit(&ring, basis) };
+        masked.for_each(|r, id, limb| uniform_limb(&Seed::from_bytes([7; 32]), id as u64, r.modulus(id).value(), limb));
+        let special = masked.secret_copy().into_coeff().limb(basis.q).to_vec();
+        let divided = divide.divide(&mut masked);
+        let halves = [&special, &divided.limb(0).to_vec()].map(Clone::clone);
+        drop((masked, divided));
+        leftovers(&ring, &halves)
+    };
+    assert_eq!(left(true), 0);
+    // The control: of what is not secret, both are there.
+    assert!(left(false) >= 2);
 }

@@ -104,6 +104,34 @@ fn decryption_rounds_to_the_precision_asked_for() {
     }
 }
 
+#[test]
+fn decryption_refuses_more_bits_than_a_double_has() {
+    let kit = &KITS[0];
+    let a = kit.encrypt(&slots(kit, 6));
+    let decryptor = Decryptor::new(&kit.secret);
+    for bits in [0, 52] {
+        assert!(decryptor.decrypt(&a, bits).unwrap().iter().all(|x| x.is_finite()), "{bits}");
+    }
+    // From 1024 on, 2^bits is infinite, and infinity over infinity is no number.
+    for bits in [53, 1023, 1024, u32::MAX] {
+        let refused = decryptor.decrypt(&a, bits).unwrap_err();
+        assert_eq!(refused, Error::PrecisionBits { found: bits });
+        assert!(refused.to_string().contains("0 to 52"), "{refused}");
+    }
+}
+
+#[test]
+fn a_decrypted_zero_has_no_sign() {
+    for kit in KITS.iter() {
+        // Zeros in every slot: the noise alone decides on which side of zero a slot lies.
+        let a = kit.encrypt(&vec![0.0; kit.params.slots()]);
+        let raw = kit.decrypt(&a);
+        assert!(raw.iter().any(|x| *x < 0.0));
+        let found = Decryptor::new(&kit.secret).decrypt(&a, 4).unwrap();
+        assert!(found.iter().all(|x| x.to_bits() == 0), "a slot is −0, by the sign of its noise");
+    }
+}
+
 /// x^(2^levels): every level is used, and the scale follows the primes exactly.
 #[test]
 fn repeated_squares_use_every_level() {

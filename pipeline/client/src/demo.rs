@@ -111,7 +111,11 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     timings.encrypt = ms(since);
 
     // Here ends what `total` times: what follows is only for the comparison.
-    let batch = Batch { session: &session, remote: &remote, concurrency: Concurrency { prepare: 1, requests: 1 } };
+    let batch = Batch {
+        session: &session,
+        remote: &remote,
+        concurrency: Concurrency { prepare: 1, requests: 1, ..Concurrency::default() },
+    };
     progress.step("evaluating the network on the ciphertext, in the daemon");
     let since = Instant::now();
     let (labels, answer) = batch.classify_one(&ciphertexts)?;

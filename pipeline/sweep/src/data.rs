@@ -33,9 +33,10 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use veilray_base::digest::sha256_hex;
 use veilray_imaging::ingest::checks;
-use veilray_imaging::ingest::{Canonical, Picture, Settings, Warning, read_file};
+use veilray_imaging::ingest::{Canonical, MemoryBudget, Picture, Settings, Warning, read_file_within};
 
 /// A data set: what its images are called and labelled, in memory; the images of a folder stay on the disk.
 #[derive(Debug, Clone)]
@@ -53,7 +54,12 @@ pub struct Dataset {
     /// Where its images are.
     pub kind: Kind,
     settings: Settings,
+    /// What all threads that read its images share.
+    memory: Arc<MemoryBudget>,
 }
+
+/// Bytes of memory for images while they are read, a third of them for their files: room for the largest that one image is allowed.
+const IMAGE_MEMORY: u64 = 1 << 30;
 
 /// One image of a data set.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -200,7 +206,8 @@ impl Dataset {
         };
         let label_names = spec.label_names();
         let name = spec.name.clone();
-        let set = Self { name, root: folder.into(), items, label_names, extra_names, kind, settings: spec.settings()? };
+        let (settings, memory) = (spec.settings()?, Arc::new(MemoryBudget::new(IMAGE_MEMORY)));
+        let set = Self { name, root: folder.into(), items, label_names, extra_names, kind, settings, memory };
         set.check()?;
         Ok(set)
     }
@@ -288,7 +295,7 @@ impl Dataset {
         let missing = || Error::NoSuchImage { index, count: self.len() };
         let Kind::Pixels(pixels) = &self.kind else {
             let item = self.items.get(index).ok_or_else(missing)?;
-            let read = read_file(&self.root.join(&item.file), &self.settings)?;
+            let read = read_file_within(&self.root.join(&item.file), &self.settings, &self.memory)?;
             return Ok(Loaded { image: read.image, warnings: read.report.warnings });
         };
         let grey = self.levels(index).ok_or_else(missing)?.iter().map(|&level| f32::from(level) / 255.0).collect();

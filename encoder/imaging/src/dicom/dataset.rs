@@ -16,6 +16,12 @@ use std::io::Cursor;
 /// Sequences within sequences, at most; chest radiographs have two.
 const MAX_DEPTH: usize = 32;
 
+/// Elements, items and delimiters before the pixel data, at most; chest radiographs have a few hundred. Each costs a step of the parser.
+const MAX_TOKENS: u64 = 1 << 19;
+
+/// Fragments of the one frame: at 256 MiB, of 4 KiB each.
+const MAX_FRAGMENTS: u64 = 65_536;
+
 /// One element: how it is written, and its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Element<'a> {
@@ -185,11 +191,12 @@ struct Walk<'a> {
     elements: BTreeMap<(Option<Attribute>, Attribute), Element<'a>>,
     fragments: Vec<&'a [u8]>,
     pixels: Option<PixelData<'a>>,
+    tokens: u64,
 }
 
 impl<'a> Walk<'a> {
     fn new(bytes: &'a [u8], list: &'static [Attribute]) -> Self {
-        Self { bytes, list, open: Vec::new(), elements: BTreeMap::new(), fragments: Vec::new(), pixels: None }
+        Self { bytes, list, open: Vec::new(), elements: BTreeMap::new(), fragments: Vec::new(), pixels: None, tokens: 0 }
     }
 
     fn run(&mut self, start: usize, uid: &str) -> Result<()> {
@@ -200,6 +207,7 @@ impl<'a> Walk<'a> {
         let mut reader = LazyDataSetReader::new_with_ts(cursor, syntax).map_err(|_| damaged())?;
         while self.pixels.is_none() {
             let Some(token) = reader.advance() else { break };
+            self.count()?;
             match token.map_err(|_| damaged())? {
                 LazyDataToken::ElementHeader(_) => {}
                 LazyDataToken::LazyValue { header, decoder } => {
@@ -245,6 +253,14 @@ impl<'a> Walk<'a> {
             self.close_fragments();
         }
         Ok(())
+    }
+
+    fn count(&mut self) -> Result<()> {
+        let within = |what, found, limit| if found > limit { Err(Error::TooLarge { what, found, limit }) } else { Ok(()) };
+        self.tokens += 1;
+        // The offset table is the first of them.
+        within("the pixel data's fragments", (self.fragments.len() as u64).saturating_sub(1), MAX_FRAGMENTS)?;
+        within("the DICOM file's elements and items", self.tokens, MAX_TOKENS)
     }
 
     fn close_fragments(&mut self) {

@@ -2,11 +2,12 @@
 
 use super::dataset::{Coding, Dataset, PixelData};
 use super::{rle, value};
-use crate::codec::jpeg;
+use crate::codec::jpeg::Jpeg;
 #[cfg(feature = "jpeg2000")]
-use crate::codec::jpeg2000;
+use crate::codec::jpeg2000::Jpeg2000;
 use crate::image::attribute as at;
-use crate::image::{Error, Format, Result, Value};
+use crate::image::memory::Memory;
+use crate::image::{Error, Format, Result, Settings, Value};
 use dicom_core::VR;
 
 /// How a stored value lies in its container (PS3.5 8.1.1).
@@ -100,11 +101,19 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Decodes the frame. `size` is columns and rows, `pixels` their product, already checked.
+    /// Decodes the frame. `size` is columns and rows, `pixels` their product, already checked; `memory` is asked before anything of
+    /// the picture's size is allocated.
     ///
     /// # Errors
-    /// [`Error::Malformed`] and what the decoders say.
-    pub(super) fn read(dataset: &Dataset<'_>, layout: &Layout, size: (u64, u64), pixels: usize) -> Result<Self> {
+    /// [`Error::Malformed`], [`Error::TooLarge`] and what the decoders say.
+    pub(super) fn read(
+        dataset: &Dataset<'_>,
+        layout: &Layout,
+        size: (u64, u64),
+        pixels: usize,
+        settings: &Settings,
+        memory: &mut Memory<'_>,
+    ) -> Result<Self> {
         let short = || Error::at(at::PIXEL_DATA, "fewer pixels than rows × columns");
         let (width, height) = (size.0 as usize, size.1 as usize);
         let bytes_each = layout.allocated as usize / 8;
@@ -112,12 +121,16 @@ impl Frame {
         let raw = match &dataset.pixels {
             PixelData::Native(element) => {
                 let bytes = element.bytes.get(..wanted).ok_or_else(short)?;
+                memory.take(0, pixels)?;
                 containers(bytes, bytes_each, dataset.big_endian, element.vr, element.bytes)
                     .map(|container| layout.unpack(container))
                     .collect()
             }
             PixelData::Encapsulated(fragments) => {
                 let joined;
+                // Fragments are joined beside the file's own bytes; stored values of two bytes stand beside what they are decoded from.
+                let copied = if fragments.len() > 1 { fragments.iter().map(|one| one.len() as u64).sum() } else { 0 };
+                let stored = copied + 2 * pixels as u64;
                 let stream: &[u8] = match fragments.as_slice() {
                     [] => return Err(short()),
                     [only] => only,
@@ -127,14 +140,18 @@ impl Frame {
                     }
                 };
                 match dataset.coding {
-                    Coding::Rle => rle::decode(stream, pixels, bytes_each)?.into_iter().map(|c| layout.unpack(c)).collect(),
-                    Coding::Jpeg => {
-                        let image = jpeg::decode(Format::Dicom, stream, pixels as u64)?;
-                        // The stream holds the value alone: no shift.
-                        same_size(&image, (width, height))?;
-                        image.values
+                    Coding::Rle => {
+                        memory.take(stored + 4 * pixels as u64, pixels)?;
+                        rle::decode(stream, pixels, bytes_each)?.into_iter().map(|c| layout.unpack(c)).collect()
                     }
-                    Coding::Jpeg2000 => jpeg2000_values(stream, (width, height))?,
+                    Coding::Jpeg => {
+                        let image = Jpeg::open(Format::Dicom, stream, &settings.limits)?;
+                        same_size(&image, (width, height))?;
+                        memory.take(stored + image.memory(), pixels)?;
+                        // The stream holds the value alone: no shift.
+                        image.decode_values()?
+                    }
+                    Coding::Jpeg2000 => jpeg2000_values(stream, (width, height), settings, stored, memory)?,
                     Coding::Native => return Err(short()),
                 }
             }
@@ -143,7 +160,7 @@ impl Frame {
     }
 }
 
-fn same_size(image: &jpeg::Samples, size: (usize, usize)) -> Result<()> {
+fn same_size(image: &Jpeg<'_>, size: (usize, usize)) -> Result<()> {
     if (image.width, image.height) != size {
         return Err(Error::at(at::PIXEL_DATA, "the compressed image has another size than rows × columns"));
     }
@@ -154,12 +171,20 @@ fn same_size(image: &jpeg::Samples, size: (usize, usize)) -> Result<()> {
 }
 
 #[cfg(feature = "jpeg2000")]
-fn jpeg2000_values(stream: &[u8], size: (usize, usize)) -> Result<Vec<u16>> {
-    jpeg2000::decode(stream, size)
+fn jpeg2000_values(
+    stream: &[u8],
+    size: (usize, usize),
+    settings: &Settings,
+    stored: u64,
+    memory: &mut Memory<'_>,
+) -> Result<Vec<u16>> {
+    let image = Jpeg2000::open(stream, size, settings.limits.pixels)?;
+    memory.take(stored + image.memory(), size.0 * size.1)?;
+    image.decode()
 }
 
 #[cfg(not(feature = "jpeg2000"))]
-fn jpeg2000_values(_: &[u8], _: (usize, usize)) -> Result<Vec<u16>> {
+fn jpeg2000_values(_: &[u8], _: (usize, usize), _: &Settings, _: u64, _: &mut Memory<'_>) -> Result<Vec<u16>> {
     // `dataset::coding` has refused the transfer syntax.
     Err(Error::at(at::PIXEL_DATA, "JPEG 2000 needs the feature `jpeg2000`"))
 }

@@ -22,13 +22,13 @@ pub enum Error {
         kind: std::io::ErrorKind,
     },
     /// More than the set limit, found before anything of that size was allocated.
-    #[error("{what}: {found}, above the limit of {limit}; raise `Limits` if the file is genuine")]
+    #[error("{what}: {found}, above the limit of {limit}; export the image smaller, or uncompressed")]
     TooLarge {
-        /// The quantity and its unit: the file's bytes or the picture's pixel count.
+        /// The quantity and its unit: the file's bytes, the picture's pixel count, scans, fragments, bytes of memory.
         what: &'static str,
         /// Its value, as the header announces it.
         found: u64,
-        /// The largest value allowed by [`super::Limits`].
+        /// The largest value allowed, by [`super::Limits`] or by this crate.
         limit: u64,
     },
     /// Neither DICOM nor PNG nor JPEG, by its first bytes.

@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Largest file, bytes; 256 MiB by default.
     pub file_bytes: u64,
-    /// Largest picture, pixels; 36 × 2²⁰ by default. Reading takes up to 20 bytes of memory for each.
+    /// Largest picture, pixels; 36 × 2²⁰ by default.
     pub pixels: u64,
+    /// Most memory that reading one image may take, the file's bytes among it; 512 MiB by default. A header tells how much it will be:
+    /// 8 bytes for each pixel of an uncompressed grey picture, 15 for a progressive JPEG in colour.
+    pub memory_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { file_bytes: 256 << 20, pixels: 36 << 20 }
+        Self { file_bytes: 256 << 20, pixels: 36 << 20, memory_bytes: 512 << 20 }
     }
 }
 

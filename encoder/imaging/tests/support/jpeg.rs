@@ -125,3 +125,50 @@ pub(crate) fn baseline(blocks_wide: usize, blocks_high: usize, greys: &[u8]) -> 
     out.extend([0xff, 0xd9]);
     out
 }
+
+/// A progressive stream of 8 × 8 blocks of one grey each: the DC scan, then `refinements` scans that add nothing, each for the
+/// coefficients 1 to 63. Where the data of a scan ends, a decoder reads zeros: the end of every block, and not one byte for all.
+pub(crate) fn progressive(blocks_wide: usize, blocks_high: usize, greys: &[u8], refinements: usize) -> Vec<u8> {
+    let mut out = vec![0xff, 0xd8];
+    out.extend(segment(0xdb, &[&[0][..], &[1; 64]].concat()));
+    out.extend(frame(0xc2, 8, 8 * blocks_wide, 8 * blocks_high));
+    out.extend(flat_table(0x00, &(0..=11).collect::<Vec<u8>>()));
+    out.extend(flat_table(0x10, &[0]));
+    out.extend(segment(0xda, &[1, 1, 0x00, 0, 0, 0]));
+    let mut bits = Bits::default();
+    let mut last = 0;
+    for &grey in greys {
+        let dc = 8 * (i32::from(grey) - 128);
+        bits.difference(dc - last);
+        last = dc;
+    }
+    out.extend(bits.finish());
+    for _ in 0..refinements {
+        out.extend(segment(0xda, &[1, 1, 0x00, 1, 63, 0]));
+    }
+    out.extend([0xff, 0xd9]);
+    out
+}
+
+/// Any frame and scans without data: `marker` is the frame's, one component for each of `ids`; each of `scans` lists its components.
+pub(crate) fn empty(marker: u8, width: usize, height: usize, ids: &[u8], scans: &[&[u8]]) -> Vec<u8> {
+    let mut out = vec![0xff, 0xd8];
+    out.extend(segment(0xdb, &[&[0][..], &[1; 64]].concat()));
+    let mut body = vec![8];
+    body.extend((height as u16).to_be_bytes());
+    body.extend((width as u16).to_be_bytes());
+    body.push(ids.len() as u8);
+    ids.iter().for_each(|&id| body.extend([id, 0x11, 0]));
+    out.extend(segment(marker, &body));
+    out.extend(flat_table(0x00, &(0..=11).collect::<Vec<u8>>()));
+    out.extend(flat_table(0x10, &[0]));
+    for scan in scans {
+        let mut body = vec![scan.len() as u8];
+        scan.iter().for_each(|&id| body.extend([id, 0]));
+        let lossless = marker == 0xc3;
+        body.extend(if lossless { [1, 0, 0] } else { [0, 63, 0] });
+        out.extend(segment(0xda, &body));
+    }
+    out.extend([0xff, 0xd9]);
+    out
+}

@@ -81,7 +81,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let film = args.seg.as_ref().map(film).transpose()?;
     drop(file);
     seen.cautions.iter().for_each(|caution| eprintln!("veilray: {caution}"));
-    let batch = Batch { session: &session, remote: &remote, concurrency: Concurrency { prepare: 1, requests: 1 } };
+    let batch = Batch {
+        session: &session,
+        remote: &remote,
+        concurrency: Concurrency { prepare: 1, requests: 1, ..Concurrency::default() },
+    };
     let answer = batch.reply(&session.encrypt(&seen.latent)?)?;
     let found = session.mask(&answer.logits)?;
     segmentation::write(&args.out, &found.overlay(&read.image)?)?;

@@ -76,6 +76,7 @@ struct File {
     max_key_bytes: Option<usize>,
     prepare: Option<usize>,
     requests: Option<usize>,
+    image_memory_bytes: Option<u64>,
     quiet: bool,
 }
 
@@ -166,6 +167,7 @@ impl Settings {
         crate::client::batch::Concurrency {
             prepare: prepare.or(self.file.prepare).map_or(default.prepare, within),
             requests: requests.or(self.file.requests).map_or(default.requests, within),
+            image_memory: self.file.image_memory_bytes.unwrap_or(default.image_memory),
         }
     }
 }
@@ -179,4 +181,20 @@ fn read(path: &Path) -> Result<File> {
     let refuse = |why: String| Error::Usage(format!("{}: {why}", path.display()));
     let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".into()))?;
     toml::from_str(text).map_err(|e| refuse(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_images_is_set_in_the_file() {
+        let file: File = toml::from_str("image_memory_bytes = 300000000").unwrap();
+        let concurrency = Settings { quiet: true, file }.concurrency(None, None);
+        assert_eq!(concurrency.image_memory, 300_000_000);
+        let default = Settings { quiet: true, file: File::default() }.concurrency(None, None).image_memory;
+        // Room for the largest file and the largest decoding that one image is allowed.
+        let limits = veilray_imaging::ingest::Limits::default();
+        assert!(default / 3 >= limits.file_bytes && default - default / 3 >= limits.memory_bytes);
+    }
 }

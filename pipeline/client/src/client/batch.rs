@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use veilray_base::digest::sha256_hex;
+use veilray_imaging::ingest::MemoryBudget;
 use veilray_protocol::messages::InferParameters;
 
 /// How much at once.
@@ -25,12 +26,18 @@ pub(crate) struct Concurrency {
     pub prepare: usize,
     /// Requests in flight.
     pub requests: usize,
+    /// Bytes of memory that all images have while they are read: a third for their files, the rest to decode them.
+    pub image_memory: u64,
 }
+
+/// The default of [`Concurrency::image_memory`], 1 GiB: of a file and of a decoded image there is always room for the largest that one
+/// image alone is allowed.
+const IMAGE_MEMORY: u64 = 1 << 30;
 
 impl Default for Concurrency {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { prepare: (cores / 2).clamp(1, 4), requests: 3 }
+        Self { prepare: (cores / 2).clamp(1, 4), requests: 3, image_memory: IMAGE_MEMORY }
     }
 }
 
@@ -110,14 +117,15 @@ impl Batch<'_> {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (to_send, queue) = sync_channel::<Ready>(self.concurrency.requests.max(1));
         let queue = Mutex::new(queue);
+        let budget = MemoryBudget::new(self.concurrency.image_memory);
         let (report, done) = channel::<Done>();
         let mut summary = Summary::default();
         std::thread::scope(|scope| {
             for _ in 0..self.concurrency.prepare.max(1) {
-                let (to_send, report, next, stop) = (to_send.clone(), report.clone(), &next, &stop);
+                let (to_send, report, next, stop, budget) = (to_send.clone(), report.clone(), &next, &stop, &budget);
                 scope.spawn(move || {
                     while let Some((index, path)) = take(paths, next, stop) {
-                        match self.prepare(index, path, is_done, warn) {
+                        match self.prepare(index, path, budget, is_done, warn) {
                             // It is refused only if the run has ended.
                             Ok(ready) => drop(to_send.send(ready)),
                             Err(event) => drop(report.send(Done { index, result: Ok(event), answer: None })),
@@ -146,18 +154,27 @@ impl Batch<'_> {
     }
 
     /// An image that is ready to be sent, or what became of it before.
-    fn prepare(&self, index: usize, path: &Path, is_done: IsDone<'_>, warn: Warn<'_>) -> Result<Ready, Event> {
+    fn prepare(
+        &self,
+        index: usize,
+        path: &Path,
+        budget: &MemoryBudget,
+        is_done: IsDone<'_>,
+        warn: Warn<'_>,
+    ) -> Result<Ready, Event> {
         let (name, session) = (path.to_string_lossy().into_owned(), self.session);
         let interface = session.keys().interface();
         let without =
             |sha256: &str, error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
-        let file = images::read(path, session.settings().limits.file_bytes).map_err(|error| without("", &error))?;
+        // Held until the image is compressed: neither files nor pixels pile up, however many threads there are.
+        let limit = session.settings().limits.file_bytes;
+        let (file, held) = images::read_within(path, limit, budget).map_err(|error| without("", &error))?;
         let sha256 = sha256_hex(&file);
         if is_done(&name, &sha256) {
             return Err(Event::Completed);
         }
-        let compressed = session.compress(&file).map_err(|error| without(&sha256, &error))?;
-        drop(file);
+        let compressed = session.compress_within(&file, budget).map_err(|error| without(&sha256, &error))?;
+        drop((file, held));
         compressed.cautions.iter().for_each(|warning| warn(index, warning));
         let ciphertexts = session.encrypt(&compressed.latent).map_err(|error| without(&sha256, &error))?;
         Ok(Ready { index, path: name, sha256, warnings: compressed.warnings, ciphertexts })

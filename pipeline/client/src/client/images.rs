@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use veilray_imaging::ingest;
+use veilray_imaging::ingest::{MemoryBudget, Reserved};
 
 /// Bytes by which a format is told.
 const HEAD: u64 = 132;
@@ -38,6 +39,19 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
         Error::File { why, .. } => Error::Unreadable(why),
         error => error,
     })
+}
+
+/// [`read`] for one of several threads: the memory of the file's bytes is taken of `budget` first, which may mean to wait for others.
+///
+/// # Errors
+/// [`Error::Unreadable`], or a file that is larger than what there is for all.
+pub(crate) fn read_within<'b>(path: &Path, limit: u64, budget: &'b MemoryBudget) -> Result<(Vec<u8>, Reserved<'b>)> {
+    // Of what is no plain file, the length shows only at its end; of what is none at all, reading says so.
+    let length = std::fs::metadata(path).map_or(0, |found| if found.is_file() { found.len() } else { limit });
+    let within = length.min(limit);
+    let held = budget.reserve_file(within)?;
+    // A file that has grown since is found out.
+    Ok((read(path, if length <= limit { within } else { limit })?, held))
 }
 
 /// [`read`] for a file that the person named alone: a path where nothing is gets the words that a list of paths gives it.
@@ -118,5 +132,37 @@ mod tests {
             let typed = root.path().join(name).display().to_string().replace('\u{1b}', "\u{fffd}");
             assert!(said.starts_with(&format!("{typed}: ")), "{said}");
         }
+    }
+
+    #[test]
+    fn files_are_read_only_when_there_is_memory_for_their_bytes() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str, bytes: usize| {
+            let path = root.path().join(name);
+            fs::write(&path, vec![1; bytes]).unwrap();
+            path
+        };
+        let (small, large) = (path("small", 60), path("large", 101));
+        // A third of it is for files.
+        let budget = MemoryBudget::new(300);
+        let (now, most) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    use std::sync::atomic::Ordering::SeqCst;
+                    let (bytes, held) = read_within(&small, 1000, &budget).unwrap();
+                    most.fetch_max(now.fetch_add(bytes.len(), SeqCst) + bytes.len(), SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    now.fetch_sub(bytes.len(), SeqCst);
+                    drop((bytes, held));
+                });
+            }
+        });
+        assert_eq!((most.into_inner(), budget.used()), (60, 0));
+        let refused = read_within(&large, 1000, &budget).unwrap_err();
+        assert!(refused.to_string().contains("101, above the limit of 100"), "{refused}");
+        assert!(matches!(read_within(&large, 50, &budget), Err(Error::Unreadable(_))));
+        assert!(matches!(read_within(&root.path().join("none"), 50, &budget), Err(Error::Unreadable(_))));
+        assert_eq!(budget.used(), 0);
     }
 }

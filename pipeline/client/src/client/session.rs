@@ -11,7 +11,7 @@ use veilray_encoder::input::InputEncoder;
 use veilray_he::wire::ciphertext_bytes;
 use veilray_he::{Ciphertext, Decryptor, Encryptor, SecretKey};
 use veilray_imaging::ingest;
-use veilray_imaging::ingest::{Ingested, Settings, Warning};
+use veilray_imaging::ingest::{Ingested, MemoryBudget, Settings, Warning};
 
 /// A key set in use.
 pub(crate) struct Session {
@@ -60,12 +60,23 @@ impl Session {
         Ok(self.read_and_compress(file)?.1)
     }
 
-    /// The same, with the image that was read and what is known of it.
+    /// The same for one of several threads, which share the memory for decoding.
+    ///
+    /// # Errors
+    /// As [`Session::compress`], and an image that needs more memory than there is for all.
+    pub(crate) fn compress_within(&self, file: &[u8], budget: &MemoryBudget) -> Result<Compressed> {
+        Ok(self.compressed(ingest::read_bytes_within(file, &self.settings, budget)?)?.1)
+    }
+
+    /// [`Session::compress`], with the image that was read and what is known of it.
     ///
     /// # Errors
     /// As [`Session::compress`].
     pub(crate) fn read_and_compress(&self, file: &[u8]) -> Result<(Ingested, Compressed)> {
-        let read = ingest::read_bytes(file, &self.settings)?;
+        self.compressed(ingest::read_bytes(file, &self.settings)?)
+    }
+
+    fn compressed(&self, read: Ingested) -> Result<(Ingested, Compressed)> {
         let (latent, warnings) = self.encoder.encode_checked(&read.image)?;
         let found = || read.report.warnings.iter().chain(&warnings);
         let caution = |warning: &&Warning| !matches!(warning, Warning::NotStated { .. });
