@@ -1,0 +1,92 @@
+//! Every reader over its seeds and some hundred bent ones: no panic, no long wait, no memory without bound.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use veilray_robustness::driver::{self, Ended, MAX_BYTES, MAX_SECONDS};
+use veilray_robustness::{Target, mutate, targets};
+
+/// Bent inputs of all targets together. Chosen for some seconds; `.ci/tier robustness` runs more.
+const INPUTS: u64 = 6000;
+
+/// Under another seed than `robustness run`, so that the two see different inputs.
+const SEED: u64 = 20_260_730;
+
+/// Memory is counted of the whole process: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    driver::keep_panics();
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn every_seed_is_taken() {
+    let _alone = alone();
+    for target in targets::all() {
+        let seeds = (target.seeds)().unwrap();
+        assert!(!seeds.is_empty(), "{}: no seeds", target.name);
+        for (number, seed) in seeds.iter().enumerate() {
+            let measured = driver::measure(&target, seed);
+            assert_eq!(measured.ended, Ended::Taken, "{} seed {number}", target.name);
+            assert_eq!(measured.caught, None, "{} seed {number}", target.name);
+        }
+    }
+}
+
+#[test]
+fn bent_inputs_are_answered_in_time_and_without_much_memory() {
+    let _alone = alone();
+    let all = targets::all();
+    let shares: u64 = all.iter().map(|target| u64::from(target.share)).sum();
+    let (mut failed, mut refused) = (Vec::new(), 0u64);
+    for target in &all {
+        let seeds = (target.seeds)().unwrap();
+        for index in 0..(INPUTS * u64::from(target.share)).div_ceil(shares) {
+            let measured = driver::measure(target, &mutate::input(target, &seeds, SEED, index));
+            refused += u64::from(matches!(measured.ended, Ended::Refused(_)));
+            failed.extend(measured.failure().map(|why| format!("{} --seed {SEED} --index {index}: {why}", target.name)));
+        }
+    }
+    assert!(failed.is_empty(), "run them with `robustness one TARGET --index N`:\n{}", failed.join("\n"));
+    // Bending does something.
+    assert!(refused > INPUTS / 4, "{refused} of {INPUTS} refused");
+}
+
+#[test]
+fn an_input_is_the_same_each_time() {
+    let _alone = alone();
+    let target = targets::named("interface-json").unwrap();
+    let seeds = (target.seeds)().unwrap();
+    let all: Vec<Vec<u8>> = (0..50).map(|index| mutate::input(&target, &seeds, 1, index)).collect();
+    assert_eq!(all, (0..50).map(|index| mutate::input(&target, &seeds, 1, index)).collect::<Vec<_>>());
+    assert!(all.iter().collect::<std::collections::BTreeSet<_>>().len() > 40, "inputs differ");
+}
+
+/// The driver sees what it is for: a reader that panics, waits or asks for memory fails.
+#[test]
+fn failures_are_seen() {
+    let _alone = alone();
+    let bad = |run: fn(&[u8]) -> Result<(), String>| {
+        let target = Target { run, ..targets::named("png").unwrap() };
+        driver::measure(&target, b"any").failure().unwrap_or_default()
+    };
+    assert!(bad(|_| Err("no".into())).is_empty());
+    let panicked = bad(|bytes| {
+        assert!(bytes.is_empty(), "this reader wants nothing");
+        Ok(())
+    });
+    assert!(panicked.contains("this reader wants nothing at ") && panicked.contains("corpus.rs:"), "{panicked}");
+    assert!(
+        bad(|_| {
+            std::thread::sleep(std::time::Duration::from_secs_f64(MAX_SECONDS * 1.05));
+            Ok(())
+        })
+        .starts_with("time: ")
+    );
+    assert!(
+        bad(|_| {
+            std::hint::black_box(vec![0u8; MAX_BYTES + 1]);
+            Ok(())
+        })
+        .starts_with("memory: ")
+    );
+}
