@@ -90,3 +90,23 @@ fn failures_are_seen() {
         .starts_with("memory: ")
     );
 }
+
+/// Each target is one of libFuzzer's too, and there is no other.
+#[test]
+fn every_target_is_in_fuzz() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let files = std::fs::read_dir(folder.join("fuzz_targets")).unwrap();
+    let mut found: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let feature = (!cfg!(feature = "jpeg2000")).then_some("jpeg2000");
+    let mut wanted: Vec<String> =
+        targets::all().iter().map(|target| target.name).chain(feature).map(|name| format!("{name}.rs")).collect();
+    (found.sort(), wanted.sort());
+    assert_eq!(found, wanted);
+    for file in found {
+        let name = file.trim_end_matches(".rs");
+        let text = std::fs::read_to_string(folder.join("fuzz_targets").join(&file)).unwrap();
+        assert!(text.contains(&format!("fuzz(\"{name}\", bytes)")), "{file}");
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{file}\"")), "{name} in Cargo.toml");
+    }
+}
