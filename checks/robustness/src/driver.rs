@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use veilray_sweep::machine::{forget_peak, peak_allocated_bytes};
 
-/// The longest that an input may take, seconds.
+/// The most time of processors that an input may take, seconds.
 pub const MAX_SECONDS: f64 = 2.0;
 /// The most that may be allocated at once for an input, bytes.
 pub const MAX_BYTES: usize = 512 << 20;
@@ -35,7 +35,7 @@ thread_local! {
 pub struct Measured {
     /// Whether it was taken, or in which words it was refused; of a panic, its message and place.
     pub ended: Ended,
-    /// Wall time, seconds.
+    /// Time, seconds: that of the wall, or of the process's processors where this is shorter, as on a machine that has other work.
     pub seconds: f64,
     /// Most bytes that were allocated at once on top of what there was, by every thread of the process.
     pub bytes: usize,
@@ -90,10 +90,12 @@ pub fn keep_panics() {
 pub fn measure(target: &Target, bytes: &[u8]) -> Measured {
     PANIC.set((true, None));
     forget_peak();
-    let start = Instant::now();
+    let (start, busy) = (Instant::now(), processor_seconds());
     // Unwind safe: a target shares nothing that it could leave half changed but files, which the next input replaces.
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (target.run)(bytes)));
-    let (seconds, bytes) = (start.elapsed().as_secs_f64(), peak_allocated_bytes());
+    let (wall, bytes) = (start.elapsed().as_secs_f64(), peak_allocated_bytes());
+    let busy = processor_seconds().zip(busy).map(|(now, before)| now - before + TICK);
+    let seconds = busy.map_or(wall, |busy| busy.min(wall));
     let (_, panic) = PANIC.take();
     let (ended, caught) = match ended {
         Ok(Ok(())) => (Ended::Taken, panic),
@@ -101,6 +103,17 @@ pub fn measure(target: &Target, bytes: &[u8]) -> Measured {
         Err(_) => (Ended::Panicked(panic.unwrap_or_else(|| "on another thread".into())), None),
     };
     Measured { ended, seconds, bytes, caught }
+}
+
+/// Unit of the kernel's account of processor time, seconds.
+const TICK: f64 = 0.01;
+
+/// Time of processors that the process took, in itself and in the kernel, where Linux says: fields 14 and 15 of its `stat`.
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field, the program's name, may hold spaces.
+    let ticks = stat.rsplit_once(") ")?.1.split(' ').skip(11).take(2).map(str::parse::<u64>);
+    Some(ticks.sum::<Result<u64, _>>().ok()? as f64 * TICK)
 }
 
 /// Runs the inputs `range` of a target under `seed` over its `seeds`. Inputs that fail are written to `folder`; the number of the input under

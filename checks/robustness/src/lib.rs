@@ -9,7 +9,7 @@
 //! | `robustness run` ([`driver`]) | any number, drawn from a seed; prints inputs, panics, time and memory |
 //! | `fuzz/` | what libFuzzer makes of the corpus that `robustness corpus` writes |
 //!
-//! An input fails by a panic, by more than two seconds ([`driver::MAX_SECONDS`]), or by more than 512 MB allocated at once
+//! An input fails by a panic, by more than two seconds of processors ([`driver::MAX_SECONDS`]), or by more than 512 MB allocated at once
 //! ([`driver::MAX_BYTES`]).
 #![forbid(unsafe_code)]
 

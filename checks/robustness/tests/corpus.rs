@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use veilray_robustness::driver::{self, Ended, MAX_BYTES, MAX_SECONDS};
+use veilray_robustness::driver::{self, Ended, MAX_BYTES, MAX_SECONDS, Measured};
 use veilray_robustness::{Target, mutate, targets};
 
 /// Bent inputs of all targets together. Chosen for some seconds; `.ci/tier robustness` runs more.
@@ -61,34 +61,32 @@ fn an_input_is_the_same_each_time() {
     assert!(all.iter().collect::<std::collections::BTreeSet<_>>().len() > 40, "inputs differ");
 }
 
-/// The driver sees what it is for: a reader that panics, waits or asks for memory fails.
+/// The driver sees what it is for: a reader that panics, works long or asks for memory fails.
 #[test]
 fn failures_are_seen() {
     let _alone = alone();
-    let bad = |run: fn(&[u8]) -> Result<(), String>| {
-        let target = Target { run, ..targets::named("png").unwrap() };
-        driver::measure(&target, b"any").failure().unwrap_or_default()
-    };
-    assert!(bad(|_| Err("no".into())).is_empty());
-    let panicked = bad(|bytes| {
+    let measured =
+        |run: fn(&[u8]) -> Result<(), String>| driver::measure(&Target { run, ..targets::named("png").unwrap() }, b"any");
+    assert_eq!(measured(|_| Err("no".into())).failure(), None);
+    let panicked = measured(|bytes| {
         assert!(bytes.is_empty(), "this reader wants nothing");
         Ok(())
     });
-    assert!(panicked.contains("this reader wants nothing at ") && panicked.contains("corpus.rs:"), "{panicked}");
-    assert!(
-        bad(|_| {
-            std::thread::sleep(std::time::Duration::from_secs_f64(MAX_SECONDS * 1.05));
-            Ok(())
-        })
-        .starts_with("time: ")
-    );
-    assert!(
-        bad(|_| {
-            std::hint::black_box(vec![0u8; MAX_BYTES + 1]);
-            Ok(())
-        })
-        .starts_with("memory: ")
-    );
+    let said = panicked.failure().unwrap();
+    assert!(said.contains("this reader wants nothing at ") && said.contains("corpus.rs:"), "{said}");
+    let large = measured(|_| {
+        std::hint::black_box(vec![0u8; MAX_BYTES + 1]);
+        Ok(())
+    });
+    assert!(large.failure().unwrap().starts_with("memory: "));
+    // Waiting for other programs is nobody's fault.
+    let waiting = measured(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        Ok(())
+    });
+    assert!(waiting.seconds < 0.2 && waiting.failure().is_none(), "{waiting:?}");
+    let slow = Measured { seconds: MAX_SECONDS * 1.01, ..waiting };
+    assert!(slow.failure().unwrap().starts_with("time: "));
 }
 
 /// Each target is one of libFuzzer's too, and there is no other.
