@@ -99,7 +99,8 @@ fn every_target_is_in_fuzz() {
     let feature = (!cfg!(feature = "jpeg2000")).then_some("jpeg2000");
     let mut wanted: Vec<String> =
         targets::all().iter().map(|target| target.name).chain(feature).map(|name| format!("{name}.rs")).collect();
-    (found.sort(), wanted.sort());
+    found.sort();
+    wanted.sort();
     assert_eq!(found, wanted);
     for file in found {
         let name = file.trim_end_matches(".rs");

@@ -149,7 +149,7 @@ fn killed(kills: u64, seed: u64) {
     stage.run(&["keygen", "--model", MODEL]).ends(0);
     stage.run(&["keys", "register"]).ends(0);
     let files: Vec<PathBuf> = ["r.csv", "r.jsonl"].map(|name| stage.user.path(name)).into();
-    let mut printed = vec![BTreeSet::new(), BTreeSet::new()];
+    let mut printed = [BTreeSet::new(), BTreeSet::new()];
     let (mut rows, mut uploads, mut sets) = (0, 0, 0);
     for round in 0..kills {
         let after = Duration::from_secs_f64(1.2 * rng.uniform());
