@@ -8,9 +8,7 @@ use std::sync::LazyLock;
 use tempfile::TempDir;
 use veilray_classifier::interface::Interface;
 use veilray_classifier::networks;
-use veilray_classifier::operating_point::{OperatingPoint, Temperature, Thresholds};
-use veilray_classifier::range::RangeContract;
-use veilray_classifier::release::{self, Manifest, Model};
+use veilray_classifier::release::{Manifest, Model};
 use veilray_classifier::served::Served;
 use veilray_classifier::spec::{NetworkSpec, Shape};
 use veilray_classifier::weights::Weights;
@@ -45,30 +43,33 @@ impl Released {
         let folder = tempfile::tempdir()?;
         let (tiny, small) = (folder.path().join("tiny"), folder.path().join("small"));
         let spec = networks::named("veilnet-xs", Shape::new(4, 16, 16), 3)?;
-        Model::write(&tiny, manifest(), &spec, &Weights::random(&spec, 1)?)?;
+        Model::write(&tiny, toml::from_str::<Manifest>(MANIFEST)?, &spec, &Weights::random(&spec, 1)?)?;
         write_encoder(&small)?;
         let interface = serde_json::to_vec(&Served::open(&tiny)?.interface)?;
         Ok(Self { classifier: files(&tiny)?, encoder: files(&small)?, interface, _folder: folder })
     }
 }
 
-fn manifest() -> Manifest {
-    let thresholds = Thresholds { labels: ["a", "b", "c"].map(String::from).into(), values: vec![0.5; 3] };
-    Manifest {
-        format: release::FORMAT,
-        name: "tiny".into(),
-        encoder: "encoder-f8".into(),
-        encoder_sha256: "5f".repeat(32),
-        params: "n13".into(),
-        network_sha256: String::new(),
-        weights_sha256: String::new(),
-        key_budget: None,
-        data: [("synthetic".to_string(), 1)].into(),
-        mask: None,
-        operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
-        range: RangeContract { images: 1, layers: Vec::new(), logits: 1.0 },
-    }
-}
+/// What the release writes into the manifest but for the digests of network and weights.
+const MANIFEST: &str = "format = 1
+name = 'tiny'
+encoder = 'encoder-f8'
+encoder_sha256 = '5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f'
+params = 'n13'
+network_sha256 = ''
+weights_sha256 = ''
+[data]
+synthetic = 1
+[operating_point]
+temperature = 1.0
+[operating_point.thresholds]
+labels = ['a', 'b', 'c']
+values = [0.5, 0.5, 0.5]
+[range]
+images = 1
+layers = []
+logits = 1.0
+";
 
 fn write_encoder(path: &Path) -> Result<(), SeedError> {
     let levels = || Levels { channels: vec![2, 2], blocks: vec![1, 1], attention: false, early: false };

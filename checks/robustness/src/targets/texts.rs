@@ -9,7 +9,6 @@ use veilray::client::keyset::{self, KeySet};
 use veilray::client::vault::{self, Cost};
 use veilray::internals;
 use veilray_base::digest::sha256_hex;
-use veilray_classifier::execute::client::Bounds;
 use veilray_encoder::vqgan::Config as Encoder;
 use veilrayd::Config as Daemon;
 
@@ -102,8 +101,7 @@ fn interface(bytes: &[u8]) -> Outcome {
     assert!(packed.iter().all(|slots| slots.len() <= params.slots()), "an image fits its ciphertexts");
     let (logits, stray) = interface.io.logits(&vec![0.1; params.slots()]);
     assert_eq!(logits.len(), interface.io.labels(), "one logit for each label");
-    let bounds = Bounds::of(&interface.range);
-    assert!(bounds.logit.is_finite() && !stray.is_nan(), "bounds are numbers");
+    assert!(!stray.is_nan(), "what should be zero is a number");
     let temperature = interface.operating_point.temperature;
     assert!(logits.iter().all(|logit| (0.0..=1.0).contains(&temperature.probability(*logit))), "a probability lies in [0, 1]");
     Ok(())

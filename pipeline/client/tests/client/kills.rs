@@ -9,9 +9,7 @@ use std::time::Duration;
 use veilray::client::keyset::KeySet;
 use veilray_base::Rng;
 use veilray_classifier::networks;
-use veilray_classifier::operating_point::{OperatingPoint, Temperature, Thresholds};
-use veilray_classifier::range::RangeContract;
-use veilray_classifier::release::{FORMAT, Manifest, Model};
+use veilray_classifier::release::{Manifest, Model};
 use veilray_classifier::spec::Shape;
 use veilray_classifier::weights::Weights;
 use veilray_imaging::pixels::Pixels;
@@ -25,21 +23,14 @@ const IMAGES: usize = 12;
 fn write_model(path: &Path) {
     let spec = networks::named("veilnet-xs", Shape::new(1, 32, 32), 3).unwrap();
     let pixels = Pixels::new(32).unwrap();
-    let thresholds = Thresholds { labels: ["a", "b", "c"].map(String::from).into(), values: vec![0.5; 3] };
-    let manifest = Manifest {
-        format: FORMAT,
-        name: MODEL.into(),
-        encoder: pixels.name().into(),
-        encoder_sha256: pixels.digest().into(),
-        params: "n13".into(),
-        network_sha256: String::new(),
-        weights_sha256: String::new(),
-        key_budget: None,
-        data: [("none".to_string(), 0)].into(),
-        mask: None,
-        operating_point: OperatingPoint { temperature: Temperature::ONE, thresholds },
-        range: RangeContract { images: 1, layers: vec![], logits: 16.0 },
-    };
+    let manifest = format!(
+        "format = 1\nname = '{MODEL}'\nencoder = '{}'\nencoder_sha256 = '{}'\nparams = 'n13'\nnetwork_sha256 = ''\n\
+         weights_sha256 = ''\n[data]\nnone = 0\n[operating_point]\ntemperature = 1.0\n\
+         [operating_point.thresholds]\nlabels = ['a', 'b', 'c']\nvalues = [0.5, 0.5, 0.5]\n[range]\nimages = 1\nlayers = []\nlogits = 16.0\n",
+        pixels.name(),
+        pixels.digest()
+    );
+    let manifest: Manifest = toml::from_str(&manifest).unwrap();
     Model::write(path, manifest, &spec, &Weights::random(&spec, 1).unwrap()).unwrap();
 }
 
