@@ -12,7 +12,7 @@ fn tree() -> Tree {
 }
 
 /// The packages, each with those that it may use. Tests and examples may use more.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("veilray-base", &[]),
     ("veilray-he", &["veilray-base"]),
     ("veilray-nn", &["veilray-base"]),
@@ -53,6 +53,22 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     ("veilray-bench", &["veilray-base", "veilray-he", "veilray-nn", "veilray-imaging", "veilray-encoder", "veilray-classifier"]),
     ("veilray-checks", &[]),
+    (
+        "veilray-robustness",
+        &[
+            "veilray-base",
+            "veilray-he",
+            "veilray-nn",
+            "veilray-imaging",
+            "veilray-latents",
+            "veilray-encoder",
+            "veilray-classifier",
+            "veilray-protocol",
+            "veilrayd",
+            "veilray",
+            "veilray-sweep",
+        ],
+    ),
 ];
 
 #[test]

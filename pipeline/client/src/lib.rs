@@ -11,3 +11,5 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "demo")]
 mod demo;
+#[doc(hidden)]
+pub mod internals;

@@ -12,4 +12,5 @@ mod commands;
 mod common;
 mod journey;
 mod keysets;
+mod kills;
 mod segment;

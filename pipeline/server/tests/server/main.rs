@@ -6,6 +6,7 @@ mod common;
 mod crashes;
 mod faults;
 mod interface;
+mod kills;
 #[cfg(target_os = "linux")]
 mod load;
 mod memory;
