@@ -53,13 +53,7 @@ const WARNING_EVERY: Duration = Duration::from_secs(60);
 
 impl Listener {
     /// A listener that accepts once [`Listener::serve`] runs.
-    pub(crate) fn new(
-        socket: TcpListener,
-        tls: Option<TlsSlot>,
-        routes: Router,
-        metrics: Arc<Metrics>,
-        limits: &Limits,
-    ) -> Self {
+    pub(crate) fn new(socket: TcpListener, tls: Option<TlsSlot>, routes: Router, metrics: Arc<Metrics>, limits: &Limits) -> Self {
         let times = Times {
             header: duration(limits.header_seconds),
             idle: duration(limits.idle_seconds),

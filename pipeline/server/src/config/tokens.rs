@@ -75,7 +75,8 @@ impl Tenant {
 
     /// Whether another has the same token and rights.
     fn is_as(&self, other: &Self) -> bool {
-        let rate = |tenant: &Self| tenant.rate.as_ref().map(|rate| rate.lock().unwrap_or_else(PoisonError::into_inner).per_minute);
+        let rate =
+            |tenant: &Self| tenant.rate.as_ref().map(|rate| rate.lock().unwrap_or_else(PoisonError::into_inner).per_minute);
         let of = |tenant: &Self| (tenant.name.clone(), tenant.scopes.clone(), tenant.quota_bytes, tenant.hash, tenant.expires);
         of(self) == of(other) && rate(self) == rate(other)
     }

@@ -61,10 +61,28 @@ mod tests {
     #[test]
     fn only_this_machine_and_listed_names_pass() {
         let of = |host: &str| status("/v2", &[host], Version::HTTP_11);
-        for good in ["localhost", "LocalHost:8480", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8480", "localhost.", "veilray.example:443"] {
+        for good in [
+            "localhost",
+            "LocalHost:8480",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:8480",
+            "localhost.",
+            "veilray.example:443",
+        ] {
             assert_eq!(of(good), 200, "{good}");
         }
-        for bad in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8480", "", "::1", "[::2]:1", "localhost:x", "a localhost"] {
+        for bad in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:8480",
+            "",
+            "::1",
+            "[::2]:1",
+            "localhost:x",
+            "a localhost",
+        ] {
             assert_eq!(of(bad), 403, "{bad}");
         }
         assert_eq!(status("/v2", &["localhost", "evil.example"], Version::HTTP_11), 403);

@@ -23,7 +23,7 @@ pub(super) struct Times {
 struct State {
     asked: bool,
     in_flight: usize,
-    /// By when the answers given so far have been read.
+    /// By when the answers given so far have been read, each by itself.
     read_by: Instant,
 }
 
@@ -121,7 +121,7 @@ impl Drop for InFlight {
         let reading = Duration::try_from_secs_f64(self.bytes as f64 / least as f64).unwrap_or(Duration::ZERO);
         let mut state = self.activity.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
-        state.read_by = state.read_by.max(Instant::now()) + reading;
+        state.read_by = state.read_by.max(Instant::now() + reading);
         drop(state);
         self.activity.changed.notify_one();
     }

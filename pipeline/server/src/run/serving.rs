@@ -89,7 +89,10 @@ async fn take(app: &App, slot: Option<&TlsSlot>, read: Result<Config, ConfigErro
             "ok"
         }
         Err(why) => {
-            tracing::error!(detail = why, "the configuration was read again and refused; tokens and certificate stay as they were");
+            tracing::error!(
+                detail = why,
+                "the configuration was read again and refused; tokens and certificate stay as they were"
+            );
             "refused"
         }
     };

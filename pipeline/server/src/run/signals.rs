@@ -39,9 +39,7 @@ pub(super) fn stop() -> Result<impl Future<Output = ()>, ServeError> {
 }
 
 /// Reads the configuration again at each SIGHUP that comes from now on.
-pub(super) fn reloads(
-    reread: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
-) -> Result<Reloads, ServeError> {
+pub(super) fn reloads(reread: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static) -> Result<Reloads, ServeError> {
     let (send, reloads) = mpsc::unbounded_channel();
     #[cfg(unix)]
     {
