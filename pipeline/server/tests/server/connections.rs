@@ -1,6 +1,7 @@
 //! Connections that say nothing, say it slowly, or are too many.
 
 use super::common::{Ask, Process, answer, fixture, place, sha256, start};
+use super::tls::{connect, protected};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,14 +35,14 @@ fn is_closed_by(mut stream: &TcpStream, by: Instant) -> bool {
 }
 
 /// The longest time in which /healthz was answered while `during` ran.
-fn slowest_health<T>(addr: SocketAddr, during: impl FnOnce() -> T) -> (T, Duration) {
+fn slowest_health<T>(healthy: impl Fn() + Sync, during: impl FnOnce() -> T) -> (T, Duration) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             let mut longest = Duration::ZERO;
             while !over.load(Ordering::Relaxed) {
                 let begun = Instant::now();
-                assert_eq!(Ask { addr, token: None }.get("/healthz").status, 200);
+                healthy();
                 longest = longest.max(begun.elapsed());
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -60,7 +61,8 @@ fn silent_connections_are_closed_and_disturb_nobody() {
     let (_folder, mut config) = place();
     config.limits.header_seconds = 1.0;
     let daemon = start(config);
-    let (closed, slowest) = slowest_health(daemon.addr(), || {
+    let healthy = || assert_eq!(Ask::of(&daemon).get("/healthz").status, 200);
+    let (closed, slowest) = slowest_health(healthy, || {
         let streams: Vec<_> = FIRST.iter().flat_map(|first| open(daemon.addr(), 15, first)).collect();
         let by = Instant::now() + Duration::from_secs(3);
         streams.iter().filter(|stream| is_closed_by(stream, by)).count()
@@ -69,26 +71,52 @@ fn silent_connections_are_closed_and_disturb_nobody() {
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
 
-/// With the limits as they are by default, for one minute: `cargo test --release -p veilrayd --test server the_full_minute -- --ignored`.
+/// With the limits as they are by default, for one minute without and one with TLS:
+/// `cargo test --release -p veilrayd --test server the_full_minute -- --ignored --nocapture`.
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes two minutes"]
 fn the_full_minute_of_two_hundred_silent_connections() {
-    let (_folder, config) = place();
-    let daemon = start(config);
-    let (longest, slowest) = slowest_health(daemon.addr(), || {
-        let begun = Instant::now();
-        let mut longest = Duration::ZERO;
-        // As soon as all are closed the next two hundred come.
-        while begun.elapsed() < Duration::from_secs(60) {
-            let wave = Instant::now();
-            let streams: Vec<_> = [&b""[..], b"G"].iter().flat_map(|first| open(daemon.addr(), 100, first)).collect();
-            assert!(streams.iter().all(|stream| is_closed_by(stream, wave + Duration::from_secs(15))));
-            longest = longest.max(wave.elapsed());
-        }
-        longest
-    });
-    println!("200 silent connections: all closed after {longest:.1?} at most; /healthz answered in {slowest:.1?} at most");
-    assert!(slowest < Duration::from_secs(1));
+    for tls in [false, true] {
+        let (folder, mut config) = place();
+        let made = tls.then(|| protected(folder.path(), &mut config).1);
+        let daemon = start(config);
+        let addr = daemon.addr();
+        let healthy = || match &made {
+            None => assert_eq!(Ask { addr, token: None }.get("/healthz").status, 200),
+            Some(made) => {
+                let mut stream = connect(addr, made);
+                stream.write_all(KEPT.as_bytes()).unwrap();
+                let mut seen = [0; 12];
+                stream.read_exact(&mut seen).unwrap();
+                assert_eq!(&seen, b"HTTP/1.1 200");
+            }
+        };
+        let (longest, slowest) = slowest_health(healthy, || {
+            let begun = Instant::now();
+            let mut longest = Duration::ZERO;
+            // As soon as all are closed the next two hundred come.
+            while begun.elapsed() < Duration::from_secs(60) {
+                let wave = Instant::now();
+                let first: [&[u8]; 2] = [b"", if tls { b"\x16" } else { b"G" }];
+                let mut streams: Vec<_> = first.iter().flat_map(|first| open(addr, 100, first)).collect();
+                // Some of the silent ones say nothing after their handshake.
+                if let Some(made) = &made {
+                    for place in streams.iter_mut().take(50) {
+                        let mut stream = connect(addr, made);
+                        while stream.conn.is_handshaking() {
+                            stream.conn.complete_io(&mut stream.sock).unwrap();
+                        }
+                        *place = stream.sock;
+                    }
+                }
+                assert!(streams.iter().all(|stream| is_closed_by(stream, wave + Duration::from_secs(15))));
+                longest = longest.max(wave.elapsed());
+            }
+            longest
+        });
+        println!("TLS {tls}: 200 silent connections closed within {longest:.1?}; /healthz answered within {slowest:.1?}");
+        assert!(slowest < Duration::from_secs(1));
+    }
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn a_signal_while_models_are_opened_ends_cleanly() {
     for entry in std::fs::read_dir(&fixture().path).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap();
-        if name.to_str().unwrap().starts_with("manifest") {
+        if name.to_str().unwrap().starts_with("weights") {
             let made = std::process::Command::new("mkfifo").arg(model.join(name)).status().unwrap();
             assert!(made.success());
         } else {
