@@ -2,8 +2,10 @@
 
 mod conversions;
 
+use crate::config::tokens::Tenant;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 use veilray_protocol::headers::UPLOAD_OFFSET;
 use veilray_protocol::{ErrorBody, ErrorCode};
 
@@ -21,7 +23,7 @@ pub struct ApiError {
     /// How much of an upload is there.
     pub offset: Option<u64>,
     /// Whose token it was, for the audit log alone.
-    pub tenant: Option<String>,
+    pub tenant: Option<Arc<Tenant>>,
     /// For the log alone.
     pub detail: Option<String>,
 }

@@ -164,7 +164,7 @@ fn unshaped(response: &Response) -> Option<ApiError> {
 
 /// Writes a refusal of the caller to the audit log, at most once a minute for each. It is refused whether or not it can be written down.
 async fn note_denial(app: &App, failure: &ApiError, peer: Option<Peer>, request_id: &str) {
-    let tenant = failure.tenant.as_deref().unwrap_or_default();
+    let tenant = failure.tenant.as_ref().map_or("", |tenant| tenant.name.as_str());
     if !app.denials.note(peer, tenant, Instant::now()) {
         return;
     }

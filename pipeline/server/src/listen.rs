@@ -61,7 +61,7 @@ impl Listener {
         };
         let most = files::connections(limits.connections);
         if most < limits.connections {
-            tracing::warn!(
+            tracing::info!(
                 connections = most,
                 wanted = limits.connections,
                 "the limit of open files leaves room for fewer connections than limits.connections; raise it (ulimit -n, LimitNOFILE=)"

@@ -72,15 +72,12 @@ impl App {
                     .retry(seconds)
             }
         });
-        let tenant = tenant.map_err(|failure| {
-            let tenant = self.tokens.owner(header).map(|tenant| tenant.name.clone());
-            ApiError { tenant, ..failure }
-        })?;
+        let tenant = tenant.map_err(|failure| ApiError { tenant: self.tokens.owner(header), ..failure })?;
         match scope {
             Some(scope) if !tenant.may(scope) => {
                 let hint = "ask the provider for a token with the scope that this path needs (docs/protocol)";
                 let failure = ApiError::new(ErrorCode::Forbidden, "the token does not open this", hint);
-                Err(ApiError { tenant: Some(tenant.name.clone()), ..failure })
+                Err(ApiError { tenant: Some(tenant), ..failure })
             }
             _ => Ok(tenant),
         }
