@@ -48,6 +48,9 @@ pub(crate) struct Listener {
 /// Longest pause after the system refused to accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections that the system keeps until they are accepted: a burst beyond them would wait a second for the peers' next try.
+const BACKLOG: i32 = 4096;
+
 /// Time between two warnings of one kind.
 const WARNING_EVERY: Duration = Duration::from_secs(60);
 
@@ -66,6 +69,9 @@ impl Listener {
                 wanted = limits.connections,
                 "the limit of open files leaves room for fewer connections than limits.connections; raise it (ulimit -n, LimitNOFILE=)"
             );
+        }
+        if let Err(error) = socket2::SockRef::from(&socket).listen(BACKLOG) {
+            tracing::warn!(detail = %error, "the system keeps fewer connections than wanted until they are accepted");
         }
         let register = Arc::new(Register::new(most, limits.connections_per_peer));
         Self { socket, tls, routes, metrics, times, register, last_warning: None }

@@ -72,9 +72,9 @@ fn silent_connections_are_closed_and_disturb_nobody() {
 }
 
 /// With the limits as they are by default, for one minute without and one with TLS:
-/// `cargo test --release -p veilrayd --test server the_full_minute -- --ignored --nocapture`.
+/// `.ci/tier silence`.
 #[test]
-#[ignore = "takes two minutes"]
+#[ignore = "takes two minutes: .ci/tier silence"]
 fn the_full_minute_of_two_hundred_silent_connections() {
     for tls in [false, true] {
         let (folder, mut config) = place();
