@@ -56,6 +56,8 @@ fn a_hangup_reads_the_tokens_again_and_a_bad_file_changes_nothing() {
     until("told", || daemon.log().contains("\"settings\":\"limits\""));
     assert_eq!([status("a"), status("c")], [200, 401]);
 
+    // What the log says of a model are numbers with names.
+    assert!(daemon.log().contains("\"request_bytes\":") && !daemon.log().contains("Needs {"));
     daemon.terminate();
     assert!(daemon.child.wait().unwrap().success());
     let audit = std::fs::read_to_string(folder.path().join("data/audit.jsonl")).unwrap();
