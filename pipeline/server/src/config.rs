@@ -34,6 +34,9 @@ pub struct Server {
     pub bind: SocketAddr,
     /// Certificate and key; without it, plain HTTP on loopback.
     pub tls: Option<Tls>,
+    /// Names, beside `localhost`, `127.0.0.1` and `[::1]`, that requests may give as `Host` where neither tokens nor TLS are set: those of
+    /// a proxy on this machine. Without port.
+    pub hosts: Vec<String>,
     /// Keys, jobs, metadata and the audit log.
     pub data_dir: PathBuf,
     /// Threads of the encrypted computation; 0 takes all cores.
@@ -45,7 +48,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8480);
-        Self { bind, tls: None, data_dir: "veilrayd-data".into(), threads: 0, drain_seconds: 60.0 }
+        Self { bind, tls: None, hosts: Vec::new(), data_dir: "veilrayd-data".into(), threads: 0, drain_seconds: 60.0 }
     }
 }
 
@@ -79,9 +82,13 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Largest set of evaluation keys.
     pub key_bytes: u64,
-    /// For the header lines of a request.
+    /// Connections that may be open at one time.
+    pub connections: usize,
+    /// Connections of one peer, an IPv4 address or a /64 of IPv6; 0 sets no bound of its own. A proxy in front is one peer.
+    pub connections_per_peer: usize,
+    /// From accepting a connection to the head of its first request, TLS handshake included; and for the header lines of each later one.
     pub header_seconds: f64,
-    /// Longest pause between two pieces of a body.
+    /// Longest pause between two pieces of a body; and longest time a connection is kept without a request.
     pub idle_seconds: f64,
     /// Slowest body, bytes per second, beside `idle_seconds` of grace.
     pub min_bytes_per_second: u64,
@@ -113,6 +120,8 @@ impl Default for Limits {
             disk_bytes: 64 << 30,
             body_bytes: 256 * MIB,
             key_bytes: 1 << 30,
+            connections: 1024,
+            connections_per_peer: 256,
             header_seconds: 10.0,
             idle_seconds: 15.0,
             min_bytes_per_second: 16 << 10,
@@ -189,12 +198,22 @@ impl Config {
             ("limits.disk_bytes", limits.disk_bytes),
             ("limits.body_bytes", limits.body_bytes),
             ("limits.key_bytes", limits.key_bytes),
+            ("limits.connections", limits.connections as u64),
             ("limits.evaluations", limits.evaluations as u64),
             ("limits.max_jobs", limits.max_jobs as u64),
         ];
         for (field, value) in counts {
             if value == 0 || value > i64::MAX as u64 {
                 return refuse(field, value, "at least 1 is wanted");
+            }
+        }
+        for (i, host) in server.hosts.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+            let address = literal.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+            if !address && (host.is_empty() || !host.chars().all(plain)) {
+                let wanted = "a name or an address without port is wanted, such as veilray.example or [fd00::1]";
+                return refuse(format!("server.hosts[{i}]"), format!("{host:?}"), wanted);
             }
         }
         self.tokens.iter().enumerate().try_for_each(|(i, token)| token_entry::check(i, token))

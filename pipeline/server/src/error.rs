@@ -2,8 +2,10 @@
 
 mod conversions;
 
+use crate::config::tokens::Tenant;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 use veilray_protocol::headers::UPLOAD_OFFSET;
 use veilray_protocol::{ErrorBody, ErrorCode};
 
@@ -20,6 +22,8 @@ pub struct ApiError {
     pub retry_after: Option<u64>,
     /// How much of an upload is there.
     pub offset: Option<u64>,
+    /// Whose token it was, for the audit log alone.
+    pub tenant: Option<Arc<Tenant>>,
     /// For the log alone.
     pub detail: Option<String>,
 }
@@ -27,7 +31,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error with its cure.
     pub fn new(code: ErrorCode, error: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, error: error.into(), hint: hint.into(), retry_after: None, offset: None, detail: None }
+        Self { code, error: error.into(), hint: hint.into(), retry_after: None, offset: None, tenant: None, detail: None }
     }
 
     /// With the header `Retry-After` of so many seconds.

@@ -2,16 +2,20 @@
 
 pub(crate) mod app;
 pub(crate) mod body;
+pub(crate) mod denials;
 pub(crate) mod docs;
 pub(crate) mod health;
+mod host;
 pub(crate) mod infer;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod request;
+pub(crate) mod unrouted;
 
 use crate::engine::metrics::{Answer, OfCode};
 use crate::error::ApiError;
+use crate::storage::audit::{Action, Entry};
 use crate::storage::jobs::random_id;
 use app::App;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -22,7 +26,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use body::{drain, returning};
 use futures_util::FutureExt;
-use request::RequestId;
+use request::{Peer, RequestId};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -89,11 +93,16 @@ async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) 
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| path.as_str()).to_string();
     let method = method(request.method());
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let peer = request.extensions().get::<Peer>().copied();
     let (parts, body) = request.into_parts();
+    let host = app.check_host(&parts);
     let (body, left) = returning(body);
     let request = Request::from_parts(parts, body);
     let health = ["/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"].contains(&route.as_str());
-    let mut response = if app.draining.load(Ordering::Acquire) && !health {
+    let mut response = if let Err(failure) = host {
+        drop(request);
+        failure.into_response()
+    } else if app.draining.load(Ordering::Acquire) && !health {
         drop(request);
         let hint = "ask another instance, or this one again in a while";
         ApiError::new(ErrorCode::Draining, "the daemon is stopping", hint).retry(30).into_response()
@@ -102,9 +111,19 @@ async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) 
         answered.unwrap_or_else(|_| ApiError::internal("a handler panicked").into_response())
     };
     let mut detail = None;
+    if response.extensions().get::<ApiError>().is_none()
+        && let Some(failure) = unshaped(&response)
+    {
+        let status = response.status();
+        response = failure.into_response();
+        *response.status_mut() = status;
+    }
     if let Some(failure) = response.extensions_mut().remove::<ApiError>() {
         response = complete(&failure, response, &id);
         app.metrics.errors.get_or_create(&OfCode { code: failure.code.as_str().into() }).inc();
+        if matches!(failure.code, ErrorCode::Unauthorized | ErrorCode::Forbidden | ErrorCode::RateLimited) {
+            note_denial(&app, &failure, peer, &id).await;
+        }
         detail = failure.detail;
         if let Ok(rest) = left.await {
             drain(rest).await;
@@ -122,6 +141,38 @@ async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) 
     }
     app.metrics.requests.get_or_create(&Answer { route, method: method.into(), status }).inc();
     response
+}
+
+/// The error in the place of a refusal that the router or an extractor wrote as text: a path that is no UTF-8, say.
+fn unshaped(response: &Response) -> Option<ApiError> {
+    let status = response.status();
+    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if json || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(match status.as_u16() {
+        404 => ApiError::not_found("path", "the paths are listed at /docs"),
+        413 => ApiError::new(ErrorCode::TooLarge, "the request is too large", "send less at a time"),
+        400..=499 => ApiError::new(
+            ErrorCode::Malformed,
+            "the path, its query or a header line cannot be read",
+            "send text in UTF-8, percent-encoded, to a path that /docs lists",
+        ),
+        _ => ApiError::internal(format!("status {status} without an error")),
+    })
+}
+
+/// Writes a refusal of the caller to the audit log, at most once a minute for each. It is refused whether or not it can be written down.
+async fn note_denial(app: &App, failure: &ApiError, peer: Option<Peer>, request_id: &str) {
+    let tenant = failure.tenant.as_ref().map_or("", |tenant| tenant.name.as_str());
+    if !app.denials.note(peer, tenant, Instant::now()) {
+        return;
+    }
+    let object = peer.map(|peer| peer.to_string()).unwrap_or_default();
+    let entry = Entry { request_id, tenant, object: &object, ..Entry::new(Action::Denied, failure.code.as_str()) };
+    if let Err(failure) = app.record(entry).await {
+        tracing::error!(detail = failure.detail, "a refusal could not be written to the audit log");
+    }
 }
 
 /// A failure's response with its body.

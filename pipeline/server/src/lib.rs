@@ -6,6 +6,7 @@
 //! | `http` | requests and answers |
 //! | [`engine`] | the encrypted computation and its memory |
 //! | `storage` | what survives `kill -9`: keys, jobs, the audit log |
+//! | `listen` | connections, bounded in number and time |
 //! | `error` | the errors that clients get |
 //! | [`run`], [`offline`] | starting and stopping; one inference from files |
 //!
@@ -17,6 +18,7 @@ pub mod config;
 pub mod engine;
 mod error;
 mod http;
+mod listen;
 pub mod offline;
 pub mod run;
 mod storage;

@@ -80,7 +80,7 @@ enum Command {
 }
 
 /// Flags go before environment variables, these before the file, the file before the defaults.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct ConfigArgs {
     /// Configuration file (TOML); configs/server.toml has every setting with its default.
     #[arg(long, env = "VEILRAYD_CONFIG", value_name = "FILE")]
@@ -191,6 +191,7 @@ fn main_with(cli: Cli) -> Result<(), Ended> {
     let json = cli.json;
     match cli.command {
         Command::Serve(args) => {
+            let again = args.clone();
             let config = args.config()?;
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };
             let told = |address: SocketAddr| {
@@ -198,7 +199,7 @@ fn main_with(cli: Cli) -> Result<(), Ended> {
                 // A closed standard output does not stop the daemon.
                 let _ = print(&if json { serde_json::json!({ "url": url }).to_string() } else { url });
             };
-            Ok(serve(config, told)?)
+            Ok(serve(config, move || again.clone().config(), told)?)
         }
         Command::CheckConfig(args) => {
             let config = args.config()?;

@@ -1,24 +1,29 @@
 //! Starting, serving and stopping.
 
+mod handle;
+mod reload;
+mod serving;
+mod signals;
+mod tls;
+
+pub use handle::Handle;
+
 use crate::config::tokens::Tokens;
 use crate::config::{Config, ConfigError, duration};
 use crate::engine::metrics::Metrics;
 use crate::engine::needs::Needs;
 use crate::engine::{Engine, Parts};
 use crate::http::app::App;
-use crate::http::router;
+use crate::http::denials::Denials;
 use crate::storage::audit::{Action, Audit, Entry};
 use crate::storage::db::{Db, DbError};
 use crate::storage::disk;
 use crate::storage::jobs::Jobs;
 use crate::storage::key_store::{Bounds, KeyStore, StoreError};
-use axum_server::tls_rustls::RustlsConfig;
-use hyper_util::rt::TokioTimer;
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use veilray_base::release::{FindError, find};
@@ -134,7 +139,12 @@ fn open(config: Config) -> Result<Opened, ServeError> {
         }
         served.model.params().trim();
         let needs = Needs::of(&served, threads)?;
-        tracing::info!(model = name, ?needs, "model opened");
+        tracing::info!(
+            model = name,
+            request_bytes = needs.most(),
+            buffer_bytes = served.model.params().buffer_bytes(),
+            "model opened"
+        );
         models.push((served, needs));
     }
 
@@ -186,6 +196,7 @@ fn open(config: Config) -> Result<Opened, ServeError> {
         store,
         jobs: Arc::new(jobs),
         audit,
+        denials: Denials::default(),
         metrics,
         queue: send,
         ready: AtomicBool::new(false),
@@ -194,175 +205,37 @@ fn open(config: Config) -> Result<Opened, ServeError> {
     Ok(Opened { app: Arc::new(app), listener, queue })
 }
 
-/// Serves until `stop` comes; `bound` learns the address.
-async fn run(opened: Opened, stop: impl Future<Output = ()>, bound: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let Opened { app, listener, queue } = opened;
-    let bind = app.config.server.bind;
-    let failed = |e: std::io::Error| ServeError::Bind { bind, why: e.to_string() };
-    let address = listener.local_addr().map_err(failed)?;
-    let tls = match &app.config.server.tls {
-        Some(tls) => {
-            // Another part of the process may have chosen already.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let config = RustlsConfig::from_pem_chain_file(&tls.cert, &tls.key).await;
-            Some(config.map_err(|e| ServeError::Tls { why: e.to_string() })?)
-        }
-        None => None,
-    };
-    bound(address);
-    tracing::info!(%address, tls = tls.is_some(), tokens = app.tokens.required(), "listening");
-
-    let checking = tokio::spawn({
-        let app = Arc::clone(&app);
-        async move { app.check_answers().await }
-    });
-    let working = tokio::spawn(Arc::clone(&app).run_jobs(queue));
-    let sweeping = tokio::spawn(Arc::clone(&app).sweep());
-
-    let handle = axum_server::Handle::new();
-    let header = duration(app.config.limits.header_seconds);
-    let drain = duration(app.config.server.drain_seconds);
-    let routes = router(Arc::clone(&app)).into_make_service();
-    macro_rules! start {
-        ($server:expr) => {{
-            let mut server = $server.handle(handle.clone());
-            server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(header);
-            server.http_builder().http2().timer(TokioTimer::new()).keep_alive_interval(header).keep_alive_timeout(header);
-            tokio::spawn(server.serve(routes))
-        }};
-    }
-    let serving = match tls {
-        Some(tls) => start!(axum_server::from_tcp_rustls(listener, tls).map_err(failed)?),
-        None => start!(axum_server::from_tcp(listener).map_err(failed)?),
-    };
-    tokio::pin!(serving);
-    tokio::select! {
-        () = stop => {}
-        ended = &mut serving => {
-            return Err(ServeError::Bind { bind, why: format!("the listener ended: {ended:?}") });
-        }
-    }
-
-    tracing::info!("stopping: requests in flight are finished, new ones refused");
-    app.draining.store(true, Ordering::Release);
-    app.metrics.ready.set(0);
-    checking.abort();
-    sweeping.abort();
-    let deadline = tokio::time::Instant::now() + drain;
-    handle.graceful_shutdown(Some(drain));
-    let _ = tokio::time::timeout_at(deadline + Duration::from_secs(1), &mut serving).await;
-    // A job that does not end in time is on disk and runs again after the next start. An idle one waits for nothing.
-    let _ = app.queue.send(String::new());
-    if tokio::time::timeout_at(deadline, working).await.is_err() {
-        tracing::warn!("a job was cut short; it runs again after the next start");
-    }
-    let stopped = app.record(Entry::new(Action::Stop, "ok")).await;
-    if let Err(failure) = stopped {
-        tracing::error!(detail = failure.detail, "the audit log could not be ended");
-    }
-    tracing::info!("stopped");
-    Ok(())
-}
-
 fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("http").enable_all().build();
     built.map_err(|e| ServeError::Start { why: e.to_string() })
 }
 
-/// Serves in this thread until SIGTERM or an interrupt; `bound` learns the address.
+/// Serves in this thread until SIGTERM or an interrupt; `bound` learns the address. At SIGHUP the configuration is read again with
+/// `reread`: its tokens and certificate take the place of those before, unless it cannot be used.
 ///
 /// # Errors
 /// What kept it from starting.
-pub fn serve(config: Config, bound: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let opened = open(config)?;
+pub fn serve(
+    config: Config,
+    reread: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+    bound: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let signals = signals()?;
-        run(opened, signals, bound).await
+        // Before models are opened, which takes a while: no signal ends the program halfway.
+        let mut stop = std::pin::pin!(signals::stop()?);
+        let reloads = signals::reloads(reread)?;
+        let opened = tokio::select! {
+            opened = tokio::task::spawn_blocking(move || open(config)) => opened.map_err(|e| ServeError::Start { why: e.to_string() })??,
+            () = &mut stop => {
+                tracing::info!("stopped before it listened");
+                return Ok(());
+            }
+        };
+        serving::run(opened, stop, reloads, bound).await
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
-}
-
-/// Resolves at SIGTERM or an interrupt. Registered when the models are open; until then a signal ends the program as the system does.
-fn signals() -> Result<impl Future<Output = ()>, ServeError> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |e: std::io::Error| ServeError::Start { why: e.to_string() };
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
-}
-
-/// A daemon in a thread of this process.
-#[derive(Debug)]
-pub struct Handle {
-    addr: SocketAddr,
-    app: std::sync::Weak<App>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<Result<(), ServeError>>>,
-}
-
-impl Handle {
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// The URL of its root, without TLS.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
-    }
-
-    /// Whether the known answers were found.
-    pub fn is_ready(&self) -> bool {
-        self.app.upgrade().is_some_and(|app| app.ready.load(Ordering::Acquire))
-    }
-
-    /// Waits until it is ready; whether it is.
-    pub fn wait_ready(&self, most: Duration) -> bool {
-        let start = std::time::Instant::now();
-        while !self.is_ready() && start.elapsed() < most {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.is_ready()
-    }
-
-    /// Finishes what is in flight, and ends.
-    ///
-    /// # Errors
-    /// What it ended with.
-    pub fn stop(mut self) -> Result<(), ServeError> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Result<(), ServeError> {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        match self.thread.take().map(std::thread::JoinHandle::join) {
-            Some(Ok(ended)) => ended,
-            Some(Err(_)) => Err(ServeError::Start { why: "the daemon's thread panicked".into() }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let _ = self.end();
-    }
 }
 
 /// Starts a daemon in a thread of this process; it listens when this returns, and is ready when [`Handle::is_ready`] says so.
@@ -379,7 +252,7 @@ pub fn spawn(config: Config) -> Result<Handle, ServeError> {
         let stop = async {
             let _ = stopped.await;
         };
-        let ended = runtime.block_on(run(opened, stop, move |at| {
+        let ended = runtime.block_on(serving::run(opened, stop, signals::no_reloads(), move |at| {
             let _ = bound.send(at);
         }));
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -388,7 +261,7 @@ pub fn spawn(config: Config) -> Result<Handle, ServeError> {
     let thread = std::thread::Builder::new().name("veilrayd".into()).spawn(serve);
     let thread = thread.map_err(|e| ServeError::Start { why: e.to_string() })?;
     match address.recv() {
-        Ok(addr) => Ok(Handle { addr, app, stop: Some(stop), thread: Some(thread) }),
+        Ok(addr) => Ok(Handle::new(addr, app, stop, thread)),
         // It ended before it listened, and says why.
         Err(_) => match thread.join() {
             Ok(Err(error)) => Err(error),

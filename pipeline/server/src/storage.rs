@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod db;
 pub(crate) mod disk;
+mod hash_states;
 pub(crate) mod jobs;
 pub(crate) mod key_store;
 pub(crate) mod upload;

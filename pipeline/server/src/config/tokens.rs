@@ -3,7 +3,7 @@
 use super::token_entry::{Scope, TokenEntry, parse_hash, unix};
 
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 use subtle::ConstantTimeEq;
 use veilray_base::digest::hex;
@@ -73,6 +73,14 @@ impl Tenant {
         })
     }
 
+    /// Whether another has the same token and rights.
+    fn is_as(&self, other: &Self) -> bool {
+        let rate =
+            |tenant: &Self| tenant.rate.as_ref().map(|rate| rate.lock().unwrap_or_else(PoisonError::into_inner).per_minute);
+        let of = |tenant: &Self| (tenant.name.clone(), tenant.scopes.clone(), tenant.quota_bytes, tenant.hash, tenant.expires);
+        of(self) == of(other) && rate(self) == rate(other)
+    }
+
     /// Whether it may.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
@@ -82,7 +90,7 @@ impl Tenant {
 /// The tenants that may ask.
 #[derive(Debug)]
 pub struct Tokens {
-    known: Vec<Arc<Tenant>>,
+    known: RwLock<Vec<Arc<Tenant>>>,
     /// On loopback without tokens.
     local: Option<Arc<Tenant>>,
 }
@@ -90,9 +98,34 @@ pub struct Tokens {
 impl Tokens {
     /// Of a checked configuration.
     pub fn new(entries: &[TokenEntry]) -> Self {
-        let known = entries.iter().filter_map(|entry| Some(Tenant::new(&entry.tenant, parse_hash(&entry.hash)?, Some(entry))));
         let local = entries.is_empty().then(|| Tenant::new("local", [0; 32], None));
-        Self { known: known.collect(), local }
+        let tokens = Self { known: RwLock::default(), local };
+        tokens.replace(entries);
+        tokens
+    }
+
+    /// Takes the entries of another checked configuration. What is left of a rate stays with a token that has not changed. Whether tokens
+    /// are needed at all stays as it was: see [`Tokens::required`].
+    pub fn replace(&self, entries: &[TokenEntry]) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let renewed = entries.iter().filter_map(|entry| {
+            let new = Tenant::new(&entry.tenant, parse_hash(&entry.hash)?, Some(entry));
+            Some(known.iter().find(|old| old.is_as(&new)).map_or(new, Arc::clone))
+        });
+        *known = renewed.collect();
+    }
+
+    /// Whose token this `Authorization` header shows, valid or not, asking often or not.
+    pub fn owner(&self, header: Option<&[u8]>) -> Option<Arc<Tenant>> {
+        let hash: [u8; 32] = Sha256::digest(header.and_then(bearer)?).into();
+        // Every entry is compared in full: how long it takes tells nothing of which one fits.
+        let mut found = None;
+        for tenant in self.known.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if bool::from(tenant.hash.ct_eq(&hash)) {
+                found = Some(Arc::clone(tenant));
+            }
+        }
+        found
     }
 
     /// Whether tokens are needed at all.
@@ -108,23 +141,14 @@ impl Tokens {
         if let Some(local) = &self.local {
             return Ok(Arc::clone(local));
         }
-        let token = header.and_then(bearer).ok_or(Denied::Unknown)?;
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        // Every entry is compared in full: how long it takes tells nothing of which one fits.
-        let mut found = None;
-        for tenant in &self.known {
-            if bool::from(tenant.hash.ct_eq(&hash)) {
-                found = Some(tenant);
-            }
-        }
-        let tenant = found.ok_or(Denied::Unknown)?;
+        let tenant = self.owner(header).ok_or(Denied::Unknown)?;
         if tenant.expires.is_some_and(|end| now >= end) {
             return Err(Denied::Expired);
         }
         if let Some(rate) = &tenant.rate {
             rate.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())?;
         }
-        Ok(Arc::clone(tenant))
+        Ok(tenant)
     }
 }
 
@@ -193,6 +217,20 @@ mod tests {
         assert_eq!([bucket.take(start), bucket.take(start), bucket.take(start)], [Ok(()), Ok(()), Err(Denied::Rate(30))]);
         assert_eq!(bucket.take(after(29)), Err(Denied::Rate(1)));
         assert_eq!(bucket.take(after(30)), Ok(()));
+    }
+
+    #[test]
+    fn other_entries_take_the_place_of_the_first_and_spend_what_is_left() {
+        let rated = TokenEntry { rate_per_minute: 1, ..entry("a", "a") };
+        let tokens = Tokens::new(&[rated.clone(), entry("b", "b")]);
+        let name = |token: &str| tokens.admit(Some(&header(token)), 0).map(|tenant| tenant.name.clone());
+        assert_eq!(name("a"), Ok("a".into()));
+        tokens.replace(&[rated.clone(), entry("c", "c")]);
+        assert!(matches!(name("a"), Err(Denied::Rate(_))));
+        assert_eq!((name("b"), name("c")), (Err(Denied::Unknown), Ok("c".into())));
+        assert_eq!(tokens.owner(Some(&header("a"))).unwrap().name, "a");
+        tokens.replace(&[TokenEntry { rate_per_minute: 2, ..rated }]);
+        assert_eq!(name("a"), Ok("a".into()));
     }
 
     #[test]

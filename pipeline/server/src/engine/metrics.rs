@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) requests: Family<Answer, Counter>,
     /// Answers that are errors, by code.
     pub(crate) errors: Family<OfCode, Counter>,
+    /// Connections that were refused because too many were open.
+    pub(crate) connections_refused: Counter,
     /// On the ciphertext.
     pub(crate) inference: Histograms,
     /// Waiting for memory and the pool.
@@ -74,6 +76,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("veilrayd"),
             requests: Family::default(),
             errors: Family::default(),
+            connections_refused: Counter::default(),
             inference: Family::new_with_constructor(seconds),
             queue: Family::new_with_constructor(seconds),
             key_loads: Counter::default(),
@@ -88,6 +91,8 @@ impl Default for Metrics {
         let r = &mut new.registry;
         r.register("requests", "Answers by route, method and status", new.requests.clone());
         r.register("errors", "Answers that are errors, by code", new.errors.clone());
+        let refused = new.connections_refused.clone();
+        r.register("connections_refused", "Connections refused because too many were open", refused);
         r.register("inference_seconds", "Time on the ciphertext", new.inference.clone());
         r.register("queue_seconds", "Time waiting for memory and the pool", new.queue.clone());
         r.register("key_loads", "Loads of keys from disk into memory", new.key_loads.clone());

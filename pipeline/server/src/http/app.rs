@@ -9,11 +9,14 @@ use crate::engine::metrics::Metrics;
 use crate::engine::{Engine, Input, WaitLimits};
 use crate::error::ApiError;
 use crate::http::body::RateLimit;
+use crate::http::denials::Denials;
+use crate::http::host;
 use crate::storage::audit::{Action, Audit, Entry};
 use crate::storage::jobs::{JobRecord, Jobs};
 use crate::storage::key_store::KeyStore;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,6 +41,8 @@ pub(crate) struct App {
     pub(crate) jobs: Arc<Jobs>,
     /// The audit log.
     pub(crate) audit: Arc<Audit>,
+    /// What of the refusals of callers is in it.
+    pub(crate) denials: Denials,
     /// Figures for `/metrics`.
     pub(crate) metrics: Arc<Metrics>,
     /// Jobs to run.
@@ -66,15 +71,27 @@ impl App {
                 ApiError::new(ErrorCode::RateLimited, "more requests than this token allows", "wait for Retry-After seconds")
                     .retry(seconds)
             }
-        })?;
+        });
+        let tenant = tenant.map_err(|failure| ApiError { tenant: self.tokens.owner(header), ..failure })?;
         match scope {
-            Some(scope) if !tenant.may(scope) => Err(ApiError::new(
-                ErrorCode::Forbidden,
-                "the token does not open this",
-                "ask the provider for a token with the scope that this path needs (docs/protocol)",
-            )),
+            Some(scope) if !tenant.may(scope) => {
+                let hint = "ask the provider for a token with the scope that this path needs (docs/protocol)";
+                let failure = ApiError::new(ErrorCode::Forbidden, "the token does not open this", hint);
+                Err(ApiError { tenant: Some(tenant), ..failure })
+            }
             _ => Ok(tenant),
         }
+    }
+
+    /// Refuses a request that names another host, where neither a token nor a certificate keeps pages of the web out.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Forbidden`], [`ErrorCode::Malformed`].
+    pub(crate) fn check_host(&self, request: &Parts) -> Result<(), ApiError> {
+        if self.tokens.required() || self.config.server.tls.is_some() {
+            return Ok(());
+        }
+        host::check(request, &self.config.server.hosts)
     }
 
     /// Refuses until the known answer was found.
@@ -158,6 +175,9 @@ impl App {
     /// Runs jobs one after the other, once the daemon is ready, until it stops.
     pub(crate) async fn run_jobs(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<String>) {
         while !self.ready.load(Ordering::Acquire) {
+            if self.draining.load(Ordering::Acquire) {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while let Some(id) = queue.recv().await {

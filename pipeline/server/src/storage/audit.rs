@@ -19,6 +19,10 @@ pub(crate) enum Action {
     Start,
     /// The daemon ended.
     Stop,
+    /// Tokens and certificate were read again, or refused.
+    Reload,
+    /// A caller was refused: no valid token, no scope, too many requests, another host's name.
+    Denied,
     /// Keys were uploaded, in part or whole.
     KeyUpload,
     /// Keys were deleted by their tenant.
@@ -53,7 +57,7 @@ pub(crate) struct Entry<'a> {
     /// Name of the model it concerned, if one.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) model: &'a str,
-    /// Digest of keys, or a job's number.
+    /// Digest of keys, a job's number, or the address of who was refused.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) object: &'a str,
     /// Bytes taken in or given out.

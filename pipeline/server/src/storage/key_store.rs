@@ -6,6 +6,7 @@
 use crate::config::tokens::Tenant;
 use crate::storage::db::{Db, DbError, KEYS};
 use crate::storage::disk;
+use crate::storage::hash_states::HashStates;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io;
@@ -109,6 +110,8 @@ pub(crate) struct KeyStore {
     bounds: Bounds,
     /// Uploads under way and their announced lengths, by tenant folder and digest.
     pub(super) uploads: Mutex<HashMap<(String, KeyDigest), u64>>,
+    /// Hash states of those that are not.
+    pub(super) hash_states: HashStates,
 }
 
 impl KeyStore {
@@ -117,7 +120,7 @@ impl KeyStore {
     /// # Errors
     /// As the file system and the database.
     pub(crate) fn open(root: &Path, db: Arc<Db>, bounds: Bounds) -> Result<(Self, Recovery), StoreError> {
-        let store = Self { root: root.into(), db, bounds, uploads: Mutex::default() };
+        let store = Self { root: root.into(), db, bounds, uploads: Mutex::default(), hash_states: HashStates::default() };
         disk::private_folder(&store.root.join("keys"))?;
         disk::private_folder(&store.root.join("parts"))?;
         let mut recovery = Recovery::default();
@@ -232,6 +235,7 @@ impl KeyStore {
             file::remove(&file)?;
         }
         if begun {
+            self.hash_states.forget(&(folder.to_string(), digest.clone()));
             file::remove(&part)?;
         }
         Ok(there || begun)
@@ -290,6 +294,7 @@ impl KeyStore {
         for (at, _, changed) in self.parts()? {
             let age = changed.elapsed().unwrap_or_default();
             if age > self.bounds.part_ttl && !uploads.contains_key(&at) {
+                self.hash_states.forget(&at);
                 file::remove(&self.part(&at.0, &at.1))?;
                 out.push((at.0, at.1.as_str().to_string()));
             }

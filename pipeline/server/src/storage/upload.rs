@@ -26,21 +26,22 @@ pub(crate) enum Begun {
 #[derive(Debug)]
 pub(crate) struct Upload {
     file: File,
-    hash: Sha256,
-    received: u64,
     total: u64,
     place: Reserved,
 }
 
-/// The upload's entry among those under way, taken out when dropped.
+/// The upload's entry among those under way, taken out when dropped; what was hashed is kept, for the case that it goes on.
 #[derive(Debug)]
 struct Reserved {
     store: Arc<KeyStore>,
     at: (String, KeyDigest),
+    hash: Sha256,
+    received: u64,
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
+        self.store.hash_states.keep(&self.at, self.received, &self.hash);
         self.store.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.at);
     }
 }
@@ -59,7 +60,7 @@ impl Upload {
     ) -> Result<Begun, StoreError> {
         let at = (tenant.folder.clone(), digest.clone());
         let part = store.part(&tenant.folder, digest);
-        let place = {
+        let mut place = {
             let mut uploads = store.uploads.lock().unwrap_or_else(PoisonError::into_inner);
             if uploads.contains_key(&at) {
                 return Err(StoreError::InUse);
@@ -78,20 +79,22 @@ impl Upload {
             }
             store.room(tenant, total - have, &uploads)?;
             uploads.insert(at.clone(), total);
-            Reserved { store: Arc::clone(store), at }
+            Reserved { store: Arc::clone(store), at, hash: Sha256::new(), received: 0 }
         };
         if let Some(folder) = part.parent() {
             disk::private_folder(folder)?;
         }
         let mut file = disk::append(&part)?;
-        let mut hash = Sha256::new();
-        let received = feed(&mut file, &mut hash)?;
-        Ok(Begun::Upload(Self { file, hash, received, total, place }))
+        match store.hash_states.take(&place.at, offset) {
+            Some(hash) => (place.hash, place.received) = (hash, offset),
+            None => place.received = feed(&mut file, &mut place.hash)?,
+        }
+        Ok(Begun::Upload(Self { file, total, place }))
     }
 
     /// Whether all are.
     pub(crate) fn is_whole(&self) -> bool {
-        self.received == self.total
+        self.place.received == self.total
     }
 
     /// The part file.
@@ -104,12 +107,12 @@ impl Upload {
     /// # Errors
     /// [`StoreError::Excess`]; as the file system.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.received.saturating_add(bytes.len() as u64) > self.total {
+        if self.place.received.saturating_add(bytes.len() as u64) > self.total {
             return Err(StoreError::Excess { wanted: self.total });
         }
         self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.received += bytes.len() as u64;
+        self.place.hash.update(bytes);
+        self.place.received += bytes.len() as u64;
         Ok(())
     }
 
@@ -119,14 +122,15 @@ impl Upload {
     /// As the file system.
     pub(crate) fn keep(self) -> Result<u64, StoreError> {
         self.file.sync_all()?;
-        Ok(self.received)
+        Ok(self.place.received)
     }
 
     /// Forgets the upload and what came of it.
     ///
     /// # Errors
     /// As the file system.
-    pub(crate) fn discard(self) -> Result<(), StoreError> {
+    pub(crate) fn discard(mut self) -> Result<(), StoreError> {
+        self.place.received = 0;
         Ok(file::remove(&self.path())?)
     }
 
@@ -136,7 +140,7 @@ impl Upload {
     /// [`StoreError::Digest`]: then the part is gone; as the file system.
     pub(crate) fn verify(self) -> Result<Self, StoreError> {
         self.file.sync_all()?;
-        let found = hex(&self.hash.clone().finalize());
+        let found = hex(&self.place.hash.clone().finalize());
         if found != self.place.at.1.as_str() {
             self.discard()?;
             return Err(StoreError::Digest { found });
@@ -148,7 +152,7 @@ impl Upload {
     ///
     /// # Errors
     /// As the file system and the database; then the part is kept for another try.
-    pub(crate) fn commit(self, params: &str, memory_bytes: u64) -> Result<KeyRecord, StoreError> {
+    pub(crate) fn commit(mut self, params: &str, memory_bytes: u64) -> Result<KeyRecord, StoreError> {
         let (store, (folder, digest)) = (&self.place.store, &self.place.at);
         let (part, file) = (self.path(), store.file(folder, digest));
         if let Some(parent) = file.parent() {
@@ -162,6 +166,7 @@ impl Upload {
             file::rename(&file, &part)?;
             return Err(error);
         }
+        self.place.received = 0;
         Ok(record)
     }
 }

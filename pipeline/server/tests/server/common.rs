@@ -308,9 +308,10 @@ impl Process {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let line: serde_json::Value =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(&log).unwrap()));
-        let addr = line["url"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+        let url = line["url"].as_str().unwrap();
+        let addr = url.rsplit('/').next().unwrap().parse().unwrap();
         let process = Self { child, addr, log };
-        while process.ask().get("/readyz").status != 200 {
+        while url.starts_with("http:") && process.ask().get("/readyz").status != 200 {
             std::thread::sleep(Duration::from_millis(20));
         }
         process
@@ -326,7 +327,11 @@ impl Process {
     }
 
     pub(crate) fn terminate(&mut self) {
-        let sent = std::process::Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = std::process::Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

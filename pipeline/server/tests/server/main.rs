@@ -3,12 +3,17 @@
 
 mod command_line;
 mod common;
+mod connections;
 mod crashes;
 mod faults;
+mod http2;
 mod interface;
 mod kills;
 #[cfg(target_os = "linux")]
 mod load;
 mod memory;
 mod privacy;
+mod refusals;
+#[cfg(unix)]
+mod signals;
 mod tls;
