@@ -6,6 +6,7 @@
 //! | `http` | requests and answers |
 //! | [`engine`] | the encrypted computation and its memory |
 //! | `storage` | what survives `kill -9`: keys, jobs, the audit log |
+//! | `fair` | turns that go round the tenants |
 //! | `error` | the errors that clients get |
 //! | [`run`], [`offline`] | starting and stopping; one inference from files |
 //!
@@ -16,6 +17,7 @@
 pub mod config;
 pub mod engine;
 mod error;
+mod fair;
 mod http;
 pub mod offline;
 pub mod run;

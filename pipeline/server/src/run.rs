@@ -2,16 +2,20 @@
 
 use crate::config::tokens::Tokens;
 use crate::config::{Config, ConfigError, duration};
+use crate::engine::admission::QueueLength;
 use crate::engine::metrics::Metrics;
 use crate::engine::needs::Needs;
 use crate::engine::{Engine, Parts};
+use crate::fair::JobQueue;
 use crate::http::app::App;
 use crate::http::router;
 use crate::storage::audit::{Action, Audit, Entry};
 use crate::storage::db::{Db, DbError};
 use crate::storage::disk;
-use crate::storage::jobs::Jobs;
-use crate::storage::key_store::{Bounds, KeyStore, StoreError};
+use crate::storage::error::StoreError;
+use crate::storage::jobs::{JobBounds, Jobs};
+use crate::storage::key_store::{Bounds, KeyStore};
+use crate::storage::reserve::Reserve;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
 use std::future::Future;
@@ -20,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use veilray_base::release::{FindError, find};
 use veilray_classifier::release;
 use veilray_classifier::served::Served;
@@ -91,7 +95,6 @@ pub enum ServeError {
 struct Opened {
     app: Arc<App>,
     listener: TcpListener,
-    queue: mpsc::UnboundedReceiver<String>,
 }
 
 /// Threads of the computation.
@@ -142,16 +145,19 @@ fn open(config: Config) -> Result<Opened, ServeError> {
     let data = |why: &dyn std::fmt::Display| ServeError::Data { path: config.server.data_dir.clone(), why: why.to_string() };
     let root = &config.server.data_dir;
     disk::private_folder(root).map_err(|e| data(&e))?;
-    let db = Arc::new(Db::open(&root.join("veilrayd.redb")).map_err(|e: DbError| data(&e))?);
-    let audit = Arc::new(Audit::open(&root.join("audit.jsonl")).map_err(|e| data(&e))?);
+    let reserve = Arc::new(Reserve::open(root, limits.reserve_bytes));
+    let db = Db::open_with(&root.join("veilrayd.redb"), Arc::clone(&reserve)).map_err(|e: DbError| data(&e))?;
+    let audit = Arc::new(Audit::open(&root.join("audit.jsonl"), Arc::clone(&reserve)).map_err(|e| data(&e))?);
     let bounds = Bounds {
         disk_bytes: limits.disk_bytes,
         key_ttl: duration(limits.key_ttl_seconds),
         part_ttl: duration(limits.part_ttl_seconds),
+        uploads: limits.max_uploads,
     };
-    let (store, recovery) = KeyStore::open(root, Arc::clone(&db), bounds).map_err(|e: StoreError| data(&e))?;
-    let (jobs, pending) =
-        Jobs::open(root, db, limits.max_jobs, limits.job_ttl_seconds as u64).map_err(|e: StoreError| data(&e))?;
+    let (store, recovery) = KeyStore::open(root, Arc::new(db), reserve, bounds).map_err(|e: StoreError| data(&e))?;
+    let bounds =
+        JobBounds { tenant: limits.max_jobs, waiting: limits.waiting_jobs(), kept_seconds: limits.job_ttl_seconds as u64 };
+    let (jobs, pending) = Jobs::open(store.space(), bounds).map_err(|e: StoreError| data(&e))?;
     tracing::info!(orphans = recovery.orphans, lost = recovery.lost, pending = pending.len(), "data folder checked");
 
     let (store, metrics) = (Arc::new(store), Arc::new(Metrics::default()));
@@ -161,7 +167,7 @@ fn open(config: Config) -> Result<Opened, ServeError> {
         pool,
         models,
         memory,
-        queue_length: limits.queue_length,
+        queue: QueueLength { tenant: limits.tenant_queue(config.tenants()), all: limits.queue_length },
         evaluations: limits.evaluations,
         store: Arc::clone(&store),
         audit: Arc::clone(&audit),
@@ -175,9 +181,9 @@ fn open(config: Config) -> Result<Opened, ServeError> {
     });
     let listener = listener.map_err(|e| ServeError::Bind { bind, why: e.to_string() })?;
     audit.record(&Entry::new(Action::Start, "ok")).map_err(|e| data(&e))?;
-    let (send, queue) = mpsc::unbounded_channel();
-    for id in pending {
-        let _ = send.send(id);
+    let queue = JobQueue::default();
+    for (folder, id) in pending {
+        queue.push(&folder, id);
     }
     let app = App {
         tokens: Tokens::new(&config.tokens),
@@ -187,16 +193,16 @@ fn open(config: Config) -> Result<Opened, ServeError> {
         jobs: Arc::new(jobs),
         audit,
         metrics,
-        queue: send,
+        queue,
         ready: AtomicBool::new(false),
         draining: AtomicBool::new(false),
     };
-    Ok(Opened { app: Arc::new(app), listener, queue })
+    Ok(Opened { app: Arc::new(app), listener })
 }
 
 /// Serves until `stop` comes; `bound` learns the address.
 async fn run(opened: Opened, stop: impl Future<Output = ()>, bound: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let Opened { app, listener, queue } = opened;
+    let Opened { app, listener } = opened;
     let bind = app.config.server.bind;
     let failed = |e: std::io::Error| ServeError::Bind { bind, why: e.to_string() };
     let address = listener.local_addr().map_err(failed)?;
@@ -216,7 +222,7 @@ async fn run(opened: Opened, stop: impl Future<Output = ()>, bound: impl FnOnce(
         let app = Arc::clone(&app);
         async move { app.check_answers().await }
     });
-    let working = tokio::spawn(Arc::clone(&app).run_jobs(queue));
+    let working = tokio::spawn(Arc::clone(&app).run_jobs());
     let sweeping = tokio::spawn(Arc::clone(&app).sweep());
 
     let handle = axum_server::Handle::new();
@@ -252,7 +258,7 @@ async fn run(opened: Opened, stop: impl Future<Output = ()>, bound: impl FnOnce(
     handle.graceful_shutdown(Some(drain));
     let _ = tokio::time::timeout_at(deadline + Duration::from_secs(1), &mut serving).await;
     // A job that does not end in time is on disk and runs again after the next start. An idle one waits for nothing.
-    let _ = app.queue.send(String::new());
+    app.queue.stop();
     if tokio::time::timeout_at(deadline, working).await.is_err() {
         tracing::warn!("a job was cut short; it runs again after the next start");
     }

@@ -3,10 +3,11 @@
 //! The engine keeps the buffers of a parameter set for reuse, so memory that one model gave back is not yet free for another. Each account
 //! therefore remembers the most it held since it was last trimmed, and that is what counts against the limit.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::fair::Turns;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 /// Why bytes were not reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Refused {
     Never,
     /// No memory was free in time, or too many wait already: the same request may succeed later.
     Busy,
+    /// As many of this tenant's requests wait already as may.
+    Share,
 }
 
 /// An account of the budget.
@@ -37,10 +40,20 @@ pub(crate) struct MemoryBudget {
     accounts: Mutex<Vec<Balance>>,
     limit: u64,
     freed: Notify,
-    /// Its holder is next: later requests cannot overtake a large one.
-    order: Semaphore,
-    waiting: AtomicUsize,
-    queue_length: usize,
+    /// Its holder is next: later requests cannot overtake a large one. It goes round the tenants.
+    order: Arc<Turns>,
+    /// Who waits: requests by tenant.
+    waiting: Mutex<HashMap<String, usize>>,
+    queue: QueueLength,
+}
+
+/// How many requests may wait for memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLength {
+    /// Of one tenant.
+    pub(crate) tenant: usize,
+    /// Of all.
+    pub(crate) all: usize,
 }
 
 /// Reserved bytes, given back when dropped.
@@ -77,13 +90,17 @@ impl Permit {
 
 impl MemoryBudget {
     /// A budget of `limit` bytes.
-    pub(crate) fn new(limit: u64, queue_length: usize) -> Self {
-        let (accounts, freed, order) = (Mutex::default(), Notify::new(), Semaphore::new(1));
-        Self { accounts, limit, freed, order, waiting: AtomicUsize::new(0), queue_length }
+    pub(crate) fn new(limit: u64, queue: QueueLength) -> Self {
+        let (accounts, freed, order) = (Mutex::default(), Notify::new(), Turns::new(1));
+        Self { accounts, limit, freed, order, waiting: Mutex::default(), queue }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Balance>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Balance>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn those_waiting(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens an account: one whose memory is kept for reuse or goes back to the system, of at most `most` bytes.
@@ -101,7 +118,7 @@ impl MemoryBudget {
 
     /// Requests that wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.those_waiting().values().sum()
     }
 
     /// Notes that an account's free buffers have gone back to the system.
@@ -139,13 +156,14 @@ impl MemoryBudget {
         Ok(Permit { budget: Arc::clone(self), parts: wants.to_vec() })
     }
 
-    /// Reserves, waiting up to `longest_wait` behind those who came before. `wants` is asked anew at every try, because what is needed may
+    /// Reserves for a tenant, waiting up to `longest_wait` behind those of its requests that came before; the tenants take turns. `wants` is asked anew at every try, because what is needed may
     /// change while waiting; `reclaim` frees something unused and says whether there was anything.
     ///
     /// # Errors
     /// [`Refused`].
     pub(crate) async fn reserve<W>(
         self: &Arc<Self>,
+        tenant: &str,
         longest_wait: Duration,
         mut wants: impl FnMut() -> (Vec<(Account, u64)>, W),
         reclaim: impl Fn() -> bool,
@@ -158,15 +176,15 @@ impl MemoryBudget {
                 Err(refused) => return Err(refused),
             }
         };
-        if self.order.available_permits() > 0 {
+        if self.order.is_free() {
             match attempt() {
                 Err(Refused::Busy) => {}
                 outcome => return outcome,
             }
         }
-        let _counted = Counted::enter(self)?;
+        let _counted = Counted::enter(self, tenant)?;
         let waited = tokio::time::timeout(longest_wait, async {
-            let Ok(_next) = self.order.acquire().await else { return Err(Refused::Busy) };
+            let Some(_next) = self.order.acquire(tenant).await else { return Err(Refused::Busy) };
             loop {
                 let freed = self.freed.notified();
                 tokio::pin!(freed);
@@ -183,30 +201,42 @@ impl MemoryBudget {
 }
 
 /// One who waits.
-struct Counted<'a>(&'a MemoryBudget);
+struct Counted<'a> {
+    budget: &'a MemoryBudget,
+    tenant: &'a str,
+}
 
 impl<'a> Counted<'a> {
-    fn enter(budget: &'a MemoryBudget) -> Result<Self, Refused> {
-        if budget.waiting.fetch_add(1, Ordering::Relaxed) >= budget.queue_length {
-            budget.waiting.fetch_sub(1, Ordering::Relaxed);
+    fn enter(budget: &'a MemoryBudget, tenant: &'a str) -> Result<Self, Refused> {
+        let mut waiting = budget.those_waiting();
+        if waiting.get(tenant).is_some_and(|own| *own >= budget.queue.tenant) || budget.queue.tenant == 0 {
+            return Err(Refused::Share);
+        }
+        if waiting.values().sum::<usize>() >= budget.queue.all {
             return Err(Refused::Busy);
         }
-        Ok(Self(budget))
+        *waiting.entry(tenant.into()).or_default() += 1;
+        Ok(Self { budget, tenant })
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = self.budget.those_waiting();
+        if let Some(own) = waiting.get_mut(self.tenant) {
+            *own = own.saturating_sub(1);
+        }
+        waiting.retain(|_, own| *own > 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
 
     fn budget() -> (Arc<MemoryBudget>, Account, Account) {
-        let budget = Arc::new(MemoryBudget::new(100, 2));
+        let budget = Arc::new(MemoryBudget::new(100, QueueLength { tenant: 2, all: 3 }));
         let (kept, free) = (budget.account(true, 100), budget.account(false, 40));
         (budget, kept, free)
     }
@@ -233,7 +263,7 @@ mod tests {
         let wait = |bytes: u64| {
             let (budget, order) = (Arc::clone(&budget), Arc::clone(&order));
             tokio::spawn(async move {
-                let reserved = budget.reserve(Duration::from_secs(60), || (vec![(kept, bytes)], ()), || false).await;
+                let reserved = budget.reserve("a", Duration::from_secs(60), || (vec![(kept, bytes)], ()), || false).await;
                 order.lock().unwrap().push(bytes);
                 reserved
             })
@@ -247,8 +277,13 @@ mod tests {
         while budget.waiting() < 2 {
             tokio::task::yield_now().await;
         }
-        let third = budget.reserve(Duration::from_secs(60), || (vec![(kept, 1)], ()), || false).await;
-        assert_eq!(third.unwrap_err(), Refused::Busy);
+        let wait = |tenant: &'static str| budget.reserve(tenant, Duration::from_millis(1), || (vec![(kept, 1)], ()), || false);
+        assert_eq!(wait("a").await.unwrap_err(), Refused::Share);
+        // One tenant's queue is full, another's is not; that of all is, with a third.
+        let mut other = Box::pin(wait("b"));
+        assert!((&mut other).now_or_never().is_none());
+        assert_eq!(wait("c").await.unwrap_err(), Refused::Busy);
+        drop(other);
         drop(first);
         drop(large.await.unwrap().unwrap());
         drop(small.await.unwrap().unwrap());
@@ -264,9 +299,9 @@ mod tests {
             budget.trimmed(&[kept]);
             had
         };
-        assert!(budget.reserve(Duration::ZERO, || (vec![(free, 40)], ()), reclaim).await.is_ok());
+        assert!(budget.reserve("a", Duration::ZERO, || (vec![(free, 40)], ()), reclaim).await.is_ok());
         let _all = budget.try_reserve(&[(kept, 100)]).unwrap();
-        let refused = budget.reserve(Duration::from_millis(1), || (vec![(free, 1)], ()), reclaim).await;
+        let refused = budget.reserve("a", Duration::from_millis(1), || (vec![(free, 1)], ()), reclaim).await;
         assert_eq!(refused.unwrap_err(), Refused::Busy);
         assert_eq!(budget.waiting(), 0);
     }

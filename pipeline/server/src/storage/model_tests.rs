@@ -1,0 +1,4 @@
+pub(crate) fn step() {}
+pub(crate) fn is_scheduled() -> bool {
+    false
+}
