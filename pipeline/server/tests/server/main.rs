@@ -5,9 +5,12 @@ mod command_line;
 mod common;
 mod crashes;
 mod faults;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod interface;
 #[cfg(target_os = "linux")]
 mod load;
 mod memory;
 mod privacy;
+mod shares;
 mod tls;
