@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Interleavings tried of each kind; `VEILRAY_MODEL_SEEDS` names another number.
 fn seeds() -> u64 {
-    std::env::var("VEILRAY_MODEL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(40)
+    std::env::var("VEILRAY_MODEL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100)
 }
 
 /// A folder in memory where there is one: much is written here that nobody keeps.

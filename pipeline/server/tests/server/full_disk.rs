@@ -57,7 +57,7 @@ fn an_upload_that_does_not_fit_is_refused_whole_and_inference_goes_on() {
     let f = fixture();
     let mib = f.client.keys.len() as u64 / (1 << 20);
     // Room for one set of keys, the reserve and the metadata, not for a second set.
-    let Some(small) = Small::mount(mib + mib / 2 + 24) else { return };
+    let Some(small) = Small::mount(mib + 24) else { return };
     let daemon = Process::start(&config(&small.path("data")), "");
     let ask = daemon.ask();
     assert_eq!(ask.put_keys(&f.client).status, 201);

@@ -18,8 +18,9 @@ struct Told {
     /// A deletion of it was begun.
     doomed: BTreeSet<String>,
     deleted: BTreeSet<String>,
-    /// Finished, with the earliest time by the store's clock that this may have been noted.
-    finished: BTreeMap<String, u64>,
+    /// Finishing was begun, with the earliest time by the store's clock that it may have been noted.
+    finishing: BTreeMap<String, u64>,
+    finished: BTreeSet<String>,
 }
 
 fn record() -> JobRecord {
@@ -41,11 +42,11 @@ fn check(root: &Path, space: &Space, told: &Told) {
             JobState::Done => assert_eq!(file(id, "out").map(|out| out.len() as u64), Some(job.bytes)),
             _ => assert_eq!(file(id, "in"), Some(vec![1, 2])),
         }
-        let done = told.finished.contains_key(id);
+        let done = told.finished.contains(id);
         assert!(!done || job.state == JobState::Done, "{id} finished and is {:?}", job.state);
     }
     for id in &told.created {
-        let over = told.finished.get(id).is_some_and(|at| space.steady.now() - at > KEPT);
+        let over = told.finishing.get(id).is_some_and(|at| space.steady.now() - at > KEPT);
         assert!(records.contains_key(id) || told.doomed.contains(id) || over, "{id} is lost");
     }
 }
@@ -74,11 +75,12 @@ fn jobs_are_kept_counted_and_gone_as_was_said() {
                         assert!(!gone || started.is_none());
                     }
                     (3 | 4, Some(id)) => {
-                        let (gone, since) = (told.lock().unwrap().deleted.contains(&id), space.steady.now());
+                        let gone = told.lock().unwrap().deleted.contains(&id);
+                        told.lock().unwrap().finishing.entry(id.clone()).or_insert(space.steady.now());
                         let there = jobs.finish(&id, &Ok((vec![7; 3], times))).unwrap();
                         assert!(!gone || !there);
                         if there {
-                            told.lock().unwrap().finished.entry(id).or_insert(since);
+                            told.lock().unwrap().finished.insert(id);
                         }
                     }
                     (5 | 6, Some(id)) => {

@@ -25,6 +25,8 @@ struct Told {
     committed: Option<(u64, u64)>,
     /// A commit may be under way.
     committing: usize,
+    /// A removal may be under way.
+    removing: usize,
     /// When the last removal began, and when the last acknowledged one did.
     doomed: u64,
     deleted: Option<u64>,
@@ -83,26 +85,29 @@ impl World {
 
     fn delete(&self, set: usize) {
         let begun = self.tell(set, |now, told| {
-            told.doomed = now;
+            told.removing += 1;
             now
         });
         match self.store.delete(&self.tenant.folder, &digest(set)) {
             Ok(true) => self.tell(set, |now, told| {
                 // It may have removed what was committed at any time until now.
                 told.doomed = now;
+                told.removing -= 1;
                 told.deleted = Some(begun);
             }),
-            Ok(false) | Err(StoreError::InUse) => self.tell(set, |now, told| told.doomed = now),
+            Ok(false) | Err(StoreError::InUse) => self.tell(set, |_, told| told.removing -= 1),
             Err(error) => panic!("{error}"),
         }
     }
 
     fn expire(&self) {
         pass(&self.store.space, 6);
+        (0..SETS).for_each(|set| self.tell(set, |_, told| told.removing += 1));
         self.store.expire().unwrap();
         let clock = self.store.space.steady.now();
         for set in 0..SETS {
             self.tell(set, |now, told| {
+                told.removing -= 1;
                 if clock - told.used > TTL {
                     told.doomed = now;
                 }
@@ -124,7 +129,8 @@ impl World {
             let told = self.told.lock().unwrap().1[set].clone();
             let clock = self.store.space.steady.now();
             // Acknowledged, and no removal since it began.
-            let sure = told.committed.is_some_and(|(begun, _)| told.doomed < begun) && clock - told.used <= TTL;
+            let sure =
+                told.committed.is_some_and(|(begun, _)| told.doomed < begun) && told.removing == 0 && clock - told.used <= TTL;
             assert!(there || !sure, "keys {set} are lost");
             let back = told.deleted.is_some_and(|at| told.committed.is_none_or(|(_, end)| end < at)) && told.committing == 0;
             assert!(!there || !back, "keys {set} came back");

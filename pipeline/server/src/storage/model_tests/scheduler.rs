@@ -66,12 +66,19 @@ pub(crate) fn is_scheduled() -> bool {
     ME.with_borrow(Option::is_some)
 }
 
+/// Puts a thread back under its scheduler, also after a panic.
+struct Back(Option<(Arc<Scheduler>, usize)>);
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        ME.set(self.0.take());
+    }
+}
+
 /// Runs something in one piece.
 pub(super) fn alone<T>(run: impl FnOnce() -> T) -> T {
-    let me = ME.take();
-    let out = run();
-    ME.set(me);
-    out
+    let _back = Back(ME.take());
+    run()
 }
 
 /// Runs so many threads to their ends, in the interleaving of a seed.
