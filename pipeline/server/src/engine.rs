@@ -115,6 +115,8 @@ pub(crate) struct Parts {
     pub(crate) queue: QueueLength,
     /// Inferences at one time.
     pub(crate) evaluations: usize,
+    /// Tenants that may ask.
+    pub(crate) tenants: usize,
     /// Keys on disk.
     pub(crate) store: Arc<KeyStore>,
     /// The audit log.
@@ -139,8 +141,11 @@ impl Engine {
             return Err(taken.saturating_add(largest).saturating_add(body));
         }
         let process = budget.account(true, taken);
-        let process = budget.try_reserve(&[(process, taken)]).map_err(|_| taken)?;
+        let process = budget.try_reserve("", &[(process, taken)]).map_err(|_| taken)?;
         let intake = budget.account(false, bodies);
+        if parts.tenants > 1 {
+            budget.share(intake, (bodies / 2).max(body));
+        }
         let room = limit - taken - bodies;
         let host = |(served, needs): (Served, Needs)| {
             let (work, keys) = (budget.account(true, room), budget.account(true, room));
@@ -209,7 +214,7 @@ impl Engine {
             Refused::Busy => ApiError::busy(1 + self.budget.waiting() as u64),
             Refused::Share => ApiError::new(
                 ErrorCode::Busy,
-                "as many of this tenant's requests wait as may",
+                "as many of this tenant's requests wait, or are being sent, as may",
                 "send fewer at one time, and again after Retry-After seconds",
             )
             .retry(1 + self.budget.waiting() as u64),
@@ -361,59 +366,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::db::Db;
-    use crate::storage::key_store::Bounds;
-    use crate::storage::reserve::Reserve;
-    use futures_util::FutureExt;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    fn engine(folder: &std::path::Path) -> Engine {
-        let db = Arc::new(Db::open(&folder.join("db")).unwrap());
-        let bounds = Bounds { disk_bytes: 1, key_ttl: Duration::MAX, part_ttl: Duration::MAX, uploads: 1 };
-        let reserve = Arc::new(Reserve::open(folder, 0));
-        let parts = Parts {
-            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
-            models: Vec::new(),
-            memory: (1 << 30, 0),
-            queue: QueueLength { tenant: 1, all: 1 },
-            evaluations: 1,
-            store: Arc::new(KeyStore::open(folder, db, Arc::clone(&reserve), bounds).unwrap().0),
-            audit: Arc::new(Audit::open(&folder.join("audit"), reserve).unwrap()),
-            metrics: Arc::default(),
-        };
-        Engine::new(parts).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_an_answer_and_the_threads_go_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(folder.path());
-        let failed = engine.compute::<()>(|| panic!("on purpose")).await.unwrap_err();
-        assert_eq!(failed.code, ErrorCode::Internal);
-        assert!(failed.detail.is_some() && !failed.error.contains("purpose"));
-        assert_eq!(engine.compute(|| Ok(7)).await.unwrap(), 7);
-    }
-
-    #[tokio::test]
-    async fn what_nobody_waits_for_is_not_computed() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(folder.path());
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let ran = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&ran);
-        let mut first = Box::pin(engine.compute(move || Ok(wait.recv().is_ok())));
-        assert!((&mut first).now_or_never().is_none());
-        let mut second = Box::pin(engine.compute(move || {
-            seen.store(true, Ordering::Relaxed);
-            Ok(())
-        }));
-        assert!((&mut second).now_or_never().is_none());
-        drop(second);
-        go.send(()).unwrap();
-        assert!(first.await.unwrap());
-        engine.compute(|| Ok(())).await.unwrap();
-        assert!(!ran.load(Ordering::Relaxed));
-    }
-}
+mod tests;

@@ -9,13 +9,8 @@ use crate::engine::{Engine, Parts};
 use crate::fair::JobQueue;
 use crate::http::app::App;
 use crate::http::router;
-use crate::storage::audit::{Action, Audit, Entry};
-use crate::storage::db::{Db, DbError};
-use crate::storage::disk;
-use crate::storage::error::StoreError;
-use crate::storage::jobs::{JobBounds, Jobs};
-use crate::storage::key_store::{Bounds, KeyStore};
-use crate::storage::reserve::Reserve;
+use crate::storage::audit::{Action, Entry};
+use crate::storage::{Storage, disk};
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
 use std::future::Future;
@@ -145,22 +140,11 @@ fn open(config: Config) -> Result<Opened, ServeError> {
     let data = |why: &dyn std::fmt::Display| ServeError::Data { path: config.server.data_dir.clone(), why: why.to_string() };
     let root = &config.server.data_dir;
     disk::private_folder(root).map_err(|e| data(&e))?;
-    let reserve = Arc::new(Reserve::open(root, limits.reserve_bytes));
-    let db = Db::open_with(&root.join("veilrayd.redb"), Arc::clone(&reserve)).map_err(|e: DbError| data(&e))?;
-    let audit = Arc::new(Audit::open(&root.join("audit.jsonl"), Arc::clone(&reserve)).map_err(|e| data(&e))?);
-    let bounds = Bounds {
-        disk_bytes: limits.disk_bytes,
-        key_ttl: duration(limits.key_ttl_seconds),
-        part_ttl: duration(limits.part_ttl_seconds),
-        uploads: limits.max_uploads,
-    };
-    let (store, recovery) = KeyStore::open(root, Arc::new(db), reserve, bounds).map_err(|e: StoreError| data(&e))?;
-    let bounds =
-        JobBounds { tenant: limits.max_jobs, waiting: limits.waiting_jobs(), kept_seconds: limits.job_ttl_seconds as u64 };
-    let (jobs, pending) = Jobs::open(store.space(), bounds).map_err(|e: StoreError| data(&e))?;
+    let storage = Storage::open(root, limits).map_err(|why| data(&why))?;
+    let Storage { audit, store, jobs, recovery, pending } = storage;
     tracing::info!(orphans = recovery.orphans, lost = recovery.lost, pending = pending.len(), "data folder checked");
 
-    let (store, metrics) = (Arc::new(store), Arc::new(Metrics::default()));
+    let metrics = Arc::new(Metrics::default());
     let memory = (limits.memory_bytes, resident(&models));
     tracing::info!(bytes = memory.1, "memory taken before the first request");
     let parts = Parts {
@@ -169,6 +153,7 @@ fn open(config: Config) -> Result<Opened, ServeError> {
         memory,
         queue: QueueLength { tenant: limits.tenant_queue(config.tenants()), all: limits.queue_length },
         evaluations: limits.evaluations,
+        tenants: config.tenants(),
         store: Arc::clone(&store),
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
@@ -190,7 +175,7 @@ fn open(config: Config) -> Result<Opened, ServeError> {
         config,
         engine: Arc::new(engine),
         store,
-        jobs: Arc::new(jobs),
+        jobs,
         audit,
         metrics,
         queue,

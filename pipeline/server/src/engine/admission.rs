@@ -16,7 +16,7 @@ pub(crate) enum Refused {
     Never,
     /// No memory was free in time, or too many wait already: the same request may succeed later.
     Busy,
-    /// As many of this tenant's requests wait already as may.
+    /// As many of this tenant's requests wait already as may, or hold as much.
     Share,
 }
 
@@ -32,6 +32,10 @@ struct Balance {
     keeps: bool,
     /// Most that this account may use.
     most: u64,
+    /// Most that one tenant may use of it.
+    share: u64,
+    /// In use by tenant, where one may not use all.
+    tenants: HashMap<String, u64>,
 }
 
 /// Bytes of memory that requests reserve before they use them.
@@ -60,6 +64,7 @@ pub(crate) struct QueueLength {
 #[derive(Debug)]
 pub(crate) struct Permit {
     budget: Arc<MemoryBudget>,
+    tenant: String,
     parts: Vec<(Account, u64)>,
 }
 
@@ -69,6 +74,10 @@ impl Drop for Permit {
         for (account, bytes) in &self.parts {
             if let Some(balance) = accounts.get_mut(*account) {
                 balance.in_use = balance.in_use.saturating_sub(*bytes);
+                if let Some(own) = balance.tenants.get_mut(&self.tenant) {
+                    *own = own.saturating_sub(*bytes);
+                    balance.tenants.retain(|_, own| *own > 0);
+                }
                 if !balance.keeps {
                     balance.held = balance.in_use;
                 }
@@ -84,7 +93,7 @@ impl Permit {
     pub(crate) fn split(&mut self, account: Account) -> Self {
         let (taken, kept) = self.parts.iter().partition(|(of, _)| *of == account);
         self.parts = kept;
-        Self { budget: Arc::clone(&self.budget), parts: taken }
+        Self { budget: Arc::clone(&self.budget), tenant: self.tenant.clone(), parts: taken }
     }
 }
 
@@ -106,8 +115,15 @@ impl MemoryBudget {
     /// Opens an account: one whose memory is kept for reuse or goes back to the system, of at most `most` bytes.
     pub(crate) fn account(&self, keeps: bool, most: u64) -> Account {
         let mut accounts = self.lock();
-        accounts.push(Balance { keeps, most, ..Balance::default() });
+        accounts.push(Balance { keeps, most, share: most, ..Balance::default() });
         accounts.len() - 1
+    }
+
+    /// Bounds what one tenant may use of an account at one time: what it sends slowly may not keep others out.
+    pub(crate) fn share(&self, account: Account, share: u64) {
+        if let Some(balance) = self.lock().get_mut(account) {
+            balance.share = share.min(balance.most);
+        }
     }
 
     /// Bytes in use, and bytes held with those kept for reuse.
@@ -131,8 +147,8 @@ impl MemoryBudget {
         }
     }
 
-    /// Reserves at once or not at all.
-    pub(crate) fn try_reserve(self: &Arc<Self>, wants: &[(Account, u64)]) -> Result<Permit, Refused> {
+    /// Reserves for a tenant at once or not at all.
+    pub(crate) fn try_reserve(self: &Arc<Self>, tenant: &str, wants: &[(Account, u64)]) -> Result<Permit, Refused> {
         let mut accounts = self.lock();
         let mut after = accounts.clone();
         for (account, bytes) in wants {
@@ -142,6 +158,13 @@ impl MemoryBudget {
             }
             balance.in_use = balance.in_use.saturating_add(*bytes);
             balance.held = balance.held.max(balance.in_use);
+            if balance.share < balance.most {
+                let own = balance.tenants.entry(tenant.into()).or_default();
+                *own = own.saturating_add(*bytes);
+                if *own > balance.share {
+                    return Err(Refused::Share);
+                }
+            }
             if balance.in_use > balance.most {
                 return Err(Refused::Busy);
             }
@@ -153,7 +176,7 @@ impl MemoryBudget {
             return Err(Refused::Busy);
         }
         *accounts = after;
-        Ok(Permit { budget: Arc::clone(self), parts: wants.to_vec() })
+        Ok(Permit { budget: Arc::clone(self), tenant: tenant.into(), parts: wants.to_vec() })
     }
 
     /// Reserves for a tenant, waiting up to `longest_wait` behind those of its requests that came before; the tenants take turns. `wants` is asked anew at every try, because what is needed may
@@ -170,7 +193,7 @@ impl MemoryBudget {
     ) -> Result<(Permit, W), Refused> {
         let mut attempt = || loop {
             let (wanted, with) = wants();
-            match self.try_reserve(&wanted) {
+            match self.try_reserve(tenant, &wanted) {
                 Ok(permit) => return Ok((permit, with)),
                 Err(Refused::Busy) if reclaim() => {}
                 Err(refused) => return Err(refused),
@@ -244,21 +267,21 @@ mod tests {
     #[test]
     fn buffers_that_are_kept_count_until_they_are_trimmed() {
         let (budget, kept, free) = budget();
-        drop(budget.try_reserve(&[(kept, 90)]).unwrap());
-        assert_eq!(budget.try_reserve(&[(free, 20)]).unwrap_err(), Refused::Busy);
-        assert!(budget.try_reserve(&[(kept, 90), (free, 10)]).is_ok());
+        drop(budget.try_reserve("a", &[(kept, 90)]).unwrap());
+        assert_eq!(budget.try_reserve("a", &[(free, 20)]).unwrap_err(), Refused::Busy);
+        assert!(budget.try_reserve("a", &[(kept, 90), (free, 10)]).is_ok());
         budget.trimmed(&[kept]);
-        let _free = budget.try_reserve(&[(free, 20)]).unwrap();
+        let _free = budget.try_reserve("a", &[(free, 20)]).unwrap();
         assert_eq!(budget.totals(), (20, 20));
-        assert_eq!(budget.try_reserve(&[(free, 21)]).unwrap_err(), Refused::Busy);
-        assert_eq!(budget.try_reserve(&[(free, 41)]).unwrap_err(), Refused::Never);
-        assert_eq!(budget.try_reserve(&[(kept, 70), (free, 31)]).unwrap_err(), Refused::Busy);
+        assert_eq!(budget.try_reserve("a", &[(free, 21)]).unwrap_err(), Refused::Busy);
+        assert_eq!(budget.try_reserve("a", &[(free, 41)]).unwrap_err(), Refused::Never);
+        assert_eq!(budget.try_reserve("a", &[(kept, 70), (free, 31)]).unwrap_err(), Refused::Busy);
     }
 
     #[tokio::test]
     async fn who_waits_gets_what_is_freed_in_the_order_of_coming() {
         let (budget, kept, _) = budget();
-        let first = budget.try_reserve(&[(kept, 80)]).unwrap();
+        let first = budget.try_reserve("a", &[(kept, 80)]).unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let wait = |bytes: u64| {
             let (budget, order) = (Arc::clone(&budget), Arc::clone(&order));
@@ -290,17 +313,29 @@ mod tests {
         assert_eq!(*order.lock().unwrap(), [100, 10]);
     }
 
+    #[test]
+    fn one_tenant_cannot_hold_all_of_what_is_shared() {
+        let (budget, _, free) = budget();
+        budget.share(free, 25);
+        let mut held = budget.try_reserve("a", &[(free, 20)]).unwrap();
+        assert_eq!(budget.try_reserve("a", &[(free, 6)]).unwrap_err(), Refused::Share);
+        let _other = budget.try_reserve("b", &[(free, 20)]).unwrap();
+        assert_eq!(budget.try_reserve("c", &[(free, 1)]).unwrap_err(), Refused::Busy);
+        drop(held.split(free));
+        assert!(budget.try_reserve("a", &[(free, 20)]).is_ok());
+    }
+
     #[tokio::test]
     async fn what_nobody_uses_is_reclaimed_before_anyone_is_refused() {
         let (budget, kept, free) = budget();
-        drop(budget.try_reserve(&[(kept, 100)]).unwrap());
+        drop(budget.try_reserve("a", &[(kept, 100)]).unwrap());
         let reclaim = || {
             let had = budget.totals().1 > budget.totals().0;
             budget.trimmed(&[kept]);
             had
         };
         assert!(budget.reserve("a", Duration::ZERO, || (vec![(free, 40)], ()), reclaim).await.is_ok());
-        let _all = budget.try_reserve(&[(kept, 100)]).unwrap();
+        let _all = budget.try_reserve("a", &[(kept, 100)]).unwrap();
         let refused = budget.reserve("a", Duration::from_millis(1), || (vec![(free, 1)], ()), reclaim).await;
         assert_eq!(refused.unwrap_err(), Refused::Busy);
         assert_eq!(budget.waiting(), 0);
