@@ -232,11 +232,11 @@ impl Config {
                 return refuse(field, value, "at least 1 is wanted");
             }
         }
-        if limits.reserve_bytes > limits.disk_bytes {
+        if limits.reserve_bytes > 1 << 30 {
             return refuse(
                 "limits.reserve_bytes",
                 limits.reserve_bytes,
-                "at most limits.disk_bytes is wanted; 16 MiB is the default",
+                "0 to 2^30 bytes are wanted; 2^24 are about 60 000 lines",
             );
         }
         self.tokens.iter().enumerate().try_for_each(|(i, token)| token_entry::check(i, token))
@@ -286,7 +286,7 @@ mod tests {
             ("[limits]\nmemory_bytes = 0\n", "limits.memory_bytes"),
             ("[limits]\nmemory = 1\n", "unknown field"),
             ("[limits]\nmax_uploads = 0\n", "limits.max_uploads"),
-            ("[limits]\nreserve_bytes = 68719476737\n", "limits.reserve_bytes"),
+            ("[limits]\nreserve_bytes = 1073741825\n", "limits.reserve_bytes"),
             ("[[tokens]]\nhash = 'abc'\ntenant = 'a'\n", "tokens[0].hash"),
         ];
         for (text, wanted) in cases {
