@@ -274,11 +274,13 @@ impl App {
         });
         let (expired, pending) = swept.await?;
         self.metrics.jobs_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-        for (folder, sha) in expired {
-            if let Some(digest) = KeyDigest::parse(&sha) {
-                self.engine.cache.forget(&folder, &digest);
+        for (folder, sha) in &expired {
+            if let Some(digest) = KeyDigest::parse(sha) {
+                self.engine.cache.forget(folder, &digest);
             }
-            self.record(Entry { object: &sha, ..Entry::new(Action::KeyExpire, "ok") }).await?;
+        }
+        for (_, sha) in &expired {
+            self.record(Entry { object: sha, ..Entry::new(Action::KeyExpire, "ok") }).await?;
         }
         Ok(())
     }
