@@ -96,8 +96,10 @@ pub struct Limits {
     pub request_seconds: f64,
     /// Longest wait for memory before 429.
     pub queue_seconds: f64,
-    /// Requests that may wait for memory at one time.
+    /// Requests that may wait for memory at one time, of all tenants together.
     pub queue_length: usize,
+    /// Requests of one tenant that may wait for memory at one time; 0 takes half of `queue_length`.
+    pub tenant_queue_length: usize,
     /// Inferences computed at one time; each uses every thread as far as it can.
     pub evaluations: usize,
     /// Keys that nobody used for so long are removed.
@@ -106,8 +108,30 @@ pub struct Limits {
     pub part_ttl_seconds: f64,
     /// Finished jobs are removed after so long.
     pub job_ttl_seconds: f64,
-    /// Jobs on disk, of all tenants together.
+    /// Jobs of one tenant on disk, finished ones included.
     pub max_jobs: usize,
+    /// Unfinished jobs of all tenants together; 0 takes four times `max_jobs`.
+    pub max_waiting_jobs: usize,
+    /// Unfinished uploads of one tenant.
+    pub max_uploads: usize,
+    /// Disk that uploads and jobs leave free, so that the audit log can grow; 0 leaves none.
+    pub reserve_bytes: u64,
+}
+
+impl Limits {
+    /// Requests of one tenant that may wait for memory, of `tenants` in all.
+    pub(super) fn tenant_queue(&self, tenants: usize) -> usize {
+        match self.tenant_queue_length {
+            0 if tenants > 1 => self.queue_length.div_ceil(2),
+            0 => self.queue_length,
+            length => length.min(self.queue_length),
+        }
+    }
+
+    /// Unfinished jobs of all tenants together.
+    pub(super) fn waiting_jobs(&self) -> usize {
+        if self.max_waiting_jobs == 0 { self.max_jobs.saturating_mul(4) } else { self.max_waiting_jobs }
+    }
 }
 
 const MIB: u64 = 1 << 20;
@@ -128,11 +152,15 @@ impl Default for Limits {
             request_seconds: 120.0,
             queue_seconds: 10.0,
             queue_length: 64,
+            tenant_queue_length: 0,
             evaluations: 1,
             key_ttl_seconds: 30.0 * DAY,
             part_ttl_seconds: DAY,
             job_ttl_seconds: DAY,
             max_jobs: 1024,
+            max_waiting_jobs: 0,
+            max_uploads: 64,
+            reserve_bytes: 16 * MIB,
         }
     }
 }
@@ -157,6 +185,12 @@ impl Config {
     /// [`ConfigError::Toml`].
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|e| ConfigError::Toml { why: e.to_string() })
+    }
+
+    /// Tenants that may ask.
+    pub(super) fn tenants(&self) -> usize {
+        let names: std::collections::BTreeSet<&str> = self.tokens.iter().map(|token| token.tenant.as_str()).collect();
+        names.len().max(1)
     }
 
     /// Whether all values can be used together.
@@ -201,6 +235,7 @@ impl Config {
             ("limits.connections", limits.connections as u64),
             ("limits.evaluations", limits.evaluations as u64),
             ("limits.max_jobs", limits.max_jobs as u64),
+            ("limits.max_uploads", limits.max_uploads as u64),
         ];
         for (field, value) in counts {
             if value == 0 || value > i64::MAX as u64 {
@@ -215,6 +250,13 @@ impl Config {
                 let wanted = "a name or an address without port is wanted, such as veilray.example or [fd00::1]";
                 return refuse(format!("server.hosts[{i}]"), format!("{host:?}"), wanted);
             }
+        }
+        if limits.reserve_bytes > 1 << 30 {
+            return refuse(
+                "limits.reserve_bytes",
+                limits.reserve_bytes,
+                "0 to 2^30 bytes are wanted; 2^24 are about 60 000 lines",
+            );
         }
         self.tokens.iter().enumerate().try_for_each(|(i, token)| token_entry::check(i, token))
     }
@@ -262,6 +304,8 @@ mod tests {
             ("[limits]\nidle_seconds = 0.0\n", "limits.idle_seconds"),
             ("[limits]\nmemory_bytes = 0\n", "limits.memory_bytes"),
             ("[limits]\nmemory = 1\n", "unknown field"),
+            ("[limits]\nmax_uploads = 0\n", "limits.max_uploads"),
+            ("[limits]\nreserve_bytes = 1073741825\n", "limits.reserve_bytes"),
             ("[[tokens]]\nhash = 'abc'\ntenant = 'a'\n", "tokens[0].hash"),
         ];
         for (text, wanted) in cases {

@@ -8,9 +8,10 @@ pub(crate) mod metrics;
 pub mod needs;
 
 use crate::error::ApiError;
+use crate::fair::Turns;
 use crate::storage::audit::{Action, Audit, Entry};
 use crate::storage::key_store::{KeyRecord, KeyStore};
-use admission::{Account, MemoryBudget, Permit, Refused};
+use admission::{Account, MemoryBudget, Permit, QueueLength, Refused};
 use blocking::blocking;
 use key_cache::{KeyCache, Loaded};
 use metrics::{Metrics, OfModel};
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use veilray_classifier::served::Served;
 use veilray_he::Ciphertext;
 use veilray_protocol::ErrorCode;
@@ -93,7 +94,7 @@ pub(crate) struct Engine {
     pub(crate) intake: Account,
     /// Keys in memory.
     pub(crate) cache: KeyCache,
-    turn: Arc<Semaphore>,
+    turn: Arc<Turns>,
     store: Arc<KeyStore>,
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
@@ -111,9 +112,11 @@ pub(crate) struct Parts {
     /// Bytes of memory, and those that the models and the process take already.
     pub(crate) memory: (u64, u64),
     /// Requests that may wait for memory.
-    pub(crate) queue_length: usize,
+    pub(crate) queue: QueueLength,
     /// Inferences at one time.
     pub(crate) evaluations: usize,
+    /// Tenants that may ask.
+    pub(crate) tenants: usize,
     /// Keys on disk.
     pub(crate) store: Arc<KeyStore>,
     /// The audit log.
@@ -129,7 +132,7 @@ impl Engine {
     /// The bytes that would be needed, if the memory does not suffice for one request of every model.
     pub(crate) fn new(parts: Parts) -> Result<Self, u64> {
         let (limit, taken) = parts.memory;
-        let budget = Arc::new(MemoryBudget::new(limit, parts.queue_length));
+        let budget = Arc::new(MemoryBudget::new(limit, parts.queue));
         let largest = parts.models.iter().map(|(_, needs)| needs.most()).max().unwrap_or(0);
         let body = parts.models.iter().map(|(_, n)| n.body).max().unwrap_or(0).max(2 * UPLOAD_PIECE as u64);
         // Bodies may never crowd out the computation that they wait for.
@@ -138,8 +141,11 @@ impl Engine {
             return Err(taken.saturating_add(largest).saturating_add(body));
         }
         let process = budget.account(true, taken);
-        let process = budget.try_reserve(&[(process, taken)]).map_err(|_| taken)?;
+        let process = budget.try_reserve("", &[(process, taken)]).map_err(|_| taken)?;
         let intake = budget.account(false, bodies);
+        if parts.tenants > 1 {
+            budget.share(intake, (bodies / 2).max(body));
+        }
         let room = limit - taken - bodies;
         let host = |(served, needs): (Served, Needs)| {
             let (work, keys) = (budget.account(true, room), budget.account(true, room));
@@ -147,7 +153,7 @@ impl Engine {
         };
         let models = parts.models.into_iter().map(host).collect();
         parts.metrics.memory_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let turn = Arc::new(Semaphore::new(parts.evaluations));
+        let turn = Turns::new(parts.evaluations);
         let cache = KeyCache::default();
         let Parts { pool, store, audit, metrics, .. } = parts;
         Ok(Self { pool, models, budget, intake, cache, turn, store, audit, metrics, _process: process })
@@ -183,12 +189,18 @@ impl Engine {
         receive.await.unwrap_or_else(|_| Err(ApiError::internal("the encrypted computation ended without an answer")))
     }
 
-    /// Reserves memory for something that is no inference.
+    /// Reserves memory for something of a tenant, by its folder, that is no inference.
     ///
     /// # Errors
     /// [`ErrorCode::Busy`], [`ErrorCode::TooLarge`].
-    pub(crate) async fn reserve(&self, account: Account, bytes: u64, longest_wait: Duration) -> Result<Permit, ApiError> {
-        let reserved = self.budget.reserve(longest_wait, || (vec![(account, bytes)], ()), || self.reclaim()).await;
+    pub(crate) async fn reserve(
+        &self,
+        folder: &str,
+        account: Account,
+        bytes: u64,
+        longest_wait: Duration,
+    ) -> Result<Permit, ApiError> {
+        let reserved = self.budget.reserve(folder, longest_wait, || (vec![(account, bytes)], ()), || self.reclaim()).await;
         reserved.map(|(permit, ())| permit).map_err(|refused| self.refusal(refused))
     }
 
@@ -200,6 +212,12 @@ impl Engine {
                 "use keys made for the model alone; the daemon's operator may raise limits.memory_bytes",
             ),
             Refused::Busy => ApiError::busy(1 + self.budget.waiting() as u64),
+            Refused::Share => ApiError::new(
+                ErrorCode::Busy,
+                "as many of this tenant's requests wait, or are being sent, as may",
+                "send fewer at one time, and again after Retry-After seconds",
+            )
+            .retry(1 + self.budget.waiting() as u64),
         }
     }
 
@@ -252,10 +270,10 @@ impl Engine {
                 (vec![(model.work, reading), (model.keys, record.memory_bytes)], None)
             }
         };
-        let reserved = self.budget.reserve(longest_wait, wants, || self.reclaim()).await;
+        let reserved = self.budget.reserve(folder, longest_wait, wants, || self.reclaim()).await;
         let (mut permit, cached) = reserved.map_err(|refused| self.refusal(refused))?;
         let loaded = cached.unwrap_or_else(|| self.cache.insert(at, permit.split(model.keys)));
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return Err(ApiError::internal("no turns are given")) };
+        let Some(turn) = self.turn.acquire(folder).await else { return Err(ApiError::internal("no turns are given")) };
         self.load(folder, model, digest, &record, &loaded).await?;
         let queue_ms = start.elapsed().as_secs_f64() * 1e3;
         let hosted = Arc::clone(model);
@@ -292,7 +310,11 @@ impl Engine {
         loaded: &Arc<Loaded>,
     ) -> Result<(), ApiError> {
         let (store, at) = (Arc::clone(&self.store), (folder.to_string(), digest.clone()));
-        blocking(move || Ok(store.touch(&at.0, &at.1)?)).await?;
+        // They may have been deleted while this request waited: then they are of no use, in memory or not.
+        if !blocking(move || Ok(store.touch(&at.0, &at.1)?)).await? {
+            self.cache.forget(folder, digest);
+            return Err(ApiError::unknown_keys());
+        }
         if loaded.keys.get().is_some() {
             return Ok(());
         }
@@ -318,8 +340,8 @@ impl Engine {
         }
         let (store, audit, at) = (Arc::clone(&self.store), Arc::clone(&self.audit), (folder.to_string(), digest.clone()));
         let damaged = blocking(move || {
-            // Their tenant may have deleted them while they were about to be read.
-            let damaged = store.delete(&at.0, &at.1)?;
+            // Their tenant may have deleted them while they were about to be read, and sent them again.
+            let damaged = store.delete_damaged(&at.0, &at.1)?;
             if damaged {
                 audit.record(&Entry { object: at.1.as_str(), ..Entry::new(Action::KeyDamaged, "ok") })?;
             }
@@ -344,57 +366,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::db::Db;
-    use crate::storage::key_store::Bounds;
-    use futures_util::FutureExt;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    fn engine(folder: &std::path::Path) -> Engine {
-        let db = Arc::new(Db::open(&folder.join("db")).unwrap());
-        let bounds = Bounds { disk_bytes: 1, key_ttl: Duration::MAX, part_ttl: Duration::MAX };
-        let parts = Parts {
-            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
-            models: Vec::new(),
-            memory: (1 << 30, 0),
-            queue_length: 1,
-            evaluations: 1,
-            store: Arc::new(KeyStore::open(folder, db, bounds).unwrap().0),
-            audit: Arc::new(Audit::open(&folder.join("audit")).unwrap()),
-            metrics: Arc::default(),
-        };
-        Engine::new(parts).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_an_answer_and_the_threads_go_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(folder.path());
-        let failed = engine.compute::<()>(|| panic!("on purpose")).await.unwrap_err();
-        assert_eq!(failed.code, ErrorCode::Internal);
-        assert!(failed.detail.is_some() && !failed.error.contains("purpose"));
-        assert_eq!(engine.compute(|| Ok(7)).await.unwrap(), 7);
-    }
-
-    #[tokio::test]
-    async fn what_nobody_waits_for_is_not_computed() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(folder.path());
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let ran = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&ran);
-        let mut first = Box::pin(engine.compute(move || Ok(wait.recv().is_ok())));
-        assert!((&mut first).now_or_never().is_none());
-        let mut second = Box::pin(engine.compute(move || {
-            seen.store(true, Ordering::Relaxed);
-            Ok(())
-        }));
-        assert!((&mut second).now_or_never().is_none());
-        drop(second);
-        go.send(()).unwrap();
-        assert!(first.await.unwrap());
-        engine.compute(|| Ok(())).await.unwrap();
-        assert!(!ran.load(Ordering::Relaxed));
-    }
-}
+mod tests;

@@ -59,6 +59,15 @@ impl ApiError {
         )
     }
 
+    /// No room for the line of the audit log: what was asked may have been done, but is not acknowledged.
+    pub fn unaudited() -> Self {
+        Self::new(
+            ErrorCode::QuotaExceeded,
+            "there is no room left on the daemon's disk for its audit log; the request is not acknowledged",
+            "try again later; the daemon's operator must make room",
+        )
+    }
+
     /// Not there, or another tenant's: the two are not told apart.
     pub fn not_found(what: &str, hint: &str) -> Self {
         Self::new(ErrorCode::NotFound, format!("there is no such {what}"), hint)

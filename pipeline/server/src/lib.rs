@@ -7,6 +7,7 @@
 //! | [`engine`] | the encrypted computation and its memory |
 //! | `storage` | what survives `kill -9`: keys, jobs, the audit log |
 //! | `listen` | connections, bounded in number and time |
+//! | `fair` | turns that go round the tenants |
 //! | `error` | the errors that clients get |
 //! | [`run`], [`offline`] | starting and stopping; one inference from files |
 //!
@@ -17,6 +18,7 @@
 pub mod config;
 pub mod engine;
 mod error;
+mod fair;
 mod http;
 mod listen;
 pub mod offline;

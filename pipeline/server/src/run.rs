@@ -9,23 +9,22 @@ mod tls;
 pub use handle::Handle;
 
 use crate::config::tokens::Tokens;
-use crate::config::{Config, ConfigError, duration};
+use crate::config::{Config, ConfigError};
+use crate::engine::admission::QueueLength;
 use crate::engine::metrics::Metrics;
 use crate::engine::needs::Needs;
 use crate::engine::{Engine, Parts};
+use crate::fair::JobQueue;
 use crate::http::app::App;
 use crate::http::denials::Denials;
-use crate::storage::audit::{Action, Audit, Entry};
-use crate::storage::db::{Db, DbError};
-use crate::storage::disk;
-use crate::storage::jobs::Jobs;
-use crate::storage::key_store::{Bounds, KeyStore, StoreError};
+use crate::storage::audit::{Action, Entry};
+use crate::storage::{Storage, disk};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use veilray_base::release::{FindError, find};
 use veilray_classifier::release;
 use veilray_classifier::served::Served;
@@ -96,7 +95,6 @@ pub enum ServeError {
 struct Opened {
     app: Arc<App>,
     listener: TcpListener,
-    queue: mpsc::UnboundedReceiver<String>,
 }
 
 /// Threads of the computation.
@@ -152,27 +150,20 @@ fn open(config: Config) -> Result<Opened, ServeError> {
     let data = |why: &dyn std::fmt::Display| ServeError::Data { path: config.server.data_dir.clone(), why: why.to_string() };
     let root = &config.server.data_dir;
     disk::private_folder(root).map_err(|e| data(&e))?;
-    let db = Arc::new(Db::open(&root.join("veilrayd.redb")).map_err(|e: DbError| data(&e))?);
-    let audit = Arc::new(Audit::open(&root.join("audit.jsonl")).map_err(|e| data(&e))?);
-    let bounds = Bounds {
-        disk_bytes: limits.disk_bytes,
-        key_ttl: duration(limits.key_ttl_seconds),
-        part_ttl: duration(limits.part_ttl_seconds),
-    };
-    let (store, recovery) = KeyStore::open(root, Arc::clone(&db), bounds).map_err(|e: StoreError| data(&e))?;
-    let (jobs, pending) =
-        Jobs::open(root, db, limits.max_jobs, limits.job_ttl_seconds as u64).map_err(|e: StoreError| data(&e))?;
+    let storage = Storage::open(root, limits).map_err(|why| data(&why))?;
+    let Storage { audit, store, jobs, recovery, pending } = storage;
     tracing::info!(orphans = recovery.orphans, lost = recovery.lost, pending = pending.len(), "data folder checked");
 
-    let (store, metrics) = (Arc::new(store), Arc::new(Metrics::default()));
+    let metrics = Arc::new(Metrics::default());
     let memory = (limits.memory_bytes, resident(&models));
     tracing::info!(bytes = memory.1, "memory taken before the first request");
     let parts = Parts {
         pool,
         models,
         memory,
-        queue_length: limits.queue_length,
+        queue: QueueLength { tenant: limits.tenant_queue(config.tenants()), all: limits.queue_length },
         evaluations: limits.evaluations,
+        tenants: config.tenants(),
         store: Arc::clone(&store),
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
@@ -185,24 +176,24 @@ fn open(config: Config) -> Result<Opened, ServeError> {
     });
     let listener = listener.map_err(|e| ServeError::Bind { bind, why: e.to_string() })?;
     audit.record(&Entry::new(Action::Start, "ok")).map_err(|e| data(&e))?;
-    let (send, queue) = mpsc::unbounded_channel();
-    for id in pending {
-        let _ = send.send(id);
+    let queue = JobQueue::default();
+    for (folder, id) in pending {
+        queue.push(&folder, id);
     }
     let app = App {
         tokens: Tokens::new(&config.tokens),
         config,
         engine: Arc::new(engine),
         store,
-        jobs: Arc::new(jobs),
+        jobs,
         audit,
         denials: Denials::default(),
         metrics,
-        queue: send,
+        queue,
         ready: AtomicBool::new(false),
         draining: AtomicBool::new(false),
     };
-    Ok(Opened { app: Arc::new(app), listener, queue })
+    Ok(Opened { app: Arc::new(app), listener })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {

@@ -28,7 +28,7 @@ pub struct TokenEntry {
     /// What it opens.
     #[serde(default = "TokenEntry::default_scopes")]
     pub scopes: Vec<Scope>,
-    /// Bytes of keys that the tenant may keep.
+    /// Bytes of keys and jobs that the tenant may keep.
     #[serde(default = "TokenEntry::default_quota")]
     pub quota_bytes: u64,
     /// Requests per minute; 0 sets no bound.

@@ -28,7 +28,7 @@ pub struct Tenant {
     pub folder: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
-    /// Bytes of keys that it may keep.
+    /// Bytes of keys and jobs that it may keep.
     pub quota_bytes: u64,
     hash: [u8; 32],
     expires: Option<u64>,

@@ -3,7 +3,7 @@
 use super::ApiError;
 use crate::storage::db::DbError;
 use crate::storage::disk;
-use crate::storage::key_store::StoreError;
+use crate::storage::error::StoreError;
 use veilray_base::file::FileError;
 use veilray_classifier::execute::ExecuteError;
 use veilray_he::wire::WireError;
@@ -77,14 +77,35 @@ impl From<StoreError> for ApiError {
                 let hint = "go on from Upload-Offset";
                 Self { offset: Some(have), ..Self::new(ErrorCode::OffsetMismatch, error.to_string(), hint) }
             }
+            StoreError::Length { have, .. } => {
+                let hint = "send the Upload-Length that the upload began with, or DELETE it and begin again";
+                Self { offset: Some(have), ..Self::new(ErrorCode::Malformed, error.to_string(), hint) }
+            }
             StoreError::InUse => {
                 Self::new(ErrorCode::Conflict, error.to_string(), "wait until the other upload has ended").retry(5)
             }
             StoreError::Quota { .. } => Self::new(
                 ErrorCode::QuotaExceeded,
                 error.to_string(),
-                "delete keys that are no longer used (GET /v1/keys lists them)",
+                "delete keys that are no longer used (GET /v1/keys lists them), and jobs that are done",
             ),
+            StoreError::Uploads { .. } => {
+                let hint = "finish or DELETE those that were begun; what does not go on is removed in time";
+                Self::new(ErrorCode::QuotaExceeded, error.to_string(), hint)
+            }
+            StoreError::Jobs { .. } => {
+                Self::new(ErrorCode::Busy, error.to_string(), "fetch results and delete their jobs").retry(60)
+            }
+            StoreError::Waiting { .. } => {
+                Self::new(ErrorCode::Busy, error.to_string(), "submit again after Retry-After seconds").retry(60)
+            }
+            StoreError::NoRoom { .. } => {
+                Self::new(ErrorCode::QuotaExceeded, error.to_string(), "try again later; the daemon's operator must make room")
+            }
+            StoreError::Freed => {
+                let hint = "send all of it again later; the daemon's operator must make room";
+                Self { offset: Some(0), ..Self::new(ErrorCode::QuotaExceeded, error.to_string(), hint) }
+            }
             StoreError::Excess { .. } => {
                 Self::new(ErrorCode::Malformed, error.to_string(), "set Upload-Length to the length of the whole upload")
             }

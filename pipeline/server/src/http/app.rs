@@ -8,10 +8,12 @@ use crate::engine::known_answer;
 use crate::engine::metrics::Metrics;
 use crate::engine::{Engine, Input, WaitLimits};
 use crate::error::ApiError;
+use crate::fair::JobQueue;
 use crate::http::body::RateLimit;
 use crate::http::denials::Denials;
 use crate::http::host;
 use crate::storage::audit::{Action, Audit, Entry};
+use crate::storage::disk;
 use crate::storage::jobs::{JobRecord, Jobs};
 use crate::storage::key_store::KeyStore;
 use axum::http::HeaderMap;
@@ -20,7 +22,6 @@ use axum::http::request::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
 use veilray_base::clock;
 use veilray_protocol::ErrorCode;
 use veilray_protocol::KeyDigest;
@@ -46,7 +47,7 @@ pub(crate) struct App {
     /// Figures for `/metrics`.
     pub(crate) metrics: Arc<Metrics>,
     /// Jobs to run.
-    pub(crate) queue: mpsc::UnboundedSender<String>,
+    pub(crate) queue: JobQueue,
     /// The known answer was found for every model.
     pub(crate) ready: AtomicBool,
     /// It is stopping.
@@ -129,7 +130,8 @@ impl App {
         blocking(move || {
             let (outcome, request_id, tenant) = (outcome.as_str(), request_id.as_str(), tenant.as_str());
             let (model, object) = (model.as_str(), object.as_str());
-            Ok(audit.record(&Entry { action, outcome, request_id, tenant, model, object, bytes })?)
+            let written = audit.record(&Entry { action, outcome, request_id, tenant, model, object, bytes });
+            written.map_err(|error| if disk::is_full(&error) { ApiError::unaudited() } else { error.into() })
         })
         .await
     }
@@ -139,7 +141,7 @@ impl App {
         let mut right = true;
         for model in self.engine.models() {
             let hosted = Arc::clone(model);
-            let outcome = match self.engine.reserve(model.work, model.needs.most(), Duration::from_secs(60)).await {
+            let outcome = match self.engine.reserve("", model.work, model.needs.most(), Duration::from_secs(60)).await {
                 Ok(permit) => {
                     let answer = move || {
                         let _permit = permit;
@@ -172,36 +174,45 @@ impl App {
         self.ready.store(right, Ordering::Release);
     }
 
-    /// Runs jobs one after the other, once the daemon is ready, until it stops.
-    pub(crate) async fn run_jobs(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<String>) {
+    /// Runs jobs one after the other, the tenants taking turns, once the daemon is ready, until it stops.
+    pub(crate) async fn run_jobs(self: Arc<Self>) {
         while !self.ready.load(Ordering::Acquire) {
             if self.draining.load(Ordering::Acquire) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        while let Some(id) = queue.recv().await {
+        while let Some(id) = self.queue.next().await {
             // What is left is on disk and runs after the next start.
             if self.draining.load(Ordering::Acquire) {
                 return;
             }
             if let Err(failure) = self.run_job(&id).await {
-                tracing::error!(
-                    job = id,
-                    detail = failure.detail,
-                    error = failure.error,
-                    "a job was put off until the next start"
-                );
+                tracing::error!(job = id, detail = failure.detail, error = failure.error, "a job could not begin; trying again");
+                // At the end of its tenant's: the next may fare better.
+                let (jobs, at) = (Arc::clone(&self.jobs), id.clone());
+                let folder =
+                    blocking(move || Ok(jobs.get(&at, "")?)).await.ok().flatten().map_or(String::new(), |job| job.folder);
+                self.queue.push(&folder, id);
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
 
+    /// Runs one job, if it is still there.
+    ///
+    /// # Errors
+    /// What kept it from beginning.
     async fn run_job(&self, id: &str) -> Result<(), ApiError> {
         let (jobs, at) = (Arc::clone(&self.jobs), id.to_string());
         let started = move || {
-            let Some(record) = jobs.get(&at, "")? else { return Ok(None) };
-            jobs.started(&at, &record)?;
-            let input = jobs.input(&at)?;
+            let Some(record) = jobs.started(&at)? else { return Ok(None) };
+            let Some(input) = jobs.input(&at)? else {
+                // Deleted since it started; or somebody took the file away.
+                let lost = ApiError::internal("the input of a job is gone");
+                jobs.finish(&at, &Err(lost.body(&record.request_id)))?;
+                return Ok(None);
+            };
             Ok(Some((record, input)))
         };
         let Some((record, input)) = blocking(started).await? else { return Ok(()) };
@@ -224,13 +235,20 @@ impl App {
             let (jobs, at, outcome) = (Arc::clone(&self.jobs), id.to_string(), Arc::clone(&outcome));
             let kept = blocking(move || Ok(jobs.finish(&at, &outcome)?)).await;
             match kept {
-                Ok(()) => break,
+                Ok(true) => break,
+                // Its end was written down when it was deleted.
+                Ok(false) => return Ok(()),
                 Err(failure) => tracing::error!(job = id, detail = failure.detail, "a result cannot be stored; trying again"),
             }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         let (tenant, model, request_id) = (record.tenant.as_str(), record.model.as_str(), record.request_id.as_str());
-        self.record(Entry { tenant, model, request_id, object: id, bytes, ..Entry::new(Action::JobFinish, code) }).await
+        let entry = Entry { tenant, model, request_id, object: id, bytes, ..Entry::new(Action::JobFinish, code) };
+        // The result is there; a line that is missing does not undo it.
+        if let Err(failure) = self.record(entry).await {
+            tracing::error!(job = id, error = failure.error, "the end of a job could not be written to the audit log");
+        }
+        Ok(())
     }
 
     async fn answer_job(
@@ -270,13 +288,19 @@ impl App {
     /// As the file system and the database.
     pub(crate) async fn sweep_once(&self) -> Result<(), ApiError> {
         let (store, jobs) = (Arc::clone(&self.store), Arc::clone(&self.jobs));
-        let (expired, pending) = blocking(move || Ok((store.expire()?, jobs.expire()?))).await?;
+        let swept = blocking(move || {
+            store.space().tick()?;
+            Ok((store.expire()?, jobs.expire()?))
+        });
+        let (expired, pending) = swept.await?;
         self.metrics.jobs_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-        for (folder, sha) in expired {
-            if let Some(digest) = KeyDigest::parse(&sha) {
-                self.engine.cache.forget(&folder, &digest);
+        for (folder, sha) in &expired {
+            if let Some(digest) = KeyDigest::parse(sha) {
+                self.engine.cache.forget(folder, &digest);
             }
-            self.record(Entry { object: &sha, ..Entry::new(Action::KeyExpire, "ok") }).await?;
+        }
+        for (_, sha) in &expired {
+            self.record(Entry { object: sha, ..Entry::new(Action::KeyExpire, "ok") }).await?;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Health and figures.
 
 use crate::config::Scope;
+use crate::engine::blocking::blocking;
 use crate::error::ApiError;
 use crate::http::app::App;
+use crate::storage::reserve::Disk;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -24,6 +26,9 @@ pub(crate) struct Live {
 pub(crate) struct Ready {
     /// Whether an encrypted known answer was found on this machine, and the daemon is not stopping.
     ready: bool,
+    /// The disk of the data folder: `ok`; `low`, then uploads of keys and jobs are refused and inference goes on; `full`, then
+    /// inference is refused, too, because the audit log cannot grow, and the daemon is not ready.
+    disk: Disk,
 }
 
 /// Whether the daemon lives.
@@ -35,9 +40,11 @@ pub(crate) async fn live() -> Json<Live> {
 /// Whether the daemon can be asked.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let ready = app.ready.load(Ordering::Acquire) && !app.draining.load(Ordering::Acquire);
+    let store = Arc::clone(&app.store);
+    let disk = blocking(move || Ok(store.disk())).await.unwrap_or(Disk::Full);
+    let ready = app.ready.load(Ordering::Acquire) && !app.draining.load(Ordering::Acquire) && disk != Disk::Full;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready })).into_response()
+    (status, Json(Ready { ready, disk })).into_response()
 }
 
 /// Figures for Prometheus; scope `admin`.

@@ -52,7 +52,7 @@ impl CheckedRequest {
             let hint = "set it to the length of the JSON part: ciphertexts come as binary tensors";
             return Err(ApiError::new(ErrorCode::Malformed, format!("the header {INFERENCE_HEADER_LENGTH} is missing"), hint));
         };
-        let memory = app.engine.reserve(app.engine.intake, announced, app.wait_limits().memory).await?;
+        let memory = app.engine.reserve(&tenant.folder, app.engine.intake, announced, app.wait_limits().memory).await?;
         let body = RateLimitedBody::new(from, app.rate_limit()).whole(announced).await?;
         let skip = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_HEADER + 1);
         let (request, _) = split::<InferRequest>(&body, skip)?;

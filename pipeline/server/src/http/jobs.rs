@@ -44,21 +44,21 @@ pub(crate) async fn submit(
         times: None,
         created_unix: clock::now(),
         finished_unix: None,
+        finished_at: None,
+        bytes: 0,
     };
     let (store, jobs, folder, kept) = (Arc::clone(&app.store), Arc::clone(&app.jobs), tenant.folder.clone(), record.clone());
-    let bytes = input.body.len() as u64;
+    let (bytes, quota) = (input.body.len() as u64, tenant.quota_bytes);
     let created = blocking(move || {
         let _memory = memory;
-        if store.record(&folder, &keys)?.is_none() {
+        // They are used when the job is: they must not grow old while it waits.
+        if !store.touch(&folder, &keys)? {
             return Err(ApiError::unknown_keys());
         }
-        Ok(jobs.create(&kept, input.body.get(input.skip..).unwrap_or_default())?)
+        Ok(jobs.create(&kept, input.body.get(input.skip..).unwrap_or_default(), quota)?)
     });
-    let Some(job) = created.await? else {
-        let failure =
-            ApiError::new(ErrorCode::Busy, "the daemon keeps as many jobs as it may", "fetch results and delete their jobs");
-        return Err(failure.retry(60));
-    };
+    let job = created.await?;
+    let folder = tenant.folder.clone();
     let (tenant, model, request_id) = (tenant.name.as_str(), model.name(), &*request_id);
     let entry = Entry { request_id, tenant, model, object: &job, bytes, ..Entry::new(Action::JobSubmit, "ok") };
     if let Err(failure) = app.record(entry).await {
@@ -66,9 +66,10 @@ pub(crate) async fn submit(
         blocking(move || Ok(jobs.delete(&job)?)).await?;
         return Err(failure);
     }
+    // Deleted by now, it is skipped when its turn comes.
     let status = record.status(&job);
     let location = HeaderValue::from_str(&status.status_url).map_err(ApiError::internal)?;
-    let _ = app.queue.send(job);
+    app.queue.push(&folder, job);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(status)).into_response())
 }
 
@@ -76,7 +77,11 @@ async fn find(app: &Arc<App>, headers: &HeaderMap, job: &str) -> Result<JobRecor
     let tenant = app.admit(headers, Some(Scope::Infer))?;
     let (jobs, id) = (Arc::clone(&app.jobs), job.to_string());
     let record = blocking(move || Ok(jobs.get(&id, &tenant.folder)?)).await?;
-    record.ok_or_else(|| ApiError::not_found("job", "it may have been deleted, or finished too long ago"))
+    record.ok_or_else(no_job)
+}
+
+fn no_job() -> ApiError {
+    ApiError::not_found("job", "it may have been deleted, or finished too long ago")
 }
 
 /// Where a job is.
@@ -103,7 +108,8 @@ pub(crate) async fn result(
     match (record.state, &record.error, record.times) {
         (JobState::Done, _, Some(times)) => {
             let jobs = Arc::clone(&app.jobs);
-            let reply = blocking(move || Ok(jobs.result(&job)?)).await?;
+            // It may be deleted between the two looks.
+            let reply = blocking(move || jobs.result(&job)?.ok_or_else(no_job)).await?;
             infer_response(&record.model, &record.manifest, None, times, reply)
         }
         (_, Some(error), _) => Err(ApiError::new(error.code, error.error.clone(), error.hint.clone())),
@@ -113,7 +119,7 @@ pub(crate) async fn result(
 
 /// Deletes a job, its input and its result.
 #[utoipa::path(delete, path = "/v1/jobs/{job}", tag = "jobs", security(("token" = [])), params(("job" = String, Path)),
-    responses((status = 204, description = "Gone")))]
+    responses((status = 204, description = "Gone"), (status = 404, body = veilray_protocol::ErrorBody)))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     Path(job): Path<String>,
@@ -122,7 +128,10 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let record = find(&app, &headers, &job).await?;
     let (jobs, id) = (Arc::clone(&app.jobs), job.clone());
-    blocking(move || Ok(jobs.delete(&id)?)).await?;
+    if !blocking(move || Ok(jobs.delete(&id)?)).await? {
+        return Err(no_job());
+    }
+    app.queue.remove(&record.folder, &job);
     let (request_id, tenant, model) = (&*request_id, record.tenant.as_str(), record.model.as_str());
     app.record(Entry { request_id, tenant, model, object: &job, ..Entry::new(Action::JobDelete, "ok") }).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::http::app::App;
 use crate::http::body::RateLimitedBody;
 use crate::storage::audit::{Action, Entry};
-use crate::storage::key_store::StoreError;
+use crate::storage::error::StoreError;
 use crate::storage::upload::{Begun, Upload};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -75,7 +75,12 @@ async fn upload(
     if total > app.config.limits.key_bytes {
         return Err(ApiError::too_large(app.config.limits.key_bytes));
     }
-    let _memory = app.engine.reserve(app.engine.intake, 2 * UPLOAD_PIECE as u64, app.wait_limits().memory).await?;
+    // Before anything is read or touched: what came before this request may be all right.
+    if length.is_some_and(|length| offset.saturating_add(length) > total) {
+        return Err(StoreError::Excess { wanted: total }.into());
+    }
+    let _memory =
+        app.engine.reserve(&tenant.folder, app.engine.intake, 2 * UPLOAD_PIECE as u64, app.wait_limits().memory).await?;
     let begin = || {
         let (store, who, at) = (Arc::clone(&app.store), Arc::clone(tenant), digest.clone());
         blocking(move || Ok(Upload::begin(&store, &who, &at, offset, total)?))
@@ -98,7 +103,7 @@ async fn upload(
         return Ok((StatusCode::ACCEPTED, there(app, tenant, digest).await?));
     }
     let upload = blocking(move || Ok(upload.verify()?)).await?;
-    match conformance(app, &upload, headers, total).await {
+    match conformance(app, &tenant.folder, &upload, headers, total).await {
         Ok((params, memory_bytes)) => blocking(move || Ok(upload.commit(&params, memory_bytes)?)).await?,
         // Whole and sound as far as is known: the next try need not send them again.
         Err(failure) if failure.code.is_temporary() || failure.code == ErrorCode::Internal => return Err(failure),
@@ -125,7 +130,7 @@ async fn receive(app: &App, mut upload: Upload, body: Body) -> Result<Upload, Ap
             upload = blocking(move || match upload.append(&full) {
                 Ok(()) => Ok(upload),
                 Err(error @ StoreError::Excess { .. }) => {
-                    upload.discard()?;
+                    upload.keep()?;
                     Err(error.into())
                 }
                 Err(error) => Err(error.into()),
@@ -145,7 +150,13 @@ async fn receive(app: &App, mut upload: Upload, body: Body) -> Result<Upload, Ap
 }
 
 /// Parses verified keys under the parameters they name; the parameter set and the memory that they take.
-async fn conformance(app: &App, upload: &Upload, headers: &HeaderMap, total: u64) -> Result<(String, u64), ApiError> {
+async fn conformance(
+    app: &App,
+    folder: &str,
+    upload: &Upload,
+    headers: &HeaderMap,
+    total: u64,
+) -> Result<(String, u64), ApiError> {
     let path = upload.path();
     let start = path.clone();
     let header = blocking(move || {
@@ -173,7 +184,7 @@ async fn conformance(app: &App, upload: &Upload, headers: &HeaderMap, total: u64
     let for_model = named.is_some();
     // Residues of up to 30 bits are read into 32.
     let bytes = total.saturating_add(total / 4).saturating_add(1 << 20);
-    let permit = app.engine.reserve(model.work, bytes, app.wait_limits().memory).await?;
+    let permit = app.engine.reserve(folder, model.work, bytes, app.wait_limits().memory).await?;
     let run = move || {
         let _permit = permit;
         let params = model.served.model.params();

@@ -21,7 +21,7 @@ pub(super) async fn run(
     mut reloads: Reloads,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
-    let Opened { app, listener, queue } = opened;
+    let Opened { app, listener } = opened;
     let bind = app.config.server.bind;
     let failed = |e: std::io::Error| ServeError::Bind { bind, why: e.to_string() };
     let slot = match &app.config.server.tls {
@@ -37,7 +37,7 @@ pub(super) async fn run(
         let app = Arc::clone(&app);
         async move { app.check_answers().await }
     });
-    let mut working = tokio::spawn(Arc::clone(&app).run_jobs(queue));
+    let mut working = tokio::spawn(Arc::clone(&app).run_jobs());
     let sweeping = tokio::spawn(Arc::clone(&app).sweep());
 
     let drain = duration(app.config.server.drain_seconds);
@@ -65,7 +65,7 @@ pub(super) async fn run(
     let _ = draining.send(true);
     let _ = tokio::time::timeout_at(deadline + Duration::from_secs(1), &mut serving).await;
     // A job that does not end in time is on disk and runs again after the next start. An idle one waits for nothing.
-    let _ = app.queue.send(String::new());
+    app.queue.stop();
     if tokio::time::timeout_at(deadline, &mut working).await.is_err() {
         tracing::warn!("a job was cut short; it runs again after the next start");
     }

@@ -4,11 +4,12 @@
 //! as text enters it, so no patient's name can.
 
 use crate::storage::disk;
+use crate::storage::reserve::Reserve;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use veilray_base::clock;
 
 /// What was done.
@@ -82,24 +83,26 @@ struct Line<'a> {
 #[derive(Debug)]
 pub(crate) struct Audit {
     file: Mutex<File>,
+    reserve: Arc<Reserve>,
 }
 
 impl Audit {
-    /// Opens the file, or makes it. A line that a crash cut off is ended, so that the next one stands alone.
+    /// Opens the file, or makes it. A line that a crash cut off is ended, so that the next one stands alone. `reserve` is given back
+    /// where the disk is full.
     ///
     /// # Errors
     /// As the file system.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, reserve: Arc<Reserve>) -> io::Result<Self> {
         let mut file = disk::append(path)?;
         if file.seek(SeekFrom::End(0))? > 0 {
             file.seek(SeekFrom::End(-1))?;
             let mut last = [0];
             file.read_exact(&mut last)?;
             if last != *b"\n" {
-                file.write_all(b"\n")?;
+                with(&reserve, || append(&mut file, b"\n"))?;
             }
         }
-        Ok(Self { file: Mutex::new(file) })
+        Ok(Self { file: Mutex::new(file), reserve })
     }
 
     /// Appends a line; it is on disk when this returns. Blocks.
@@ -110,14 +113,28 @@ impl Audit {
         let mut line = serde_json::to_vec(&Line { time: clock::text(), entry })?;
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = file.metadata()?.len();
-        let written = file.write_all(&line).and_then(|()| file.sync_data());
-        if written.is_err() {
-            // Half a line must not stand in the log.
-            let _ = file.set_len(before);
-        }
+        let written = with(&self.reserve, || append(&mut file, &line));
+        self.reserve.note(written.as_ref().is_err_and(disk::is_full));
         written
     }
+}
+
+/// Tries, and on a full disk once more in the room of the reserve.
+fn with(reserve: &Reserve, mut run: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    match run() {
+        Err(error) if disk::is_full(&error) && reserve.release() => run(),
+        outcome => outcome,
+    }
+}
+
+fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    let written = file.write_all(line).and_then(|()| file.sync_data());
+    if written.is_err() {
+        // Half a line must not stand in the log.
+        let _ = file.set_len(before);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -133,7 +150,8 @@ mod tests {
         let path = folder.path().join("audit.jsonl");
         std::fs::write(&path, "{\"action\":\"st").unwrap();
         for _ in 0..2 {
-            Audit::open(&path).unwrap().record(&ENTRY).unwrap();
+            let reserve = Arc::new(Reserve::open(folder.path(), 0));
+            Audit::open(&path, reserve).unwrap().record(&ENTRY).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();

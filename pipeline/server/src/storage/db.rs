@@ -1,12 +1,14 @@
 //! Metadata in redb: JSON records by key, each change on disk when the call returns.
 
 use crate::storage::disk;
-use redb::{ReadableDatabase, TableDefinition};
+use crate::storage::reserve::Reserve;
+use crate::storage::step::step;
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// One kind of record.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +24,10 @@ impl Table {
 pub(crate) const KEYS: Table = Table("keys");
 /// Jobs, by identifier.
 pub(crate) const JOBS: Table = Table("jobs");
+/// Unfinished uploads, by `tenant folder/digest`.
+pub(crate) const PARTS: Table = Table("parts");
+/// What there is one of.
+pub(crate) const META: Table = Table("meta");
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +52,34 @@ impl<E: Into<redb::Error>> From<E> for DbError {
     }
 }
 
-/// The database. After a failed write redb refuses everything until it is opened anew; this does that at the next call.
+/// The database. After a failed write redb refuses everything until it is opened anew; this does that, and on a full disk gives the
+/// reserve back and tries again, so that keys can be deleted and uses noted.
 #[derive(Debug)]
 pub(crate) struct Db {
     path: PathBuf,
     inner: RwLock<Option<redb::Database>>,
+    reserve: Option<Arc<Reserve>>,
+}
+
+/// The records within one change: nobody else writes until it is done, and all of it or nothing is on disk afterwards.
+pub(crate) struct Change<'a>(&'a redb::WriteTransaction);
+
+impl Change<'_> {
+    fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, DbError> {
+        let table = self.0.open_table(table.definition())?;
+        table.get(key)?.map(|value| serde_json::from_slice(value.value()).map_err(DbError::Record)).transpose()
+    }
+
+    fn put<T: Serialize>(&self, table: Table, key: &str, value: &T) -> Result<(), DbError> {
+        let bytes = serde_json::to_vec(value).map_err(DbError::Record)?;
+        self.0.open_table(table.definition())?.insert(key, bytes.as_slice())?;
+        Ok(())
+    }
+
+    fn remove(&self, table: Table, key: &str) -> Result<(), DbError> {
+        self.0.open_table(table.definition())?.remove(key)?;
+        Ok(())
+    }
 }
 
 impl Db {
@@ -60,7 +89,19 @@ impl Db {
     /// A file in use by another process, or damaged beyond repair.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
         let database = create(path)?;
-        Ok(Self { path: path.into(), inner: RwLock::new(Some(database)) })
+        Ok(Self { path: path.into(), inner: RwLock::new(Some(database)), reserve: None })
+    }
+
+    /// As [`Db::open`], with a reserve that is given back where the disk is full.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub(crate) fn open_with(path: &Path, reserve: Arc<Reserve>) -> Result<Self, DbError> {
+        let opened = match Self::open(path) {
+            Err(DbError::Full) if reserve.release() => Self::open(path),
+            opened => opened,
+        };
+        Ok(Self { reserve: Some(reserve), ..opened? })
     }
 
     /// The record, if there is one.
@@ -93,16 +134,50 @@ impl Db {
         })
     }
 
-    /// Writes a record.
+    /// Writes a record, whether one was there or not.
     ///
     /// # Errors
     /// [`DbError::Full`]; as the database.
     pub(crate) fn put<T: Serialize>(&self, table: Table, key: &str, value: &T) -> Result<(), DbError> {
-        let bytes = serde_json::to_vec(value).map_err(DbError::Record)?;
-        self.with(|database| {
-            let transaction = database.begin_write()?;
-            transaction.open_table(table.definition())?.insert(key, bytes.as_slice())?;
-            Ok(transaction.commit()?)
+        self.write(|records| records.put(table, key, value))
+    }
+
+    /// Changes a record, if there is one: nothing that was removed comes back. Returns it as it then is; `change` says whether it
+    /// changed anything.
+    ///
+    /// # Errors
+    /// [`DbError::Full`]; as the database.
+    pub(crate) fn update<T: Serialize + DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &str,
+        change: impl Fn(&mut T) -> bool,
+    ) -> Result<Option<T>, DbError> {
+        self.write(|records| {
+            let Some(mut record) = records.get::<T>(table, key)? else { return Ok(None) };
+            if change(&mut record) {
+                records.put(table, key, &record)?;
+            }
+            Ok(Some(record))
+        })
+    }
+
+    /// Removes a record, if there is one and it is still as `wanted` says. Returns it: of several who remove it, one gets it.
+    ///
+    /// # Errors
+    /// As the database.
+    pub(crate) fn take<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &str,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Option<T>, DbError> {
+        self.write(|records| match records.get::<T>(table, key)? {
+            Some(record) if wanted(&record) => {
+                records.remove(table, key)?;
+                Ok(Some(record))
+            }
+            _ => Ok(None),
         })
     }
 
@@ -111,26 +186,39 @@ impl Db {
     /// # Errors
     /// As the database.
     pub(crate) fn remove(&self, table: Table, key: &str) -> Result<(), DbError> {
+        self.write(|records| records.remove(table, key))
+    }
+
+    fn write<R>(&self, run: impl Fn(&Change<'_>) -> Result<R, DbError>) -> Result<R, DbError> {
         self.with(|database| {
             let transaction = database.begin_write()?;
-            transaction.open_table(table.definition())?.remove(key)?;
-            Ok(transaction.commit()?)
+            let outcome = run(&Change(&transaction))?;
+            transaction.commit()?;
+            Ok(outcome)
         })
     }
 
     fn with<T>(&self, run: impl Fn(&redb::Database) -> Result<T, DbError>) -> Result<T, DbError> {
-        let outcome = match &*self.inner.read().unwrap_or_else(PoisonError::into_inner) {
+        step();
+        let mut outcome = match &*self.inner.read().unwrap_or_else(PoisonError::into_inner) {
             Some(database) => run(database),
             None => Err(redb::Error::PreviousIo.into()),
         };
-        match outcome {
-            Err(DbError::Redb(error)) if matches!(*error, redb::Error::PreviousIo) => {}
-            outcome => return outcome,
+        for _ in 0..2 {
+            let again = match &outcome {
+                Err(DbError::Full) => self.reserve.as_ref().is_some_and(|reserve| reserve.release()),
+                Err(DbError::Redb(error)) => matches!(**error, redb::Error::PreviousIo),
+                _ => false,
+            };
+            if !again {
+                break;
+            }
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            // The old one holds a lock on the file until it is gone.
+            *inner = None;
+            outcome = create(&self.path).and_then(|database| run(inner.insert(database)));
         }
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        // The old one holds a lock on the file until it is gone.
-        *inner = None;
-        run(inner.insert(create(&self.path)?))
+        outcome
     }
 }
 
@@ -141,7 +229,7 @@ const CACHE: usize = 8 << 20;
 fn create(path: &Path) -> Result<redb::Database, DbError> {
     let database = redb::Builder::new().set_cache_size(CACHE).create(path)?;
     let transaction = database.begin_write()?;
-    for table in [KEYS, JOBS] {
+    for table in [KEYS, JOBS, PARTS, META] {
         transaction.open_table(table.definition())?;
     }
     transaction.commit()?;
@@ -174,5 +262,28 @@ mod tests {
         assert_eq!(db.scan::<usize>(KEYS, "a/").unwrap(), [("a/2".to_string(), 3)]);
         assert_eq!(db.get::<usize>(KEYS, "a/1").unwrap(), None);
         assert_eq!(db.get::<usize>(JOBS, "a/2").unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_removed_does_not_come_back_and_goes_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&folder.path().join("db")).unwrap();
+        db.put(KEYS, "a", &1).unwrap();
+        let raise = |n: &mut i32| {
+            *n += 1;
+            *n < 3
+        };
+        assert_eq!(db.update(KEYS, "a", raise).unwrap(), Some(2));
+        // The third is not written.
+        assert_eq!(db.update(KEYS, "a", raise).unwrap(), Some(3));
+        assert_eq!(db.get::<i32>(KEYS, "a").unwrap(), Some(2));
+        assert_eq!(db.take(KEYS, "a", |n: &i32| *n > 2).unwrap(), None);
+        let taken: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| db.take(KEYS, "a", |_: &i32| true).unwrap())).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(taken, [2]);
+        assert_eq!(db.update(KEYS, "a", raise).unwrap(), None);
+        assert_eq!(db.get::<i32>(KEYS, "a").unwrap(), None);
     }
 }

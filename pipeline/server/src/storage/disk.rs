@@ -1,8 +1,10 @@
 //! Folders and files of this user alone, and what is in them.
 
+use crate::storage::step::step;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
+use veilray_base::file::{self, FileError};
 
 /// Whether the system refused for lack of room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
@@ -57,4 +59,31 @@ fn names(folder: &Path, wanted: fn(&fs::FileType) -> bool) -> io::Result<Vec<Str
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// [`file::remove`].
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    step();
+    file::remove(path)
+}
+
+/// [`file::rename`].
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    step();
+    file::rename(from, to)
+}
+
+/// [`file::write_private`].
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    step();
+    file::write_private(path, bytes)
+}
+
+/// All of a file; none where there is no such file.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    step();
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
 }

@@ -3,18 +3,22 @@
 //! A file enters by rename once it is whole, checked and synced; then its record is written, and only then is it acknowledged. It leaves
 //! the other way round: record first. So a crash leaves at worst a file without a record, which the next start removes.
 
-use crate::config::tokens::Tenant;
-use crate::storage::db::{Db, DbError, KEYS};
+use crate::storage::db::{Db, DbError, KEYS, PARTS};
 use crate::storage::disk;
-use crate::storage::hash_states::HashStates;
+use crate::storage::error::StoreError;
+use crate::storage::reserve::{Disk, Reserve};
+use crate::storage::space::{At, Space};
+use crate::storage::step::lock;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use veilray_base::clock;
-use veilray_base::file::{self, FileError};
+use veilray_base::digest::hex;
+use veilray_base::file;
 use veilray_protocol::KeyDigest;
 use veilray_protocol::messages::KeyStatus;
 
@@ -31,49 +35,18 @@ pub(crate) struct KeyRecord {
     pub(crate) created_unix: u64,
     /// Seconds since 1970.
     pub(crate) last_used_unix: u64,
+    /// When they were last used, seconds that the daemon ran; none in records of a version that did not note it.
+    #[serde(default)]
+    pub(crate) used_at: Option<u64>,
 }
 
-/// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// The upload does not go on where it stopped.
-    #[error("{have} bytes of this upload are there")]
-    Offset {
-        /// What is there.
-        have: u64,
-    },
-    /// Another request uploads the same keys: the client waits and asks again.
-    #[error("these keys are being uploaded by another request")]
-    InUse,
-    /// The tenant would keep more bytes than its quota allows: it must delete keys.
-    #[error("{found} bytes would be kept where {most} are allowed")]
-    Quota {
-        /// With this upload.
-        found: u64,
-        /// Bytes that the tenant may keep.
-        most: u64,
-    },
-    /// More bytes came than `Upload-Length` announced.
-    #[error("more than the {wanted} bytes that were announced")]
-    Excess {
-        /// Bytes that `Upload-Length` announced.
-        wanted: u64,
-    },
-    /// The bytes have another digest than they are named by.
-    #[error("the bytes have SHA-256 {found}")]
-    Digest {
-        /// Of the bytes.
-        found: String,
-    },
-    /// A file cannot be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A file that cannot be written, renamed or removed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A record cannot be read or written.
-    #[error(transparent)]
-    Db(#[from] DbError),
+/// What is known of an unfinished upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartRecord {
+    /// Bytes that were announced when it began; none for one of a version that did not note it.
+    pub(super) total: Option<u64>,
+    /// When it last went on, seconds that the daemon ran.
+    pub(super) used_at: u64,
 }
 
 /// How much and how long the store keeps.
@@ -85,6 +58,8 @@ pub(crate) struct Bounds {
     pub(crate) key_ttl: Duration,
     /// Unfinished uploads that did not go on for so long go.
     pub(crate) part_ttl: Duration,
+    /// Unfinished uploads of one tenant.
+    pub(crate) uploads: usize,
 }
 
 /// What was set right at the start.
@@ -96,22 +71,17 @@ pub(crate) struct Recovery {
     pub(crate) lost: usize,
 }
 
-/// An unfinished upload: tenant folder and digest, length, last change.
-type Part = ((String, KeyDigest), u64, SystemTime);
-
 /// What was removed because its time was over: tenant folder and digest.
 pub(crate) type Expired = Vec<(String, String)>;
 
-/// The store. Its methods block.
+/// The store. Its methods block. What is done to keys that others may be at is done under the lock of [`Space::claims`] or by a change of
+/// the database that asks again.
 #[derive(Debug)]
 pub(crate) struct KeyStore {
-    root: PathBuf,
-    db: Arc<Db>,
-    bounds: Bounds,
-    /// Uploads under way and their announced lengths, by tenant folder and digest.
-    pub(super) uploads: Mutex<HashMap<(String, KeyDigest), u64>>,
-    /// Hash states of those that are not.
-    pub(super) hash_states: HashStates,
+    pub(super) space: Arc<Space>,
+    pub(super) bounds: Bounds,
+    /// Digests under way of parts that were kept, with the bytes they cover: going on need not read them again.
+    pub(super) hashes: Mutex<HashMap<At, (u64, Sha256)>>,
 }
 
 impl KeyStore {
@@ -119,35 +89,74 @@ impl KeyStore {
     ///
     /// # Errors
     /// As the file system and the database.
-    pub(crate) fn open(root: &Path, db: Arc<Db>, bounds: Bounds) -> Result<(Self, Recovery), StoreError> {
-        let store = Self { root: root.into(), db, bounds, uploads: Mutex::default(), hash_states: HashStates::default() };
-        disk::private_folder(&store.root.join("keys"))?;
-        disk::private_folder(&store.root.join("parts"))?;
+    pub(crate) fn open(root: &Path, db: Arc<Db>, reserve: Arc<Reserve>, bounds: Bounds) -> Result<(Self, Recovery), StoreError> {
+        let space = Arc::new(Space::new(root.into(), db, reserve, bounds.disk_bytes)?);
+        let store = Self { space, bounds, hashes: Mutex::default() };
+        let (keys, parts) = (root.join("keys"), root.join("parts"));
+        disk::private_folder(&keys)?;
+        disk::private_folder(&parts)?;
         let mut recovery = Recovery::default();
-        for (key, record) in store.db.scan::<KeyRecord>(KEYS, "")? {
-            let length = std::fs::metadata(store.root.join("keys").join(&key)).map(|m| m.len());
+        let (db, now) = (&store.space.db, store.space.steady.now());
+        for (key, record) in db.scan::<KeyRecord>(KEYS, "")? {
+            let length = std::fs::metadata(keys.join(&key)).map(|m| m.len());
             if length.ok() != Some(record.bytes) {
-                store.db.remove(KEYS, &key)?;
+                db.remove(KEYS, &key)?;
                 recovery.lost += 1;
+            } else if record.used_at.is_none() {
+                db.put(KEYS, &key, &KeyRecord { used_at: Some(now), ..record })?;
             }
         }
-        for folder in disk::folders(&store.root.join("keys"))? {
-            for name in disk::files(&store.root.join("keys").join(&folder))? {
-                if store.db.get::<KeyRecord>(KEYS, &format!("{folder}/{name}"))?.is_none() {
-                    file::remove(&store.root.join("keys").join(&folder).join(name))?;
+        for folder in disk::folders(&keys)? {
+            for name in disk::files(&keys.join(&folder))? {
+                if db.get::<KeyRecord>(KEYS, &format!("{folder}/{name}"))?.is_none() {
+                    file::remove(&keys.join(&folder).join(name))?;
                     recovery.orphans += 1;
                 }
+            }
+        }
+        for (at, _) in store.space.parts()? {
+            let key = key(&at.0, &at.1);
+            if db.get::<PartRecord>(PARTS, &key)?.is_none() {
+                db.put(PARTS, &key, &PartRecord { total: None, used_at: now })?;
+            }
+        }
+        for (key, _) in db.scan::<PartRecord>(PARTS, "")? {
+            if !parts.join(&key).exists() {
+                db.remove(PARTS, &key)?;
             }
         }
         Ok((store, recovery))
     }
 
+    /// The disk that it shares with the jobs.
+    pub(crate) fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
+    /// How the disk is now.
+    pub(crate) fn disk(&self) -> Disk {
+        self.space.reserve.disk()
+    }
+
     pub(crate) fn file(&self, folder: &str, digest: &KeyDigest) -> PathBuf {
-        self.root.join("keys").join(folder).join(digest.as_str())
+        self.space.root.join("keys").join(folder).join(digest.as_str())
     }
 
     pub(super) fn part(&self, folder: &str, digest: &KeyDigest) -> PathBuf {
-        self.root.join("parts").join(folder).join(digest.as_str())
+        self.space.root.join("parts").join(folder).join(digest.as_str())
+    }
+
+    /// Removes what there is of an upload; whether there was anything. The caller holds the lock or a claim.
+    pub(super) fn free(&self, at: &At) -> Result<bool, StoreError> {
+        let part = self.part(&at.0, &at.1);
+        lock(&self.hashes).remove(at);
+        let begun = part.exists();
+        if begun {
+            disk::remove(&part)?;
+        }
+        // Last: a record without a file is forgotten at the next start, too.
+        self.space.db.take::<PartRecord>(PARTS, &key(&at.0, &at.1), |_| true)?;
+        Ok(begun)
     }
 
     /// The record of whole keys, if the tenant has them.
@@ -155,12 +164,12 @@ impl KeyStore {
     /// # Errors
     /// As the database.
     pub(crate) fn record(&self, folder: &str, digest: &KeyDigest) -> Result<Option<KeyRecord>, StoreError> {
-        Ok(self.db.get(KEYS, &key(folder, digest))?)
+        Ok(self.space.db.get(KEYS, &key(folder, digest))?)
     }
 
     /// Writes the record of keys.
     pub(super) fn put(&self, folder: &str, digest: &KeyDigest, record: &KeyRecord) -> Result<(), StoreError> {
-        Ok(self.db.put(KEYS, &key(folder, digest), record)?)
+        Ok(self.space.db.put(KEYS, &key(folder, digest), record)?)
     }
 
     /// What is there of some keys, whole or not.
@@ -171,9 +180,12 @@ impl KeyStore {
         if let Some(record) = self.record(folder, digest)? {
             return Ok(Some(self.whole(digest.as_str(), &record)));
         }
-        let Some(received) = synced_length(&self.part(folder, digest))? else { return Ok(None) };
-        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = uploads.get(&(folder.to_string(), digest.clone())).copied().unwrap_or(received);
+        let Some(received) = synced_length(&self.part(folder, digest))? else {
+            // The part may have become keys in between.
+            return Ok(self.record(folder, digest)?.map(|record| self.whole(digest.as_str(), &record)));
+        };
+        let announced = self.space.db.get::<PartRecord>(PARTS, &key(folder, digest))?;
+        let bytes = announced.and_then(|part| part.total).unwrap_or(received);
         let sha256 = digest.as_str().to_string();
         let now = clock::now();
         let (complete, params, expires_unix) = (false, None, None);
@@ -190,7 +202,9 @@ impl KeyStore {
             params: Some(record.params.clone()),
             created_unix: record.created_unix,
             last_used_unix: record.last_used_unix,
-            expires_unix: Some(record.last_used_unix.saturating_add(self.bounds.key_ttl.as_secs())),
+            expires_unix: Some(
+                clock::now().saturating_add(self.bounds.key_ttl.as_secs().saturating_sub(self.age(record.used_at))),
+            ),
         }
     }
 
@@ -199,22 +213,33 @@ impl KeyStore {
     /// # Errors
     /// As the database.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<KeyStatus>, StoreError> {
-        let records = self.db.scan::<KeyRecord>(KEYS, &format!("{folder}/"))?;
+        let records = self.space.db.scan::<KeyRecord>(KEYS, &format!("{folder}/"))?;
         let status = |(key, record): &(String, KeyRecord)| Some(self.whole(key.split_once('/')?.1, record));
         Ok(records.iter().filter_map(status).collect())
     }
 
-    /// Notes that keys were used. Seconds lost in a crash do no harm, so not every use is written.
+    /// Seconds since something was used; 0 where that was not noted.
+    fn age(&self, used_at: Option<u64>) -> u64 {
+        used_at.map_or(0, |at| self.space.steady.now().saturating_sub(at))
+    }
+
+    /// Notes that keys were used, if they are there, and says whether they are. Seconds lost in a crash do no harm, so not every use is
+    /// written; nor does a use that cannot be noted because the disk is full.
     ///
     /// # Errors
     /// As the database.
-    pub(crate) fn touch(&self, folder: &str, digest: &KeyDigest) -> Result<(), StoreError> {
-        let now = clock::now();
-        match self.record(folder, digest)? {
-            Some(record) if now.saturating_sub(record.last_used_unix) >= self.bounds.key_ttl.as_secs().min(600) / 10 => {
-                self.put(folder, digest, &KeyRecord { last_used_unix: now, ..record })
-            }
-            _ => Ok(()),
+    pub(crate) fn touch(&self, folder: &str, digest: &KeyDigest) -> Result<bool, StoreError> {
+        let Some(record) = self.record(folder, digest)? else { return Ok(false) };
+        if record.used_at.is_some() && self.age(record.used_at) < self.bounds.key_ttl.as_secs().min(600) / 10 {
+            return Ok(true);
+        }
+        let used = |record: &mut KeyRecord| {
+            (record.last_used_unix, record.used_at) = (clock::now(), Some(self.space.steady.now()));
+            true
+        };
+        match self.space.db.update(KEYS, &key(folder, digest), used) {
+            Err(DbError::Full) => Ok(true),
+            updated => Ok(updated?.is_some()),
         }
     }
 
@@ -223,58 +248,49 @@ impl KeyStore {
     /// # Errors
     /// [`StoreError::InUse`]; as the file system and the database.
     pub(crate) fn delete(&self, folder: &str, digest: &KeyDigest) -> Result<bool, StoreError> {
-        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        if uploads.contains_key(&(folder.to_string(), digest.clone())) {
+        let at = (folder.to_string(), digest.clone());
+        let claims = self.space.claims();
+        if claims.uploads.contains_key(&at) {
             return Err(StoreError::InUse);
         }
-        let (file, part) = (self.file(folder, digest), self.part(folder, digest));
-        let there = self.record(folder, digest)?.is_some();
-        let begun = part.exists();
+        let there = self.space.db.take::<KeyRecord>(KEYS, &key(folder, digest), |_| true)?.is_some();
         if there {
-            self.db.remove(KEYS, &key(folder, digest))?;
-            file::remove(&file)?;
+            disk::remove(&self.file(folder, digest))?;
         }
-        if begun {
-            self.hash_states.forget(&(folder.to_string(), digest.clone()));
-            file::remove(&part)?;
-        }
+        let begun = self.free(&at)?;
+        drop(claims);
         Ok(there || begun)
     }
 
-    /// Bytes kept for a tenant, or for all with an empty name; unfinished uploads count with what they announced.
-    pub(super) fn used(&self, folder: &str, uploads: &HashMap<(String, KeyDigest), u64>) -> Result<u64, StoreError> {
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let whole: u64 = self.db.scan::<KeyRecord>(KEYS, &prefix)?.iter().map(|(_, record)| record.bytes).sum();
-        let mut announced: HashMap<(String, KeyDigest), u64> =
-            self.parts()?.into_iter().map(|(at, length, _)| (at, length)).collect();
-        announced.extend(uploads.iter().map(|(at, length)| (at.clone(), *length)));
-        let of = |((tenant, _), length): (&(String, KeyDigest), &u64)| (folder.is_empty() || tenant == folder).then_some(*length);
-        Ok(announced.iter().filter_map(of).fold(whole, u64::saturating_add))
-    }
-
-    /// Whether `more` bytes fit the tenant's quota and the disk's.
-    pub(super) fn room(&self, tenant: &Tenant, more: u64, uploads: &HashMap<(String, KeyDigest), u64>) -> Result<(), StoreError> {
-        let fits = |folder: &str, most: u64| -> Result<(), StoreError> {
-            let found = self.used(folder, uploads)?.saturating_add(more);
-            if found > most { Err(StoreError::Quota { found, most }) } else { Ok(()) }
-        };
-        fits(&tenant.folder, tenant.quota_bytes)?;
-        fits("", self.bounds.disk_bytes)
-    }
-
-    /// Unfinished uploads: where, length, last change.
-    fn parts(&self) -> Result<Vec<Part>, StoreError> {
-        let root = self.root.join("parts");
-        let mut out = Vec::new();
-        for folder in disk::folders(&root)? {
-            for name in disk::files(&root.join(&folder))? {
-                let Some(digest) = KeyDigest::parse(&name) else { continue };
-                // It may have been completed since the folder was read.
-                let Ok(metadata) = std::fs::metadata(root.join(&folder).join(&name)) else { continue };
-                out.push(((folder.clone(), digest), metadata.len(), metadata.modified()?));
-            }
+    /// Removes keys whose file is not there or has not their digest; whether they were removed. The file is read again, under a claim
+    /// that keeps others away: it may be a sound one that was sent since.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`]; as the file system and the database.
+    pub(crate) fn delete_damaged(self: &Arc<Self>, folder: &str, digest: &KeyDigest) -> Result<bool, StoreError> {
+        let at = (folder.to_string(), digest.clone());
+        let mut claims = self.space.claims();
+        let Some(record) = self.record(folder, digest)? else { return Ok(false) };
+        if claims.uploads.contains_key(&at) {
+            return Err(StoreError::InUse);
         }
-        Ok(out)
+        claims.uploads.insert(at.clone(), 0);
+        drop(claims);
+        let _claim = Claim { store: Arc::clone(self), at };
+        let path = self.file(folder, digest);
+        let sound = match std::fs::File::open(&path) {
+            Ok(mut file) => {
+                let mut hash = Sha256::new();
+                feed(&mut file, &mut hash)? == record.bytes && hex(&hash.finalize()) == digest.as_str()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        if sound || self.space.db.take::<KeyRecord>(KEYS, &key(folder, digest), |_| true)?.is_none() {
+            return Ok(false);
+        }
+        disk::remove(&path)?;
+        Ok(true)
     }
 
     /// Removes keys that nobody used and uploads that did not go on for too long.
@@ -282,24 +298,53 @@ impl KeyStore {
     /// # Errors
     /// As the file system and the database.
     pub(crate) fn expire(&self) -> Result<Expired, StoreError> {
-        let (now, mut out) = (clock::now(), Vec::new());
-        for (key, record) in self.db.scan::<KeyRecord>(KEYS, "")? {
-            if now.saturating_sub(record.last_used_unix) > self.bounds.key_ttl.as_secs() {
-                self.db.remove(KEYS, &key)?;
-                file::remove(&self.root.join("keys").join(&key))?;
+        let mut out = Vec::new();
+        let old = |record: &KeyRecord| self.age(record.used_at) > self.bounds.key_ttl.as_secs();
+        for (key, record) in self.space.db.scan::<KeyRecord>(KEYS, "")? {
+            if !old(&record) {
+                continue;
+            }
+            // Alone until the file is gone: the same keys may be sent again at once.
+            let claims = self.space.claims();
+            if self.space.db.take(KEYS, &key, old)?.is_some() {
+                disk::remove(&self.space.root.join("keys").join(&key))?;
                 out.extend(key.split_once('/').map(|(folder, sha)| (folder.to_string(), sha.to_string())));
             }
+            drop(claims);
         }
-        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        for (at, _, changed) in self.parts()? {
-            let age = changed.elapsed().unwrap_or_default();
-            if age > self.bounds.part_ttl && !uploads.contains_key(&at) {
-                self.hash_states.forget(&at);
-                file::remove(&self.part(&at.0, &at.1))?;
+        for (at, _) in self.space.parts()? {
+            let claims = self.space.claims();
+            let part = self.space.db.get::<PartRecord>(PARTS, &key(&at.0, &at.1))?;
+            let age = self.age(part.map(|part| part.used_at));
+            if age > self.bounds.part_ttl.as_secs() && !claims.uploads.contains_key(&at) && self.free(&at)? {
                 out.push((at.0, at.1.as_str().to_string()));
             }
         }
         Ok(out)
+    }
+}
+
+/// An entry among the uploads under way, taken out when dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) store: Arc<KeyStore>,
+    pub(super) at: At,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.store.space.claims().uploads.remove(&self.at);
+    }
+}
+
+/// Hashes what a file holds; how much it is.
+pub(super) fn feed(file: &mut std::fs::File, hash: &mut Sha256) -> io::Result<u64> {
+    let (mut buffer, mut length) = (vec![0; 1 << 20], 0);
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { return Ok(length) };
+        hash.update(bytes);
+        length += read as u64;
     }
 }
 
@@ -315,6 +360,6 @@ pub(super) fn synced_length(path: &Path) -> io::Result<Option<u64>> {
     }
 }
 
-fn key(folder: &str, digest: &KeyDigest) -> String {
+pub(super) fn key(folder: &str, digest: &KeyDigest) -> String {
     format!("{folder}/{}", digest.as_str())
 }

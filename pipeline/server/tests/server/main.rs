@@ -6,6 +6,8 @@ mod common;
 mod connections;
 mod crashes;
 mod faults;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod http2;
 mod interface;
 mod kills;
@@ -14,6 +16,7 @@ mod load;
 mod memory;
 mod privacy;
 mod refusals;
+mod shares;
 #[cfg(unix)]
 mod signals;
 mod tls;
