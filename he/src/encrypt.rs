@@ -175,7 +175,7 @@ impl<'k> Decryptor<'k> {
     /// Other parameters than the key's, or more than [`MAX_PRECISION_BITS`] bits.
     pub fn decrypt(&self, ciphertext: &Ciphertext, precision_bits: u32) -> Result<Vec<f64>> {
         if precision_bits > MAX_PRECISION_BITS {
-            return Err(Error::PrecisionBits { found: precision_bits });
+            return Err(Error::PrecisionBits { found: precision_bits, most: MAX_PRECISION_BITS });
         }
         let unit = f64::from(precision_bits).exp2();
         let mut slots = Encoder::new(self.secret.params()).decode(&self.decrypt_raw(ciphertext)?)?;

@@ -236,13 +236,12 @@ pub enum Error {
         period: usize,
     },
     /// More bits after the binary point than a decrypted value has.
-    #[error(
-        "decryption to {found} bits after the binary point: 0 to {} are wanted; `decrypt_raw` gives the value unrounded",
-        crate::encrypt::MAX_PRECISION_BITS
-    )]
+    #[error("decryption to {found} bits after the binary point: 0 to {most} are wanted; `decrypt_raw` gives the value unrounded")]
     PrecisionBits {
         /// The number of bits found.
         found: u32,
+        /// The largest number wanted.
+        most: u32,
     },
     /// A slice of the wrong length.
     #[error("{found} values where {wanted} are wanted")]

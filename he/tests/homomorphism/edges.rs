@@ -115,7 +115,7 @@ fn decryption_refuses_more_bits_than_a_double_has() {
     // From 1024 on, 2^bits is infinite, and infinity over infinity is no number.
     for bits in [53, 1023, 1024, u32::MAX] {
         let refused = decryptor.decrypt(&a, bits).unwrap_err();
-        assert_eq!(refused, Error::PrecisionBits { found: bits });
+        assert_eq!(refused, Error::PrecisionBits { found: bits, most: 52 });
         assert!(refused.to_string().contains("0 to 52"), "{refused}");
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod segmentation;
 mod server_error;
 pub(crate) mod server_url;
 pub(crate) mod session;
+pub(crate) mod text;
 mod upload;
 pub mod vault;
 

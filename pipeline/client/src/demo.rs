@@ -15,7 +15,7 @@ use crate::client::findings::{self, Finding};
 use crate::client::keyset::{KeySet, MAX_KEY_BYTES};
 use crate::client::remote::Remote;
 use crate::client::segmentation::OutputKind;
-use crate::client::server_url::{Access, ServerUrl};
+use crate::client::server_url::{Access, ServerUrl, Waits};
 use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, files, images, vault};
 use daemon::Daemon;
@@ -80,7 +80,7 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     let daemon = Daemon::start(&folder, &temporary.path().join("server"))?;
     let mut timings = Timings::default();
 
-    let access = Access { ca: None, token_file: None, retry_for: START };
+    let access = Access { ca: None, token_file: None, retry_for: START, waits: Waits::default() };
     let remote = Remote::new(&ServerUrl::parse(daemon.url(), false)?, &access)?;
     let [only] =
         remote.models()?.try_into().map_err(|_| Error::Reply { what: "list of models", why: "one was wanted".into() })?;

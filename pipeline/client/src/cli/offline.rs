@@ -8,6 +8,7 @@ use crate::client::keyset::KeySet;
 use crate::client::row::{Row, Status};
 use crate::client::segmentation::OutputKind;
 use crate::client::session::Session;
+use crate::client::text::harmless;
 use crate::client::{Error, Exit, Result, files, images};
 use serde::Serialize;
 use std::fs::File;
@@ -156,7 +157,7 @@ fn encrypt_one(session: &Session, path: &Path, line: &mut Numbered<'_>) -> Resul
 }
 
 fn text(line: &Numbered<'_>) -> String {
-    let path: String = line.path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let path = harmless(line.path);
     match line.number {
         Some(number) => format!("image {number}  {path}"),
         None => format!("left out  {path}: {}", line.reason),

@@ -3,7 +3,7 @@
 use crate::client::keyset::{KeySet, MAX_KEY_BYTES};
 use crate::client::passphrase::Source;
 use crate::client::remote::Remote;
-use crate::client::server_url::{Access, ServerUrl};
+use crate::client::server_url::{Access, ServerUrl, Waits};
 use crate::client::{Error, Result, files};
 use clap::Args;
 use serde::Deserialize;
@@ -151,6 +151,7 @@ impl Settings {
             ca: args.ca.as_ref().or(self.file.ca.as_ref()).cloned(),
             token_file: args.token_file.as_ref().or(self.file.token_file.as_ref()).cloned(),
             retry_for,
+            waits: Waits::default(),
         };
         Remote::new(&url, &access)
     }

@@ -171,7 +171,7 @@ fn set_of(digest: &[u8; 32]) -> Option<String> {
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clean = |text: &str| text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>();
+        let clean = super::text::harmless;
         match self {
             Self::Object { object, params, level, log2_scale, bytes, file_bytes } => {
                 let params = params.as_deref().unwrap_or("no named set");

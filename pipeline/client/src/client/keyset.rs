@@ -301,8 +301,8 @@ pub fn checked(interface: &Interface, max_key_bytes: usize) -> Result<Params> {
         return refuse("its digests are not SHA-256 in hexadecimal".into());
     }
     let labels = &interface.operating_point.thresholds.labels;
-    if labels.iter().any(|label| label.is_empty() || label.len() > 128 || label.chars().any(char::is_control)) {
-        return refuse("a label is empty, longer than 128 bytes or has control characters".into());
+    if labels.iter().any(|label| label.is_empty() || label.len() > 128 || label.chars().any(super::text::is_hidden)) {
+        return refuse("a label is empty, longer than 128 bytes or has hidden characters".into());
     }
     interface.check(max_key_bytes).map_err(|e| Error::Reply { what: "interface", why: e.to_string() })
 }

@@ -1,7 +1,7 @@
 //! The daemon as the client sees it: requests, limits on answers, and errors with the daemon's own advice.
 
 use super::server_error::{answered, reply, unreachable};
-use super::server_url::{Access, ServerUrl, agent};
+use super::server_url::{Access, ServerUrl, Waits, agent};
 use super::{Error, Result};
 use serde::de::DeserializeOwned;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub(crate) struct Remote {
     pub(super) base: String,
     token: Option<Zeroizing<String>>,
     retry_for: Duration,
+    waits: Waits,
 }
 
 /// The answer to one image.
@@ -57,7 +58,7 @@ impl Remote {
     /// A certificate or token file that cannot be read, a URL that is not allowed.
     pub(crate) fn new(url: &ServerUrl, access: &Access) -> Result<Self> {
         let (agent, token) = agent(url, access)?;
-        Ok(Self { agent, base: url.base().into(), token, retry_for: access.retry_for })
+        Ok(Self { agent, base: url.base().into(), token, retry_for: access.retry_for, waits: access.waits })
     }
 
     /// The models it serves.
@@ -124,16 +125,18 @@ impl Remote {
         };
         let (bytes, length) = body::body(&header, &elements).map_err(|e| reply("request", &e))?;
         drop(elements);
+        let most = largest_reply + body::MAX_HEADER + 4;
         let url = format!("{}/v2/models/{}/infer", self.base, plain(model)?);
         let (mut response, start, waited) = self.with_retries(|| {
             let start = Instant::now();
             let request = self.agent.post(&url).header(INFERENCE_HEADER_LENGTH, length.to_string());
             let request = self.authorised(request).content_type("application/octet-stream");
+            let request = request.config().timeout_recv_response(Some(self.waits.inference));
+            let request = request.timeout_recv_body(Some(self.waits.body_of(most as u64))).build();
             Ok((self.answer(request.send(bytes.as_slice()))?, start, start.elapsed()))
         })?;
         let header_length = number(&response, INFERENCE_HEADER_LENGTH)
             .ok_or_else(|| reply("answer", &format!("it has no header {INFERENCE_HEADER_LENGTH}")))?;
-        let most = largest_reply + body::MAX_HEADER + 4;
         let sent = bytes.len();
         let bytes = read(&mut response, most as u64, "answer")?;
         let total = start.elapsed();
@@ -177,8 +180,12 @@ impl Remote {
                 Err(error) => error,
             };
             let backoff = Duration::from_millis(100 << tries.min(8));
+            let backoff = backoff.mul_f64(1.0 + jitter());
             let pause = match &error {
-                Error::Server { status: 408 | 429 | 503, retry_after, .. } => retry_after.map_or(backoff, Duration::from_secs),
+                // The server may ask for a longer pause than ours, never for a shorter one.
+                Error::Server { status: 408 | 429 | 503, retry_after, .. } => {
+                    retry_after.map_or(backoff, |seconds| backoff.max(Duration::from_secs(seconds)))
+                }
                 Error::Unreachable { .. } if lost + 1 < UNREACHABLE_ATTEMPTS => {
                     lost += 1;
                     backoff
@@ -193,6 +200,14 @@ impl Remote {
             tries += 1;
         }
     }
+}
+
+/// From 0 to a half, so that clients that were refused together do not all come back together.
+fn jitter() -> f64 {
+    let mut byte = [0];
+    // Without randomness there is no jitter, which does no harm.
+    let _ = getrandom::fill(&mut byte);
+    f64::from(byte[0]) / 512.0
 }
 
 /// A model's name as a part of a path.
@@ -212,3 +227,6 @@ fn read(response: &mut Response<Body>, limit: u64, what: &'static str) -> Result
 fn json<T: DeserializeOwned>(response: &mut Response<Body>, what: &'static str) -> Result<T> {
     serde_json::from_slice(&read(response, MAX_JSON, what)?).map_err(|e| reply(what, &e))
 }
+
+#[cfg(test)]
+mod tests;

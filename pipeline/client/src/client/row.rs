@@ -1,6 +1,7 @@
 //! One image's line in the results, and the three forms in which lines are written: a table to read, JSON Lines, CSV.
 
 use super::findings::{Finding, NOT_FOR_DIAGNOSIS};
+use super::text::harmless;
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -142,11 +143,6 @@ pub(super) fn key_of_csv(record: &csv::StringRecord, columns: usize) -> Option<(
     }
     let status = [Status::Answered, Status::Refused, Status::Failed].into_iter().find(|s| record.get(4) == Some(s.name()))?;
     Some((record.get(0)?.into(), record.get(1)?.into(), record.get(3)?.into(), status))
-}
-
-/// Names of files may hold anything: control characters would steer the terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn table(row: &Row, point: &OperatingPoint) -> String {

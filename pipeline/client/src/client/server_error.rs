@@ -1,5 +1,6 @@
-//! Answers that are errors, as the client's own errors. Text of the daemon is shortened and cleared of control characters.
+//! Answers that are errors, as the client's own errors. Text of the daemon is shortened and cleared of characters that would steer a terminal.
 
+use crate::client::text::shown as clean;
 use crate::client::{Error, Result};
 use std::fmt::Display;
 use ureq::Body;
@@ -7,8 +8,6 @@ use ureq::http::{Response, header};
 use veilray_protocol::ErrorBody;
 use veilray_protocol::headers::REQUEST_ID;
 
-/// Longest text of the daemon that is shown, characters.
-const MAX_TEXT: usize = 500;
 /// Largest error body that is read, bytes.
 const MAX_BODY: u64 = 64 << 10;
 
@@ -61,8 +60,4 @@ pub(super) fn unreachable(base: &str, error: &ureq::Error) -> Error {
 /// An answer that is not what the protocol says.
 pub(super) fn reply(what: &'static str, why: &dyn Display) -> Error {
     Error::Reply { what, why: clean(&why.to_string()) }
-}
-
-fn clean(text: &str) -> String {
-    text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

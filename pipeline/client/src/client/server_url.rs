@@ -12,10 +12,39 @@ use zeroize::Zeroizing;
 pub(crate) const TOKEN_VARIABLE: &str = "VEILRAY_TOKEN";
 /// Where systems keep the authorities they trust; the first that exists is used unless a file is named.
 const SYSTEM_CA: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+/// Longest head of an answer, bytes.
+const MAX_HEAD: usize = 64 << 10;
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Longest wait for an answer once a request is sent: a large model's evaluation and the queue before it.
-const ANSWER: Duration = Duration::from_secs(900);
+
+/// How long the client waits for a server that does not go on. No answer of the server can make these longer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    /// For the head of an answer that needs no computation.
+    pub head: Duration,
+    /// For the head of an inference's answer: a large model's evaluation and the queue before it.
+    pub inference: Duration,
+    /// For a whole body that is small, and beside [`Waits::least`] for one that is not.
+    pub body: Duration,
+    /// For the server to take the next bytes of a request.
+    pub write: Duration,
+    /// Slowest body that is read to its end, bytes per second.
+    pub least: u64,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { head: seconds(60), inference: seconds(900), body: seconds(30), write: seconds(60), least: 16 << 10 }
+    }
+}
+
+impl Waits {
+    /// For the body of an answer of at most `bytes` bytes, in all.
+    pub(super) fn body_of(&self, bytes: u64) -> Duration {
+        self.body + Duration::from_secs_f64(bytes as f64 / self.least.max(1) as f64)
+    }
+}
 
 /// A server's URL, found acceptable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +63,8 @@ pub(crate) struct Access {
     pub token_file: Option<PathBuf>,
     /// How long requests are repeated to a server that is busy.
     pub retry_for: Duration,
+    /// How long one request waits.
+    pub waits: Waits,
 }
 
 impl ServerUrl {
@@ -79,7 +110,10 @@ pub(super) fn agent(url: &ServerUrl, access: &Access) -> Result<(Agent, Option<Z
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(ANSWER))
+        .timeout_recv_response(Some(access.waits.head))
+        .timeout_recv_body(Some(access.waits.body))
+        .timeout_per_write(Some(access.waits.write))
+        .max_response_header_size(MAX_HEAD)
         .max_idle_connections_per_host(16)
         .user_agent(concat!("veilray/", env!("CARGO_PKG_VERSION")))
         .accept_encoding("identity");

@@ -49,7 +49,7 @@ impl Remote {
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call, private")]
-    fn upload_from(
+    pub(super) fn upload_from(
         &self,
         file: &Path,
         sha256: &str,

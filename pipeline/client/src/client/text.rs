@@ -1,0 +1,54 @@
+//! Text that others chose, made harmless for a terminal: names of files, and what a server says.
+
+/// Longest text of a server that is shown, characters.
+const MAX_TEXT: usize = 500;
+
+/// Whether a character would steer a terminal or change how the text around it is read: control characters, line and paragraph
+/// separators, marks that turn the direction of writing, and characters without a width.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text with a replacement character for each that is hidden.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same of at most 500 characters.
+pub(crate) fn shown(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut out: String = characters.by_ref().take(MAX_TEXT).map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect();
+    if characters.next().is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_or_turns_the_text_around_is_replaced() {
+        for bad in [
+            "\u{1b}[2J",
+            "a\nb",
+            "\u{202e}evil",
+            "\u{2066}x\u{2069}",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{2028}",
+            "\u{9b}31m",
+            "\u{e0041}",
+        ] {
+            let shown = harmless(bad);
+            assert!(shown.contains('\u{fffd}') && !shown.chars().any(is_hidden), "{bad:?}");
+        }
+        for good in ["Müller, Jörg", "胸部.png", "a b-c_d.dcm", "مريض", "ζ ≥ 1"] {
+            assert_eq!(harmless(good), good);
+        }
+        assert_eq!(shown(&"x".repeat(600)).chars().count(), 501);
+    }
+}
