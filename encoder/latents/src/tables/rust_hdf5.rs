@@ -19,6 +19,9 @@ const TEXTS_PER_CHUNK: usize = 64;
 /// Chunks that a data set may have however short its file is; beyond them each takes an address in the file's index, of four bytes at least.
 const MIN_CHUNKS: u64 = 1 << 16;
 const ADDRESS: u64 = 4;
+/// Bytes that a chunk may have however short its file is; beyond them it is stored in this part of them at least (deflate leaves 1/1032).
+const MIN_CHUNK: u64 = 16 << 20;
+const MAX_INFLATION: u64 = 2048;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -105,6 +108,12 @@ impl Opened {
     fn set(&self, name: &str) -> hdf5::Result<std::result::Result<H5Dataset, String>> {
         let set = self.file.dataset(name)?;
         let Some(chunk) = set.chunk_dims() else { return Ok(Ok(set)) };
+        let element = u64::from(set.datatype()?.element_size());
+        let bytes = chunk.iter().try_fold(element, |all, &side| all.checked_mul(side as u64));
+        let most = self.length.saturating_mul(MAX_INFLATION).max(MIN_CHUNK);
+        if bytes.is_none_or(|bytes| bytes > most) {
+            return Ok(Err(format!("it announces chunks of {chunk:?}: {most} bytes at most can be in this file")));
+        }
         let (shape, largest) = (set.shape(), set.max_shape()?);
         let largest = largest.into_iter().chain(std::iter::repeat(None));
         // Only the first side grows; the index has room for the others at their largest.
