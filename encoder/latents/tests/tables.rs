@@ -253,3 +253,20 @@ fn a_wrong_byte_in_deflated_rows_is_found_by_their_checksum() {
         assert!(matches!(found, Err(Error::Damaged { .. })), "byte {index}");
     }
 }
+
+/// Chunks that are not there take memory in the library's index: 8 MB of texts that a short file announces took 0.4 GB and two seconds.
+#[test]
+#[cfg(not(feature = "libhdf5"))]
+fn more_chunks_than_a_file_can_have_are_refused() {
+    let (_folder, path) = folder();
+    let mut bytes = include_bytes!("golden/latents-empty.h5").to_vec();
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(Reader::open(&path).unwrap().texts("label_names").unwrap(), Vec::<String>::new());
+    // The third byte of the number of its texts.
+    bytes[1354] = 122;
+    fs::write(&path, &bytes).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.layout("label_names").unwrap().shape, [122 << 16]);
+    let refused = reader.texts("label_names").unwrap_err();
+    assert!(matches!(refused, Error::Damaged { .. }) && refused.to_string().contains("65536 can be in this file"), "{refused}");
+}

@@ -49,11 +49,12 @@ pub fn run(plan: &Plan, target: &Target, count: u64) -> std::io::Result<Report> 
             report.join(part);
             return Ok(report);
         }
-        // What it counted before it died is lost; that it went so far is known.
+        // What it counted before it died is lost but for the inputs that failed, which are on the disk; that it went so far is known.
         let at = died_at(&plan.folder, target.name).unwrap_or(from);
         let why =
             if output.status.code() == Some(HUNG) { "time: without end".into() } else { format!("died: {}", output.status) };
         report.inputs += at + 1 - from;
+        failed_before(&plan.folder, target.name, from..at).into_iter().for_each(|index| report.failed(index, "failed before"));
         report.failed(at, &why);
         from = at + 1;
     }
@@ -74,4 +75,16 @@ fn child(plan: &Plan, name: &str, from: u64, count: u64) -> Command {
 fn died_at(folder: &Path, name: &str) -> Option<u64> {
     let bytes = std::fs::read(folder.join("failures").join(format!("{name}.at"))).ok()?;
     bytes.first_chunk().map(|index| u64::from_le_bytes(*index))
+}
+
+/// The inputs of a range that were written as failures.
+fn failed_before(folder: &Path, name: &str, range: std::ops::Range<u64>) -> Vec<u64> {
+    let Ok(files) = std::fs::read_dir(folder.join("failures")) else { return Vec::new() };
+    let number = |file: std::ffi::OsString| {
+        let rest = file.to_str()?.strip_prefix(name)?.strip_prefix('-')?.strip_suffix(".bin")?;
+        rest.parse::<u64>().ok().filter(|index| range.contains(index))
+    };
+    let mut found: Vec<u64> = files.filter_map(|file| number(file.ok()?.file_name())).collect();
+    found.sort_unstable();
+    found
 }

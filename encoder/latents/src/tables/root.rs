@@ -52,11 +52,11 @@ impl Superblock {
     }
 }
 
-/// Refuses a file that is shorter than it says.
-pub(super) fn whole(path: &Path) -> Result<()> {
+/// The length of a file, bytes, which is refused where it is shorter than it says.
+pub(super) fn whole(path: &Path) -> Result<u64> {
     let mut file = File::open(path).map_err(|e| e.to_string())?;
     let (length, end) = (file.metadata().map_err(|e| e.to_string())?.len(), Superblock::read(&mut file)?.end);
-    if length < end { Err(format!("it has {length} bytes of {end}")) } else { Ok(()) }
+    if length < end { Err(format!("it has {length} bytes of {end}")) } else { Ok(length) }
 }
 
 /// Type and value, in the file's bytes, of the attribute `name` of the root.

@@ -16,6 +16,12 @@ const DEFLATE_FILTER: u16 = 1;
 const SHUFFLE_FILTER: u16 = 2;
 /// Texts of a chunk of a column that has none.
 const TEXTS_PER_CHUNK: usize = 64;
+/// Chunks that a data set may have however short its file is; beyond them each takes an address in the file's index, of four bytes at least.
+const MIN_CHUNKS: u64 = 1 << 16;
+const ADDRESS: u64 = 4;
+/// Bytes that a chunk may have however short its file is; beyond them it is stored in this part of them at least (deflate leaves 1/1032).
+const MIN_CHUNK: u64 = 16 << 20;
+const MAX_INFLATION: u64 = 2048;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -87,13 +93,46 @@ impl Created {
 /// A file that is being read.
 pub(super) struct Opened {
     path: PathBuf,
+    /// Its length, bytes.
+    length: u64,
     file: H5File,
 }
 
 impl Opened {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        guarded(|| Ok(root::whole(path)))??;
-        Ok(Self { path: path.into(), file: guarded(|| H5File::open(path))? })
+        let length = guarded(|| Ok(root::whole(path)))??;
+        Ok(Self { path: path.into(), length, file: guarded(|| H5File::open(path))? })
+    }
+
+    /// A data set whose index the library may go through: it takes memory for every chunk that the extents announce, there or not.
+    fn set(&self, name: &str) -> hdf5::Result<std::result::Result<H5Dataset, String>> {
+        let set = self.file.dataset(name)?;
+        let Some(chunk) = set.chunk_dims() else { return Ok(Ok(set)) };
+        let element = u64::from(set.datatype()?.element_size());
+        let bytes = chunk.iter().try_fold(element, |all, &side| all.checked_mul(side as u64));
+        let most = self.length.saturating_mul(MAX_INFLATION).max(MIN_CHUNK);
+        if bytes.is_none_or(|bytes| bytes > most) {
+            return Ok(Err(format!("it announces chunks of {chunk:?}: {most} bytes at most can be in this file")));
+        }
+        let (shape, largest) = (set.shape(), set.max_shape()?);
+        let largest = largest.into_iter().chain(std::iter::repeat(None));
+        // Only the first side grows; the index has room for the others at their largest.
+        let sides = shape
+            .iter()
+            .zip(largest)
+            .enumerate()
+            .map(|(i, (&now, most))| if i == 0 { now } else { most.unwrap_or(now).max(now) });
+        let chunks = sides.zip(&chunk).try_fold(1u64, |all, (side, &of)| all.checked_mul(side.div_ceil(of.max(1)) as u64));
+        let most = (self.length / ADDRESS).max(MIN_CHUNKS);
+        Ok(match chunks.filter(|chunks| *chunks <= most) {
+            Some(_) => Ok(set),
+            None => Err(format!("it announces a shape of {shape:?} in chunks of {chunk:?}: at most {most} can be in this file")),
+        })
+    }
+
+    fn read<T>(&self, name: &str, read: impl FnOnce(&H5Dataset) -> hdf5::Result<T>) -> Result<T> {
+        let set = guarded(|| self.set(name))??;
+        guarded(|| read(&set))
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -139,18 +178,18 @@ impl Opened {
     }
 
     pub(super) fn numbers<T: Number>(&self, name: &str) -> Result<Vec<T>> {
-        guarded(|| self.file.dataset(name)?.read_raw())
+        self.read(name, H5Dataset::read_raw)
     }
 
     pub(super) fn rows<T: Number>(&self, name: &str, rows: Range<usize>, row: &[usize]) -> Result<Vec<T>> {
         let mut starts = vec![0; row.len() + 1];
         starts.iter_mut().take(1).for_each(|start| *start = rows.start);
         let counts: Vec<usize> = [rows.len()].into_iter().chain(row.iter().copied()).collect();
-        guarded(|| self.file.dataset(name)?.read_slice(&starts, &counts))
+        self.read(name, |set| set.read_slice(&starts, &counts))
     }
 
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>> {
-        guarded(|| self.file.dataset(name)?.read_strings())
+        self.read(name, H5Dataset::read_strings)
     }
 }
 
