@@ -46,7 +46,9 @@ impl Cost {
     /// 64 MiB, three passes: the second recommended choice of RFC 9106, section 4, in one lane.
     pub const DEFAULT: Self = Self { memory_kib: 64 << 10, passes: 3, lanes: 1 };
     /// The most that is accepted from a file.
-    pub const MAX: Self = Self { memory_kib: 1 << 20, passes: 16, lanes: 16 };
+    pub const MAX: Self = Self { memory_kib: 256 << 10, passes: 16, lanes: 16 };
+    /// The most KiB times passes that are accepted: about a second.
+    const MOST_WORK: u64 = 1 << 20;
     /// The least: 8 MiB and one pass.
     pub const MIN: Self = Self { memory_kib: 8 << 10, passes: 1, lanes: 1 };
 
@@ -54,7 +56,9 @@ impl Cost {
         let inside = (Self::MIN.memory_kib..=Self::MAX.memory_kib).contains(&self.memory_kib)
             && (Self::MIN.passes..=Self::MAX.passes).contains(&self.passes)
             && (Self::MIN.lanes..=Self::MAX.lanes).contains(&self.lanes);
-        if inside { Ok(()) } else { Err(VaultError::Cost { found: self }) }
+        // Memory times passes is what the time grows with.
+        let work = u64::from(self.memory_kib) * u64::from(self.passes);
+        if inside && work <= Self::MOST_WORK { Ok(()) } else { Err(VaultError::Cost { found: self }) }
     }
 }
 
