@@ -11,6 +11,7 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub mod keyset;
 pub(crate) mod passphrase;
+pub mod refusals;
 pub(crate) mod remote;
 pub(crate) mod results_file;
 pub(crate) mod row;

@@ -118,7 +118,7 @@ fn run(image: Option<&Path>, model: &str, progress: &Progress) -> Result<Report>
     };
     progress.step("evaluating the network on the ciphertext, in the daemon");
     let since = Instant::now();
-    let (labels, answer) = batch.classify_one(&ciphertexts)?;
+    let (labels, answer) = batch.classify_one(&ciphertexts, None)?;
     let asked = ms(since);
     timings.upload = answer.upload_ms;
     timings.server = answer.times.server_ms;

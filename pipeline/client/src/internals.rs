@@ -1,6 +1,6 @@
 //! Readers that no other package uses, for the tests of robustness (`checks/robustness/`, `fuzz/`). Not an interface: it changes at any time.
 
-use crate::client::results_file::ResultsFile;
+use crate::client::results_file::{Again, ResultsFile};
 use crate::client::{Result, inspect as inspection};
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,5 +18,5 @@ pub fn inspect(path: &Path) -> Result<String> {
 /// # Errors
 /// As the command.
 pub fn results(path: &Path, labels: &[String], images: &HashSet<String>, force: bool) -> Result<()> {
-    ResultsFile::open(path, labels, images, force).map(drop)
+    ResultsFile::open(path, labels, images, Again { answered: force, refused: false }).map(drop)
 }

@@ -3,7 +3,7 @@
 use super::output::{bar, print};
 use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::batch::{self, Event, Summary};
-use crate::client::results_file::ResultsFile;
+use crate::client::results_file::{Again, ResultsFile};
 use crate::client::row::{Form, Row};
 use crate::client::segmentation::OutputKind;
 use crate::client::session::Session;
@@ -32,6 +32,8 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    resend: ResendArgs,
+    #[command(flatten)]
     read: ReadArgs,
     /// Images being compressed at once; default half the cores.
     #[arg(long, value_name = "N")]
@@ -39,6 +41,15 @@ pub(crate) struct Args {
     /// Requests in flight; default 3.
     #[arg(long, value_name = "N")]
     requests: Option<usize>,
+}
+
+/// Whether images whose reply was refused are sent again.
+#[derive(clap::Args)]
+pub(crate) struct ResendArgs {
+    /// Sends images again to which a reply was refused. Risk: the server learns that it was refused, which tells it about your secret key;
+    /// a further refusal counts, and the third blocks the keys. Only after its provider has explained the first.
+    #[arg(long)]
+    pub resend_refused: bool,
 }
 
 /// How results are printed.
@@ -98,12 +109,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let mut results = match &args.out {
         Some(out) => {
             let names: HashSet<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-            Some(ResultsFile::open(out, labels, &names, args.force)?)
+            Some(ResultsFile::open(out, labels, &names, Again { answered: args.force, refused: args.resend.resend_refused })?)
         }
         None => None,
     };
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
-    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
+    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?.resending_refused(args.resend.resend_refused);
     drop(passphrase);
     let manifest = session.keys().record().manifest_sha256.clone();
 
@@ -113,7 +124,10 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         bar(paths.len() as u64, "{bar:30} {pos}/{len} images, {elapsed} elapsed, {eta} left", settings.quiet || paths.len() == 1);
     let many = paths.len();
     let completed = results.as_ref().map(ResultsFile::completed).unwrap_or_default();
-    let is_done = |path: &str, sha256: &str| completed.contains(path, sha256, &manifest);
+    let is_done = |path: &str, sha256: &str| {
+        let refused = || completed.refused(path, sha256, &manifest).then_some(Event::Withheld);
+        completed.contains(path, sha256, &manifest).then_some(Event::Completed).or_else(refused)
+    };
     let warn = |index: usize, warning: &str| {
         bar.suspend(|| eprintln!("veilray: image {} of {many}: {warning}", index + 1));
     };
@@ -124,7 +138,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
             .into_iter()
             .filter_map(|event| match event {
                 Event::Row(row) => Some(*row),
-                Event::Completed => None,
+                Event::Completed | Event::Withheld => None,
             })
             .collect();
         // On disk first: what is printed is also kept.
@@ -152,14 +166,21 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     if !settings.quiet && many > 1 {
         eprintln!("{}", summary_line(&summary));
     }
-    Ok(if summary.refused + summary.failed > 0 { Exit::SomeImages } else { Exit::Done })
+    Ok(if summary.reply_refused > 0 {
+        Exit::ReplyRefused
+    } else if summary.refused + summary.failed > 0 {
+        Exit::SomeImages
+    } else {
+        Exit::Done
+    })
 }
 
 fn summary_line(summary: &Summary) -> String {
-    let Summary { answered, refused, failed, skipped, server_ms, wall_ms, sent, received } = *summary;
+    let Summary { answered, refused, reply_refused, failed, skipped, server_ms, wall_ms, sent, received } = *summary;
     let (wall, server) = (wall_ms / 1e3, server_ms / 1e3);
+    let replies = if reply_refused > 0 { format!("{reply_refused} with a refused reply, ") } else { String::new() };
     format!(
-        "{answered} answered, {refused} refused, {failed} failed, {skipped} answered before; {wall:.1} s, {server:.1} s of it at the server; \
+        "{answered} answered, {refused} refused, {replies}{failed} failed, {skipped} answered before; {wall:.1} s, {server:.1} s of it at the server; \
          {:.1} MB sent, {:.1} MB received",
         sent as f64 / 1e6,
         received as f64 / 1e6

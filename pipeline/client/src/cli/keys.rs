@@ -5,7 +5,7 @@ use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::keyset::{self, KeySet, State};
 use crate::client::remote::Remote;
 use crate::client::session::open_encoder;
-use crate::client::{Error, Exit, Result, vault};
+use crate::client::{Error, Exit, Result, refusals, vault};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use veilray_base::release::find;
@@ -84,17 +84,25 @@ struct Listed {
     folder: PathBuf,
     #[serde(flatten)]
     record: keyset::Record,
+    #[serde(flatten)]
+    count: refusals::Count,
 }
 
 impl Listed {
     fn of(set: &KeySet) -> Self {
-        let name = set.folder().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { set: name, folder: set.folder().into(), record: set.record().clone() }
+        Self {
+            set: keyset::name(set.folder()),
+            folder: set.folder().into(),
+            record: set.record().clone(),
+            count: refusals::count(set.folder()),
+        }
     }
 
     fn line(&self) -> String {
-        let Self { set, record, .. } = self;
-        format!("{set:<36} {:<8} {:<10} {:>10}", record.params, record.state, megabytes(record.evaluation_keys_bytes))
+        let Self { set, record, count, .. } = self;
+        let state = if count.blocked && record.state == State::Active { "blocked".to_owned() } else { record.state.to_string() };
+        let refusals = count.refusals.map_or("unknown".to_owned(), |n| n.to_string());
+        format!("{set:<36} {:<8} {state:<10} {:>10} {refusals:>15}", record.params, megabytes(record.evaluation_keys_bytes))
     }
 }
 
@@ -202,7 +210,8 @@ fn list(args: &KeyArgs, json: bool, settings: &Settings) -> Result<()> {
         if listed.is_empty() {
             return format!("No keys in {}: make some with `veilray keygen`", root.display());
         }
-        let head = format!("{:<36} {:<8} {:<10} {:>10}\n", "set", "params", "state", "eval. keys");
+        let (keys, replies) = ("eval. keys", "refused replies");
+        let head = format!("{:<36} {:<8} {:<10} {keys:>10} {replies:>15}\n", "set", "params", "state");
         head + &listed.iter().map(Listed::line).collect::<Vec<_>>().join("\n")
     })
 }
@@ -239,6 +248,11 @@ fn rotate(args: &OneSet, settings: &Settings) -> Result<()> {
     )
 }
 
+/// Whether a name can be no path.
+fn plain(id: &str) -> bool {
+    id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 fn confirmed(set: &str) -> Result<bool> {
     use std::io::{BufRead, IsTerminal};
     let stdin = std::io::stdin();
@@ -257,11 +271,13 @@ impl OneSet {
         let Some(id) = &self.id else { return settings.key_set(&self.keys) };
         let fits = |set: &KeySet| {
             let digest = &set.record().evaluation_keys_sha256;
-            Listed::of(set).set == *id || (id.len() >= 6 && digest.starts_with(id.as_str()))
+            keyset::name(set.folder()) == *id || (id.len() >= 6 && digest.starts_with(id.as_str()))
         };
         let mut fitting: Vec<KeySet> = KeySet::list(&root)?.into_iter().filter(fits).collect();
         match (fitting.pop(), fitting.len()) {
             (Some(set), 0) => Ok(set),
+            // One that is left out of the list says why.
+            (None, _) if plain(id) && root.join(id).is_dir() => KeySet::open(&root.join(id)),
             (None, _) => Err(Error::Keys { path: root, why: format!("no key set {id} here: `veilray keys list` shows them") }),
             _ => Err(Error::Keys { path: root, why: format!("several key sets begin with {id}: give more of the digest") }),
         }

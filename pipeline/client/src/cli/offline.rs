@@ -1,6 +1,6 @@
 //! `veilray encrypt`, `decrypt` and `inspect`: inference through files, for machines without a network.
 
-use super::classify::{FormArgs, ReadArgs};
+use super::classify::{FormArgs, ReadArgs, ResendArgs};
 use super::output::{bar, print, report};
 use super::settings::{KeyArgs, Settings};
 use crate::client::inspect::{self, Inspection};
@@ -36,6 +36,8 @@ pub(crate) struct Encrypt {
     /// Writes only the ciphertexts of one image, one after the other and without a head; `veilrayd infer` reads this form too.
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    resend: ResendArgs,
     #[command(flatten)]
     read: ReadArgs,
     /// Prints one JSON object per image instead of a line.
@@ -88,7 +90,7 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     }
     let keys = settings.key_set(&args.keys)?;
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
-    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
+    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?.resending_refused(args.resend.resend_refused);
     drop(passphrase);
 
     let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -96,7 +98,7 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     // The head says how many follow, so they wait beside the file until that is known.
     let mut body = BufWriter::new(tempfile::tempfile_in(folder).map_err(failed())?);
     let bar = bar(paths.len() as u64, "{bar:30} {pos}/{len} images, {eta} left", settings.quiet || paths.len() == 1);
-    let (mut images, mut per_image) = (0, 0);
+    let (mut images, mut per_image, mut withheld) = (0, 0, false);
     for (index, path) in paths.iter().enumerate() {
         let name = path.to_string_lossy();
         let mut line = Numbered { number: None, path: &name, sha256: String::new(), reason: String::new(), warnings: vec![] };
@@ -116,12 +118,19 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
                     }
                 }
             }
-            Err(error) => line.reason = error.to_string(),
+            Err(error @ Error::Blocked { .. }) => return Err(error),
+            Err(error) => {
+                withheld |= error.exit() == Exit::ReplyRefused;
+                line.reason = error.to_string();
+            }
         }
         bar.suspend(|| report(args.json, &line, || text(&line)))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if images == 0 && withheld {
+        return Ok(Exit::ReplyRefused);
+    }
     if images == 0 {
         return Err(Error::Usage("no image was encrypted, so no file was written".into()));
     }
@@ -144,13 +153,20 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     std::io::copy(&mut body, &mut file).and_then(|_| file.as_file().sync_all()).map_err(failed())?;
     file.persist(&args.out).map_err(|e| failed()(e.error))?;
     file::synchronise_parent(&args.out)?;
-    Ok(if images < paths.len() { Exit::SomeImages } else { Exit::Done })
+    Ok(if withheld {
+        Exit::ReplyRefused
+    } else if images < paths.len() {
+        Exit::SomeImages
+    } else {
+        Exit::Done
+    })
 }
 
 /// An image's ciphertexts and what the user should consider before they leave.
 fn encrypt_one(session: &Session, path: &Path, line: &mut Numbered<'_>) -> Result<(Vec<Vec<u8>>, Vec<String>)> {
     let file = images::read(path, session.settings().limits.file_bytes)?;
     line.sha256 = sha256_hex(&file);
+    session.expect_sendable(Some(&line.sha256))?;
     let compressed = session.compress(&file)?;
     line.warnings = compressed.warnings;
     Ok((session.encrypt(&compressed.latent)?, compressed.cautions))
@@ -177,21 +193,22 @@ pub(crate) fn decrypt(args: &Decrypt, settings: &Settings) -> Result<Exit> {
     let interface = session.keys().interface();
     let (form, point) = (args.form.form(), &interface.operating_point);
     print(&form.head(&point.thresholds.labels)?)?;
-    let (mut number, mut bad) = (0, 0);
+    let (mut number, mut exit) = (0, Exit::Done);
     while let Some(bytes) = replies.next(session.largest_reply()?)? {
         number += 1;
         let name = format!("image {number}");
-        let row = match session.findings(&bytes) {
+        let row = match session.findings(&bytes, None) {
             Ok(labels) => Row { path: name, status: Status::Answered, labels, ..Row::blank(interface) },
+            Err(error @ Error::Blocked { .. }) => return Err(error),
             Err(error) => {
-                bad += 1;
+                exit = exit.max(if error.exit() == Exit::ReplyRefused { Exit::ReplyRefused } else { Exit::SomeImages });
                 Row::without(name, String::new(), interface, &error)
             }
         };
         print(&form.row(&row, point)?)?;
     }
     print(&form.foot())?;
-    Ok(if bad > 0 { Exit::SomeImages } else { Exit::Done })
+    Ok(exit)
 }
 
 /// Where replies come from.

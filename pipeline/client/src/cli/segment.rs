@@ -1,6 +1,6 @@
 //! `veilray segment`: one image to a mask, written as an overlay, a PNG file or a DICOM Segmentation.
 
-use super::classify::ReadArgs;
+use super::classify::{ReadArgs, ResendArgs};
 use super::output::report;
 use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::batch::{Batch, Concurrency};
@@ -32,6 +32,8 @@ pub(crate) struct Args {
     keys: KeyArgs,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    resend: ResendArgs,
     #[command(flatten)]
     read: ReadArgs,
     /// Prints one JSON object instead of text.
@@ -72,10 +74,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let keys = settings.key_set(&args.keys)?;
     OutputKind::Masks.require(keys.interface())?;
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
-    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?;
+    let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?.resending_refused(args.resend.resend_refused);
     drop(passphrase);
     let file = images::read_named(&args.file, session.settings().limits.file_bytes)?;
     let sha256 = sha256_hex(&file);
+    session.expect_sendable(Some(&sha256))?;
     let (read, seen) = session.read_and_compress(&file)?;
     let film = |_: &PathBuf| segmentation::film(&file, &read.report, session.keys().interface());
     let film = args.seg.as_ref().map(film).transpose()?;
@@ -86,8 +89,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         remote: &remote,
         concurrency: Concurrency { prepare: 1, requests: 1, ..Concurrency::default() },
     };
-    let answer = batch.reply(&session.encrypt(&seen.latent)?)?;
-    let found = session.mask(&answer.logits)?;
+    let answer = batch.reply(&session.encrypt(&seen.latent)?, Some(&sha256))?;
+    let found = session.mask(&answer.logits, Some(&sha256))?;
     segmentation::write(&args.out, &found.overlay(&read.image)?)?;
     if let Some(path) = &args.mask {
         segmentation::write(path, &found.to_png()?)?;

@@ -48,6 +48,8 @@ pub(crate) enum Event {
     Row(Box<Row>),
     /// It was answered in an earlier run.
     Completed,
+    /// A reply to it was refused in an earlier run, and the results say so.
+    Withheld,
 }
 
 /// What a run came to.
@@ -55,8 +57,10 @@ pub(crate) enum Event {
 pub(crate) struct Summary {
     /// Images with findings.
     pub answered: usize,
-    /// Refused as no chest X-ray that the model can judge, or with a reply that was not believed.
+    /// Refused as no chest X-ray that the model can judge.
     pub refused: usize,
+    /// Images to which a reply was refused, now or earlier.
+    pub reply_refused: usize,
     /// Not read, or not evaluated.
     pub failed: usize,
     /// Images that the results file answers from an earlier run.
@@ -96,8 +100,8 @@ pub(crate) struct Batch<'s> {
     pub concurrency: Concurrency,
 }
 
-/// Whether path and file digest were answered before.
-pub(crate) type IsDone<'f> = &'f (dyn Fn(&str, &str) -> bool + Sync);
+/// What path and file digest came to before, if they are done.
+pub(crate) type IsDone<'f> = &'f (dyn Fn(&str, &str) -> Option<Event> + Sync);
 /// Called with an image's index among the paths and what the user should know before it is sent.
 pub(crate) type Warn<'f> = &'f (dyn Fn(usize, &str) + Sync);
 
@@ -145,7 +149,7 @@ impl Batch<'_> {
                 });
             }
             drop((to_send, report));
-            let collected = collect(&done, &mut summary, emit);
+            let collected = collect(&done, &stop, &mut summary, emit);
             stop.store(true, Ordering::Relaxed);
             collected
         })?;
@@ -170,9 +174,10 @@ impl Batch<'_> {
         let limit = session.settings().limits.file_bytes;
         let (file, held) = images::read_within(path, limit, budget).map_err(|error| without("", &error))?;
         let sha256 = sha256_hex(&file);
-        if is_done(&name, &sha256) {
-            return Err(Event::Completed);
+        if let Some(event) = is_done(&name, &sha256) {
+            return Err(event);
         }
+        session.expect_sendable(Some(&sha256)).map_err(|error| without(&sha256, &error))?;
         let compressed = session.compress_within(&file, budget).map_err(|error| without(&sha256, &error))?;
         drop((file, held));
         compressed.cautions.iter().for_each(|warning| warn(index, warning));
@@ -183,7 +188,7 @@ impl Batch<'_> {
     fn ask(&self, ready: Ready) -> Done {
         let Ready { index, path, sha256, warnings, ciphertexts } = ready;
         let interface = self.session.keys().interface();
-        let (result, answer) = match self.classify_one(&ciphertexts) {
+        let (result, answer) = match self.classify_one(&ciphertexts, Some(&sha256)) {
             Ok((labels, answer)) => {
                 let row = Row { path, sha256, warnings, labels, status: Status::Answered, ..Row::blank(interface) };
                 (Ok(row), Some(answer))
@@ -194,20 +199,21 @@ impl Batch<'_> {
         Done { index, result: result.map(|row| Event::Row(Box::new(row))), answer }
     }
 
-    /// Sends one image's ciphertexts and reads the answer.
+    /// Sends the ciphertexts of an image file of that digest and reads the answer.
     ///
     /// # Errors
-    /// The server's, or a reply that is not believed.
-    pub(crate) fn classify_one(&self, ciphertexts: &[Vec<u8>]) -> Result<(Vec<Finding>, Answer)> {
-        let answer = self.reply(ciphertexts)?;
-        Ok((self.session.findings(&answer.logits)?, answer))
+    /// The server's, a reply that is not believed, what [`Session::expect_sendable`] refuses.
+    pub(crate) fn classify_one(&self, ciphertexts: &[Vec<u8>], image_sha256: Option<&str>) -> Result<(Vec<Finding>, Answer)> {
+        let answer = self.reply(ciphertexts, image_sha256)?;
+        Ok((self.session.findings(&answer.logits, image_sha256)?, answer))
     }
 
-    /// Sends one image's ciphertexts and takes the answer as it is.
+    /// Sends the ciphertexts of an image file of that digest and takes the answer as it is.
     ///
     /// # Errors
-    /// The server's.
-    pub(crate) fn reply(&self, ciphertexts: &[Vec<u8>]) -> Result<Answer> {
+    /// The server's, what [`Session::expect_sendable`] refuses.
+    pub(crate) fn reply(&self, ciphertexts: &[Vec<u8>], image_sha256: Option<&str>) -> Result<Answer> {
+        self.session.expect_sendable(image_sha256)?;
         let record = self.session.keys().record();
         let parameters =
             InferParameters { keys: record.evaluation_keys_sha256.clone(), manifest: record.manifest_sha256.clone() };
@@ -234,12 +240,18 @@ fn concerns_all(error: &Error) -> bool {
         // A fault of the daemon may be this request's alone.
         Error::Server { status, .. } => *status != 500,
         Error::Unreachable { .. } | Error::Certificate { .. } | Error::Usage(_) | Error::ServerUrl(_) => true,
+        Error::Blocked { .. } => true,
         _ => false,
     }
 }
 
 /// Takes results as they come and hands them on in order.
-fn collect(done: &Receiver<Done>, summary: &mut Summary, emit: &mut dyn FnMut(Vec<Event>) -> Result<()>) -> Result<()> {
+fn collect(
+    done: &Receiver<Done>,
+    stop: &AtomicBool,
+    summary: &mut Summary,
+    emit: &mut dyn FnMut(Vec<Event>) -> Result<()>,
+) -> Result<()> {
     let (mut waiting, mut next) = (BTreeMap::new(), 0);
     let mut fatal = None;
     while let Ok(first) = done.recv() {
@@ -260,7 +272,8 @@ fn collect(done: &Receiver<Done>, summary: &mut Summary, emit: &mut dyn FnMut(Ve
             next += 1;
         }
         if fatal.is_some() {
-            // What was answered behind the image that failed is an answer all the same.
+            // What was answered behind the image that failed, or is in flight, is an answer all the same.
+            stop.store(true, Ordering::Relaxed);
             ready.extend(std::mem::take(&mut waiting).into_values());
         }
         for event in &ready {
@@ -269,21 +282,20 @@ fn collect(done: &Receiver<Done>, summary: &mut Summary, emit: &mut dyn FnMut(Ve
         if !ready.is_empty() {
             emit(ready)?;
         }
-        if let Some(error) = fatal {
-            return Err(error);
-        }
     }
-    Ok(())
+    fatal.map_or(Ok(()), Err)
 }
 
 impl Summary {
     fn count(&mut self, event: &Event) {
         match event {
             Event::Completed => self.skipped += 1,
+            Event::Withheld => self.reply_refused += 1,
             Event::Row(row) => match row.status {
                 Status::Answered => self.answered += 1,
                 Status::Refused => self.refused += 1,
                 Status::Failed => self.failed += 1,
+                Status::ReplyRefused => self.reply_refused += 1,
             },
         }
     }

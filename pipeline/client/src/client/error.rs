@@ -27,6 +27,8 @@ pub enum Exit {
     Server = 5,
     /// The keys or the passphrase are missing, wrong or not protected.
     Keys = 6,
+    /// A reply was refused. Repeating the command would tell the server about the secret key.
+    ReplyRefused = 7,
 }
 
 impl Exit {
@@ -38,7 +40,8 @@ impl Exit {
   3  some images were refused or failed; the others were answered
   4  encrypted and clear results disagree, or a self-test failed
   5  the server cannot be reached, is busy, or refused
-  6  keys or passphrase: missing, wrong, or readable by others";
+  6  keys or passphrase: missing, wrong, readable by others, or blocked (veilray keys rotate)
+  7  a reply was refused, now or earlier: do not repeat, see the handbook (The client, Replies that are refused)";
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -87,6 +90,33 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong and what to do.
         why: String,
+    },
+    /// A key set under which too many replies were refused, or whose count of them cannot be read.
+    #[error(
+        "the keys {set} are blocked: {why}. They encrypt, send and decrypt nothing more: tell the server's provider and your \
+             security officer, then make new keys with `veilray keys rotate {set}`"
+    )]
+    Blocked {
+        /// The set's name.
+        set: String,
+        /// Why it is blocked.
+        why: String,
+    },
+    /// A reply that is not believed. It is counted.
+    #[error("the reply was refused, do not send this image again: {why}")]
+    ReplyRefused {
+        /// What is wrong with it.
+        why: Box<Error>,
+    },
+    /// A reply or image of which a reply was refused before. Nothing was sent or decrypted.
+    #[error("{what} was refused on {time}: not {done} again, see the handbook (The client, Replies that are refused)")]
+    RefusedBefore {
+        /// What: `this reply` or `a reply to this image`.
+        what: &'static str,
+        /// When.
+        time: String,
+        /// What was not done: `decrypted` or `sent`.
+        done: &'static str,
     },
     /// The server's URL, its token or its certificate authorities cannot be used.
     #[error("{0}")]
@@ -222,7 +252,10 @@ impl Error {
             Self::Usage(_) | Self::OtherKind { .. } => Exit::Usage,
             // What the options ask for goes neither with such a file nor with such a model.
             Self::Seg(seg::Error::NotDicom { .. } | seg::Error::Structure { .. }) => Exit::Usage,
-            Self::Permissions { .. } | Self::Vault(_) | Self::Passphrase(_) | Self::Keys { .. } => Exit::Keys,
+            Self::Permissions { .. } | Self::Vault(_) | Self::Passphrase(_) | Self::Keys { .. } | Self::Blocked { .. } => {
+                Exit::Keys
+            }
+            Self::ReplyRefused { .. } | Self::RefusedBefore { .. } => Exit::ReplyRefused,
             Self::ServerUrl(_)
             | Self::Certificate { .. }
             | Self::Unreachable { .. }

@@ -6,6 +6,7 @@
 //!   interface.json    what the client must know of the model (public)
 //!   secret.sealed     the secret key under the passphrase: super::vault
 //!   evaluation.keys   what the server gets, as veilray_he writes it
+//!   refusals.jsonl    replies that were refused, if any: super::refusals
 //! ```
 //!
 //! A set is made in a temporary folder and renamed: there is never half a set. Everything is its owner's alone, and refused otherwise.
@@ -170,10 +171,11 @@ impl KeySet {
         Ok(Self { folder: folder.into(), record, interface, params })
     }
 
-    /// The key sets below `root`, or `root` itself if it is one, oldest first.
+    /// The key sets below `root`, or `root` itself if it is one, oldest first. A set that is not sound is left out with a warning on standard
+    /// error.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a set in it that is not sound.
+    /// A folder that cannot be read, or `root` itself is a set that is not sound.
     pub fn list(root: &Path) -> Result<Vec<Self>> {
         if root.join(RECORD).exists() {
             return Ok(vec![Self::open(root)?]);
@@ -189,14 +191,22 @@ impl KeySet {
             // A set that is being made has a name with a dot.
             let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             if !hidden && path.join(RECORD).exists() {
-                out.push(Self::open(&path)?);
+                match Self::open(&path) {
+                    Ok(set) => out.push(set),
+                    // Left out, not in the way of the others.
+                    Err(error) => eprintln!(
+                        "veilray: warning: the key set {} cannot be used and is left out: {error}; if it is the newest of its model, an \
+                         older one may be used instead",
+                        name(&path)
+                    ),
+                }
             }
         }
         out.sort_by(|a, b| (a.record.created_unix, &a.folder).cmp(&(b.record.created_unix, &b.folder)));
         Ok(out)
     }
 
-    /// The newest active key set below `root`, of `model` where that is given.
+    /// The newest active key set below `root`, of `model` where that is given. A blocked one is not passed over for an older one.
     ///
     /// # Errors
     /// None, or several models to choose from.
@@ -283,6 +293,17 @@ impl KeySet {
         files::shred(&self.folder.join(SECRET))?;
         self.mark(State::Destroyed)
     }
+}
+
+/// A key set's name: that of its folder.
+pub(crate) fn name(folder: &Path) -> String {
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The model of the key set in a folder, if that much of it can be read.
+pub(crate) fn model_of(folder: &Path) -> Option<String> {
+    let text = String::from_utf8(files::read_limited(&folder.join(RECORD), 64 << 10).ok()?).ok()?;
+    Some(toml::from_str::<Record>(&text).ok()?.model)
 }
 
 /// The parameters of an interface that is sound and whose names are harmless in paths and on a terminal.

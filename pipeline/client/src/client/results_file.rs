@@ -1,7 +1,8 @@
 //! The results file: what is done, so that a run that was broken off goes on where it stopped.
 //!
 //! Lines are appended and flushed to disk batch by batch. An image counts as done when the file has an answered line of the same path, file
-//! digest and manifest. Lines of images without findings are dropped when the image is tried again.
+//! digest and manifest. Lines of images without findings are dropped when the image is tried again; one whose reply was refused is not tried
+//! again by itself, and its line stays.
 
 use super::row::{self, Form, Row, Status};
 use super::{Error, Result, files};
@@ -26,22 +27,39 @@ pub(crate) struct ResultsFile {
 
 /// Images that have findings, by path, file digest and manifest digest.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Completed(HashSet<(String, String, String)>);
+pub(crate) struct Completed {
+    answered: HashSet<(String, String, String)>,
+    refused: HashSet<(String, String, String)>,
+}
+
+/// Which lines of a run's images are dropped, besides those that failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Again {
+    /// Those with findings.
+    pub answered: bool,
+    /// Those whose reply was refused.
+    pub refused: bool,
+}
 
 impl Completed {
     /// Whether the image of that path and content is answered by that version of the model.
     pub(crate) fn contains(&self, path: &str, sha256: &str, manifest_sha256: &str) -> bool {
-        self.0.contains(&(path.into(), sha256.into(), manifest_sha256.into()))
+        self.answered.contains(&(path.into(), sha256.into(), manifest_sha256.into()))
+    }
+
+    /// Whether the file keeps the line that a reply to it was refused.
+    pub(crate) fn refused(&self, path: &str, sha256: &str, manifest_sha256: &str) -> bool {
+        self.refused.contains(&(path.into(), sha256.into(), manifest_sha256.into()))
     }
 }
 
 impl ResultsFile {
     /// Opens or creates `path`, whose extension, `.csv` or `.jsonl`, says its form. `paths` are the images of this run: their lines
-    /// without findings are dropped, and with `force` all their lines are.
+    /// without findings are dropped, and those that `again` names.
     ///
     /// # Errors
     /// Another extension, a file that holds something else, the system's.
-    pub(crate) fn open(path: &Path, labels: &[String], paths: &HashSet<String>, force: bool) -> Result<Self> {
+    pub(crate) fn open(path: &Path, labels: &[String], paths: &HashSet<String>, again: Again) -> Result<Self> {
         let form = match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Form::Csv,
             Some("jsonl") => Form::Json,
@@ -56,12 +74,19 @@ impl ResultsFile {
         let mut kept = head.clone();
         let lines = if form == Form::Csv { csv_lines(&old, &head, path)? } else { json_lines(&old, path)? };
         for (line, (image, sha256, manifest, status)) in lines {
-            if paths.contains(&image) && (force || status != Status::Answered) {
+            let dropped = match status {
+                Status::Answered => again.answered,
+                Status::ReplyRefused => again.refused,
+                Status::Refused | Status::Failed => true,
+            };
+            if dropped && paths.contains(&image) {
                 continue;
             }
             kept.push_str(line);
-            if status == Status::Answered {
-                completed.0.insert((image, sha256, manifest));
+            match status {
+                Status::Answered => drop(completed.answered.insert((image, sha256, manifest))),
+                Status::ReplyRefused => drop(completed.refused.insert((image, sha256, manifest))),
+                Status::Refused | Status::Failed => {}
             }
         }
         if kept != old || !path.exists() {
@@ -165,7 +190,9 @@ mod tests {
         for name in ["r.csv", "r.jsonl"] {
             let file = folder.path().join(name);
             let labels = point().thresholds.labels;
-            let open = |of: &[&str], force| ResultsFile::open(&file, &labels, &paths(of), force).unwrap();
+            let open = |of: &[&str], force| {
+                ResultsFile::open(&file, &labels, &paths(of), Again { answered: force, refused: false }).unwrap()
+            };
             let mut results = open(&[], false);
             results
                 .append(&[row("a, b", Status::Answered), row("c", Status::Refused), row("d", Status::Answered)], &point())
@@ -206,7 +233,9 @@ mod tests {
         for (name, text) in [("x.csv", "name,age\nDoe,47\n"), ("x.jsonl", "{\"a\":1}\n"), ("x.txt", ""), ("x.csv", "\u{1}\n\n")] {
             let file = folder.path().join(name);
             std::fs::write(&file, text).unwrap();
-            let refused = ResultsFile::open(&file, &point().thresholds.labels, &paths(&[]), true).unwrap_err();
+            let refused =
+                ResultsFile::open(&file, &point().thresholds.labels, &paths(&[]), Again { answered: true, refused: false })
+                    .unwrap_err();
             assert_eq!(refused.exit(), crate::client::Exit::Usage, "{refused}");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
         }

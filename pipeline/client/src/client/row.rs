@@ -13,10 +13,12 @@ use veilray_classifier::operating_point::OperatingPoint;
 pub(crate) enum Status {
     /// It has findings.
     Answered,
-    /// It is no image that the model can judge, or its reply was not believed.
+    /// It is no image that the model can judge, and was not sent.
     Refused,
     /// It could not be read, or the server could not evaluate it.
     Failed,
+    /// A reply to it was refused, now or earlier: it must not be sent again.
+    ReplyRefused,
 }
 
 impl Status {
@@ -26,6 +28,7 @@ impl Status {
             Self::Answered => "answered",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::ReplyRefused => "reply_refused",
         }
     }
 }
@@ -141,7 +144,8 @@ pub(super) fn key_of_csv(record: &csv::StringRecord, columns: usize) -> Option<(
     if record.len() != columns {
         return None;
     }
-    let status = [Status::Answered, Status::Refused, Status::Failed].into_iter().find(|s| record.get(4) == Some(s.name()))?;
+    let all = [Status::Answered, Status::Refused, Status::Failed, Status::ReplyRefused];
+    let status = all.into_iter().find(|s| record.get(4) == Some(s.name()))?;
     Some((record.get(0)?.into(), record.get(1)?.into(), record.get(3)?.into(), status))
 }
 
@@ -177,6 +181,7 @@ impl Row {
     ) -> Self {
         let status = match error {
             Error::Image(veilray_imaging::ingest::Error::Refused(_)) | Error::Execute(_) => Status::Refused,
+            Error::ReplyRefused { .. } | Error::RefusedBefore { .. } => Status::ReplyRefused,
             _ => Status::Failed,
         };
         Self { path, sha256, status, reason: error.to_string(), ..Self::blank(interface) }

@@ -3,7 +3,9 @@
 use super::findings::{self, Finding};
 use super::keyset::KeySet;
 use super::segmentation::{self, OutputKind, Segmented};
-use super::{Error, Result};
+use super::{Error, Result, refusals};
+use std::path::Path;
+use veilray_base::digest::sha256_hex;
 use veilray_classifier::execute::ExecuteError;
 use veilray_classifier::execute::client;
 use veilray_classifier::interface::Interface;
@@ -19,6 +21,7 @@ pub(crate) struct Session {
     secret: SecretKey,
     encoder: InputEncoder,
     settings: Settings,
+    resend_refused: bool,
 }
 
 /// An image that was read and compressed. Its latent never leaves this machine.
@@ -36,10 +39,31 @@ impl Session {
     /// Unseals `keys` and opens the encoder they belong to, at the same time.
     ///
     /// # Errors
-    /// A wrong passphrase; an encoder that is missing or not the one that the model reads.
+    /// A blocked set; a wrong passphrase; an encoder that is missing or not the one that the model reads.
     pub(crate) fn open(keys: KeySet, passphrase: &[u8], settings: Settings) -> Result<Self> {
+        refusals::expect_unblocked(keys.folder())?;
         let (secret, encoder) = rayon::join(|| keys.secret(passphrase), || open_encoder(keys.interface()));
-        Ok(Self { secret: secret?, encoder: encoder?, keys, settings })
+        Ok(Self { secret: secret?, encoder: encoder?, keys, settings, resend_refused: false })
+    }
+
+    /// Whether images whose replies were refused are sent again, which tells the server of each that its reply was refused.
+    pub(crate) fn resending_refused(self, resend_refused: bool) -> Self {
+        Self { resend_refused, ..self }
+    }
+
+    /// Refuses what may not be sent: with a blocked set nothing, otherwise an image file to which a reply was refused, under whatever keys
+    /// for this model.
+    ///
+    /// # Errors
+    /// [`Error::Blocked`], [`Error::RefusedBefore`].
+    pub(crate) fn expect_sendable(&self, image_sha256: Option<&str>) -> Result<()> {
+        refusals::expect_unblocked(self.keys.folder())?;
+        let Some(image) = image_sha256.filter(|_| !self.resend_refused) else { return Ok(()) };
+        let root = self.keys.folder().parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match refusals::of_image(root, &self.keys.record().model, image) {
+            Some(time) => Err(Error::RefusedBefore { what: "a reply to this image", time, done: "sent" }),
+            None => Ok(()),
+        }
     }
 
     /// The key set.
@@ -91,29 +115,50 @@ impl Session {
     /// A latent's ciphertexts, as they travel.
     ///
     /// # Errors
-    /// What the engine refuses.
+    /// A blocked set; what the engine refuses.
     pub(crate) fn encrypt(&self, latent: &[f64]) -> Result<Vec<Vec<u8>>> {
+        refusals::expect_unblocked(self.keys.folder())?;
         let ends = &self.keys.interface().io;
         let encrypted = client::encrypt(ends, self.keys.params(), &Encryptor::new(&self.secret), latent)?;
         Ok(encrypted.iter().map(Ciphertext::to_bytes).collect::<veilray_he::Result<_>>()?)
     }
 
-    /// Decrypts a reply and judges it; one that cannot be the model's answer to a sound image is refused.
+    /// Decrypts a reply and judges it; one that cannot be the model's answer to a sound image is refused and counted, with its image
+    /// file's digest where that is known.
     ///
     /// # Errors
-    /// Bytes that are no such ciphertext, a reply beyond the bounds, or a model that gives masks.
-    pub(crate) fn findings(&self, reply: &[u8]) -> Result<Vec<Finding>> {
+    /// Bytes that are no such ciphertext, a reply beyond the bounds or refused before, a blocked set, or a model that gives masks.
+    pub(crate) fn findings(&self, reply: &[u8], image_sha256: Option<&str>) -> Result<Vec<Finding>> {
         OutputKind::Labels.require(self.keys.interface())?;
-        Ok(findings::of(&self.logits(reply)?, &self.keys.interface().operating_point))
+        Ok(findings::of(&self.judged(reply, image_sha256)?, &self.keys.interface().operating_point))
     }
 
-    /// Decrypts a reply that is a mask; one that cannot be the model's answer to a sound image is refused.
+    /// Decrypts a reply that is a mask, as [`Session::findings`] does.
     ///
     /// # Errors
-    /// Bytes that are no such ciphertext, a reply beyond the bounds, or a model that gives labels.
-    pub(crate) fn mask(&self, reply: &[u8]) -> Result<Segmented> {
+    /// As [`Session::findings`], or a model that gives labels.
+    pub(crate) fn mask(&self, reply: &[u8], image_sha256: Option<&str>) -> Result<Segmented> {
         OutputKind::Masks.require(self.keys.interface())?;
-        segmentation::of(&self.logits(reply)?, self.keys.interface())
+        segmentation::of(&self.judged(reply, image_sha256)?, self.keys.interface())
+    }
+
+    /// The one way to a reply's logits: under the set's lock, and a refusal is on disk before anyone hears of it.
+    fn judged(&self, reply: &[u8], image_sha256: Option<&str>) -> Result<Vec<f64>> {
+        let mut refused = refusals::Refusals::locked(self.keys.folder())?;
+        let digest = sha256_hex(reply);
+        if let Some(before) = refused.of_reply(&digest) {
+            return Err(Error::RefusedBefore { what: "this reply", time: before.time.clone(), done: "decrypted" });
+        }
+        self.logits(reply).or_else(|why| {
+            let kind = match &why {
+                Error::Execute(ExecuteError::Reply { .. }) => "form",
+                Error::Execute(_) => "values",
+                _ => "bytes",
+            };
+            let count = refused.add(&digest, image_sha256, kind)?;
+            eprintln!("veilray: {}", refusals::warning(count));
+            Err(Error::ReplyRefused { why: Box::new(why) })
+        })
     }
 
     fn logits(&self, reply: &[u8]) -> Result<Vec<f64>> {
