@@ -16,7 +16,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::text("interface-json", interface, || Ok(vec![sound()?.to_vec()]), 40),
     Target::text("key-record", record, || Ok(vec![record_of(sound()?)?.into_bytes()]), 20),
     Target::text("key-interface", |bytes| set(record_of(bytes)?.as_bytes(), bytes), || Ok(vec![sound()?.to_vec()]), 12),
-    Target::binary("vault", unseal, || Ok(vec![vault::seal(b"not a key", PASSPHRASE, Cost::MIN)?]), 1),
+    Target::binary("vault", unseal, || Ok(vec![vault::seal(b"not a key", PASSPHRASE, Cost::MIN, &[0; 32])?]), 1),
     Target::text("results-csv", |bytes| results("r.csv", bytes), || Ok(vec![CSV.into()]), 30),
     Target::text("results-jsonl", |bytes| results("r.jsonl", bytes), || Ok(vec![JSONL.into()]), 30),
     Target::binary("inspect", inspect, anything, 20),
@@ -139,7 +139,7 @@ fn set(record: &[u8], interface: &[u8]) -> Outcome {
 
 fn unseal(bytes: &[u8]) -> Outcome {
     let _ = vault::inspect(bytes);
-    vault::open(bytes, PASSPHRASE).map(drop).map_err(said)
+    vault::open(bytes, PASSPHRASE, &[0; 32]).map(drop).map_err(said)
 }
 
 fn results(name: &str, bytes: &[u8]) -> Outcome {
@@ -161,7 +161,8 @@ fn inspect(bytes: &[u8]) -> Outcome {
 }
 
 fn anything() -> Seeds {
-    let mut seeds = vec![record_of(sound()?)?.into_bytes(), sound()?.to_vec(), vault::seal(b"not a key", PASSPHRASE, Cost::MIN)?];
+    let mut seeds =
+        vec![record_of(sound()?)?.into_bytes(), sound()?.to_vec(), vault::seal(b"not a key", PASSPHRASE, Cost::MIN, &[0; 32])?];
     for name in ["wire-params", "wire-ciphertext", "vct-container", "png"] {
         if let Some(target) = super::named(name) {
             seeds.extend((target.seeds)()?.into_iter().take(1));

@@ -113,11 +113,11 @@ fn product(params: &Params) -> Result<(Vec<u8>, f64)> {
 
 fn sealing() -> Result<String> {
     let secret = [7u8; 100];
-    let sealed = vault::seal(&secret, b"selftest", vault::Cost::DEFAULT)?;
+    let sealed = vault::seal(&secret, b"selftest", vault::Cost::DEFAULT, &[0; 32])?;
     let start = std::time::Instant::now();
-    let opened = vault::open(&sealed, b"selftest")?;
+    let opened = vault::open(&sealed, b"selftest", &[0; 32])?;
     let ms = start.elapsed().as_secs_f64() * 1e3;
-    let refused = vault::open(&sealed, b"selftesu").is_err();
+    let refused = vault::open(&sealed, b"selftesu", &[0; 32]).is_err();
     if opened.as_slice() != secret || !refused {
         return Err(Error::Disagreement("a sealed secret did not come back, or came back for a wrong passphrase".into()));
     }

@@ -84,6 +84,22 @@ pub struct Record {
     pub state: State,
 }
 
+impl Record {
+    /// A digest of all but the state, which is bound to the sealed secret key: whoever alters the model's interface and its digest here, or
+    /// names other evaluation keys, keeps the set from being opened.
+    fn bound(&self) -> vault::Bound {
+        let mut hash = Sha256::new();
+        for text in [&self.model, &self.manifest_sha256, &self.params, &self.evaluation_keys_sha256, &self.interface_sha256] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        for number in [u64::from(self.format), self.created_unix, self.evaluation_keys_bytes] {
+            hash.update(number.to_le_bytes());
+        }
+        hash.finalize().into()
+    }
+}
+
 /// A key set that was found sound; the secret key is still sealed.
 #[derive(Debug)]
 pub struct KeySet {
@@ -109,8 +125,6 @@ impl KeySet {
         files::private_folder(root)?;
         let new = files::private_temporary(".new-", root)?;
         let secret = SecretKey::generate(&params)?;
-        let sealed = vault::seal(&secret.to_bytes()?, passphrase, cost)?;
-        file::write_private(&new.path().join(SECRET), &sealed)?;
         let (sha256, bytes) = write_evaluation_keys(&new.path().join(EVALUATION), &secret, interface)?;
         let json = serde_json::to_vec_pretty(interface).map_err(|e| Error::File {
             doing: "write",
@@ -129,6 +143,8 @@ impl KeySet {
             interface_sha256: sha256_hex(&json),
             state: State::Active,
         };
+        let sealed = vault::seal(&secret.to_bytes()?, passphrase, cost, &record.bound())?;
+        file::write_private(&new.path().join(SECRET), &sealed)?;
         write_record(new.path(), &record)?;
         let folder = root.join(format!("{}-{}", record.model, sha256.get(..12).unwrap_or_default()));
         let made = new.keep();
@@ -272,7 +288,7 @@ impl KeySet {
             return Err(Error::Keys { path: self.folder.clone(), why: "its secret key was destroyed".into() });
         }
         files::expect_private(&path)?;
-        let bytes = vault::open(&files::read_limited(&path, 2 << 20)?, passphrase)?;
+        let bytes = vault::open(&files::read_limited(&path, 2 << 20)?, passphrase, &self.record.bound())?;
         Ok(SecretKey::from_bytes(&self.params, &bytes, vault::MAX_SECRET)?)
     }
 

@@ -112,24 +112,39 @@ impl Form {
 
 /// The names of a CSV file's columns.
 pub(super) fn columns(labels: &[String]) -> Vec<String> {
-    let of_labels = labels.iter().flat_map(|label| PER_LABEL.iter().map(move |column| format!("{label}.{column}")));
+    let of_labels = labels.iter().flat_map(|label| PER_LABEL.iter().map(move |column| guarded(&format!("{label}.{column}"))));
     FIXED.iter().map(ToString::to_string).chain(of_labels).collect()
 }
 
 fn cells(row: &Row, labels: usize) -> Vec<String> {
     let fixed = [
-        row.path.clone(),
+        guarded(&row.path),
         row.sha256.clone(),
         row.model.clone(),
         row.manifest_sha256.clone(),
         row.status.name().into(),
-        row.reason.clone(),
-        row.warnings.join(WARNING_SEPARATOR),
+        guarded(&row.reason),
+        guarded(&row.warnings.join(WARNING_SEPARATOR)),
     ];
     let finding = |f: &Finding| [f.logit.to_string(), f.probability.to_string(), f.threshold.to_string(), f.positive.to_string()];
     let mut out: Vec<String> = fixed.into_iter().chain(row.labels.iter().flat_map(finding)).collect();
     out.resize(FIXED.len() + labels * PER_LABEL.len(), String::new());
     out
+}
+
+/// Whether a spreadsheet would take the text for a formula, or for one that [`guarded`] has guarded.
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+/// A cell of text that no spreadsheet computes: one that would be a formula gets an apostrophe before it.
+fn guarded(text: &str) -> String {
+    if is_formula(text) { format!("'{text}") } else { text.into() }
+}
+
+/// What [`guarded`] was given.
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| is_formula(text)).unwrap_or(cell)
 }
 
 fn csv_line(cells: &[String]) -> Result<String> {
@@ -146,7 +161,7 @@ pub(super) fn key_of_csv(record: &csv::StringRecord, columns: usize) -> Option<(
     }
     let all = [Status::Answered, Status::Refused, Status::Failed, Status::ReplyRefused];
     let status = all.into_iter().find(|s| record.get(4) == Some(s.name()))?;
-    Some((record.get(0)?.into(), record.get(1)?.into(), record.get(3)?.into(), status))
+    Some((unguarded(record.get(0)?).into(), record.get(1)?.into(), record.get(3)?.into(), status))
 }
 
 fn table(row: &Row, point: &OperatingPoint) -> String {
@@ -199,5 +214,21 @@ impl Row {
             warnings: vec![],
             labels: vec![],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_of_text_is_a_formula_and_every_path_comes_back() {
+        for start in ["", "'", "''", "=", "+", "-", "@", "\t", "\r", "'=", "''-", "'x", "x=", "\u{e9}"] {
+            let path = format!("{start}HYPERLINK(\"http://x\")");
+            let cell = guarded(&path);
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+            assert_eq!(unguarded(&cell), path);
+        }
+        assert_eq!(guarded("scans/a.png"), "scans/a.png");
     }
 }

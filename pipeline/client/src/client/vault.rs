@@ -1,11 +1,12 @@
 //! A secret key at rest: sealed by a passphrase through Argon2id (RFC 9106) and XChaCha20-Poly1305.
 //!
-//! Numbers are little-endian. The header is the associated data: no byte of it can change without the opening failing.
+//! Numbers are little-endian. The header and what the caller binds (32 bytes: a digest of the public part of the key set) are the associated
+//! data: no byte of them can change without the opening failing. Version 1 bound the header alone; it is still opened.
 //!
 //! | at | bytes | field | content |
 //! |---:|---:|---|---|
 //! | 0 | 8 | magic | `VEILSEAL` |
-//! | 8 | 2 | version | 1 |
+//! | 8 | 2 | version | 2 (1 in earlier releases) |
 //! | 10 | 2 | lanes | of Argon2id |
 //! | 12 | 4 | memory | of Argon2id, KiB |
 //! | 16 | 4 | passes | of Argon2id |
@@ -23,8 +24,10 @@ use zeroize::Zeroizing;
 pub const HEADER_BYTES: usize = 64;
 /// Bytes of the tag behind the ciphertext.
 const TAG_BYTES: usize = 16;
-/// The format version written, and the only one read.
-pub const VERSION: u16 = 1;
+/// The format version written; version 1 is read too.
+pub const VERSION: u16 = 2;
+/// What is bound to a sealed secret: opening it needs the same bytes.
+pub type Bound = [u8; 32];
 /// Largest secret that is sealed or opened, bytes.
 pub const MAX_SECRET: usize = 1 << 20;
 
@@ -70,7 +73,7 @@ pub enum VaultError {
     #[error("this file is not a sealed secret key: it does not begin with VEILSEAL")]
     Magic,
     /// A version that this program does not know.
-    #[error("the sealed secret key has format {found}, this program reads {VERSION}: use the release that wrote it")]
+    #[error("the sealed secret key has format {found}, this program reads 1 and {VERSION}: use the release that wrote it")]
     Version {
         /// The version found.
         found: u16,
@@ -95,7 +98,9 @@ pub enum VaultError {
         found: Cost,
     },
     /// The wrong passphrase, or changed bytes: the two cannot be told apart.
-    #[error("the passphrase is wrong, or the sealed secret key was altered")]
+    #[error(
+        "the passphrase is wrong, or key.toml, interface.json or the sealed secret key was altered: restore them from a backup"
+    )]
     Opening,
     /// A secret of more bytes than are ever sealed.
     #[error("a secret of {found} bytes is above the limit of {MAX_SECRET}")]
@@ -108,11 +113,11 @@ pub enum VaultError {
     System(String),
 }
 
-/// Seals a secret under a passphrase, with a fresh salt and nonce.
+/// Seals a secret under a passphrase, with a fresh salt and nonce, and binds `bound` to it.
 ///
 /// # Errors
 /// A cost out of range, a secret too large, no randomness, no memory.
-pub fn seal(secret: &[u8], passphrase: &[u8], cost: Cost) -> Result<Vec<u8>, VaultError> {
+pub fn seal(secret: &[u8], passphrase: &[u8], cost: Cost, bound: &Bound) -> Result<Vec<u8>, VaultError> {
     cost.check()?;
     let length = u32::try_from(secret.len())
         .ok()
@@ -131,25 +136,26 @@ pub fn seal(secret: &[u8], passphrase: &[u8], cost: Cost) -> Result<Vec<u8>, Vau
     let parsed = Header::parse(&header)?;
     let cipher = parsed.cipher(passphrase)?;
     let sealed = cipher
-        .encrypt(&XNonce::from(parsed.nonce), Payload { msg: secret, aad: &header })
+        .encrypt(&XNonce::from(parsed.nonce), Payload { msg: secret, aad: &parsed.associated(&header, bound) })
         .map_err(|_| VaultError::System("the cipher refused".into()))?;
     header.extend(sealed);
     Ok(header)
 }
 
-/// Opens what [`seal`] made.
+/// Opens what [`seal`] made with the same `bound`, or what version 1 made.
 ///
 /// # Errors
 /// Bytes that are not that, and [`VaultError::Opening`].
-pub fn open(bytes: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+pub fn open(bytes: &[u8], passphrase: &[u8], bound: &Bound) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let header = Header::parse(bytes)?;
     let wanted = HEADER_BYTES + header.length + TAG_BYTES;
-    let (aad, msg) = bytes
+    let (head, msg) = bytes
         .split_at_checked(HEADER_BYTES)
         .filter(|_| bytes.len() == wanted)
         .ok_or(VaultError::Length { wanted, found: bytes.len() })?;
     let cipher = header.cipher(passphrase)?;
-    cipher.decrypt(&XNonce::from(header.nonce), Payload { msg, aad }).map(Zeroizing::new).map_err(|_| VaultError::Opening)
+    let aad = header.associated(head, bound);
+    cipher.decrypt(&XNonce::from(header.nonce), Payload { msg, aad: &aad }).map(Zeroizing::new).map_err(|_| VaultError::Opening)
 }
 
 /// What a sealed secret says of itself, without the passphrase: the cost and the sealed bytes.
@@ -161,6 +167,7 @@ pub fn inspect(bytes: &[u8]) -> Result<(Cost, usize), VaultError> {
 }
 
 struct Header {
+    version: u16,
     cost: Cost,
     length: usize,
     salt: [u8; 16],
@@ -174,7 +181,7 @@ impl Header {
             return Err(VaultError::Magic);
         }
         let version = u16::from_le_bytes(field(bytes, 8).ok_or_else(truncated)?);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(VaultError::Version { found: version });
         }
         let lanes = u16::from_le_bytes(field(bytes, 10).ok_or_else(truncated)?);
@@ -187,7 +194,13 @@ impl Header {
             return Err(VaultError::TooLarge { found: length });
         }
         let (salt, nonce) = (field(bytes, 24).ok_or_else(truncated)?, field(bytes, 40).ok_or_else(truncated)?);
-        Ok(Self { cost, length, salt, nonce })
+        Ok(Self { version, cost, length, salt, nonce })
+    }
+
+    /// The associated data of a file with that head.
+    fn associated(&self, head: &[u8], bound: &Bound) -> Vec<u8> {
+        let bound: &[u8] = if self.version == 1 { &[] } else { bound };
+        [head, bound].concat()
     }
 
     fn cipher(&self, passphrase: &[u8]) -> Result<XChaCha20Poly1305, VaultError> {
@@ -210,33 +223,35 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 mod tests {
     use super::*;
 
+    const BOUND: &Bound = &[7; 32];
+
     const CHEAP: Cost = Cost::MIN;
     const SECRET: &[u8] = b"not a real key";
 
     #[test]
     fn what_was_sealed_opens_with_its_passphrase_and_no_other() {
-        let sealed = seal(SECRET, b"correct horse", CHEAP).unwrap();
+        let sealed = seal(SECRET, b"correct horse", CHEAP, BOUND).unwrap();
         assert_eq!(sealed.len(), HEADER_BYTES + SECRET.len() + TAG_BYTES);
-        assert_eq!(open(&sealed, b"correct horse").unwrap().as_slice(), SECRET);
-        assert_eq!(open(&sealed, b"correct horsf"), Err(VaultError::Opening));
-        assert_eq!(open(&sealed, b""), Err(VaultError::Opening));
+        assert_eq!(open(&sealed, b"correct horse", BOUND).unwrap().as_slice(), SECRET);
+        assert_eq!(open(&sealed, b"correct horsf", BOUND), Err(VaultError::Opening));
+        assert_eq!(open(&sealed, b"", BOUND), Err(VaultError::Opening));
         assert_eq!(inspect(&sealed), Ok((CHEAP, SECRET.len())));
         // The same secret is never sealed to the same bytes.
-        let again = seal(SECRET, b"correct horse", CHEAP).unwrap();
+        let again = seal(SECRET, b"correct horse", CHEAP, BOUND).unwrap();
         assert_ne!(sealed[24..], again[24..]);
         assert!(!sealed.windows(SECRET.len()).any(|window| window == SECRET));
     }
 
     #[test]
     fn no_byte_can_change() {
-        let sealed = seal(SECRET, b"p", CHEAP).unwrap();
+        let sealed = seal(SECRET, b"p", CHEAP, BOUND).unwrap();
         for at in 0..sealed.len() {
             let mut bad = sealed.clone();
             bad[at] ^= 1;
-            let refused = open(&bad, b"p").unwrap_err();
+            let refused = open(&bad, b"p", BOUND).unwrap_err();
             let expected = match at {
                 0..8 => matches!(refused, VaultError::Magic),
-                8..10 => matches!(refused, VaultError::Version { .. }),
+                8..10 => matches!(refused, VaultError::Version { .. } | VaultError::Opening),
                 // Cost: out of range, or another key; length: not the file's.
                 10..20 => matches!(refused, VaultError::Cost { .. } | VaultError::Opening),
                 20..24 => matches!(refused, VaultError::Length { .. } | VaultError::TooLarge { .. }),
@@ -248,21 +263,41 @@ mod tests {
 
     #[test]
     fn truncated_and_lengthened_files_are_refused() {
-        let sealed = seal(SECRET, b"p", CHEAP).unwrap();
+        let sealed = seal(SECRET, b"p", CHEAP, BOUND).unwrap();
         for length in 0..sealed.len() {
-            let refused = open(&sealed[..length], b"p").unwrap_err();
+            let refused = open(&sealed[..length], b"p", BOUND).unwrap_err();
             assert!(matches!(refused, VaultError::Magic | VaultError::Length { .. }), "{length}: {refused}");
         }
         let long = [sealed.as_slice(), b"x"].concat();
-        assert!(matches!(open(&long, b"p"), Err(VaultError::Length { .. })));
+        assert!(matches!(open(&long, b"p", BOUND), Err(VaultError::Length { .. })));
     }
 
     #[test]
     fn a_file_cannot_ask_for_all_memory() {
-        let mut sealed = seal(SECRET, b"p", CHEAP).unwrap();
+        let mut sealed = seal(SECRET, b"p", CHEAP, BOUND).unwrap();
         sealed[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(open(&sealed, b"p"), Err(VaultError::Cost { .. })));
-        assert!(matches!(seal(SECRET, b"p", Cost { passes: 0, ..CHEAP }), Err(VaultError::Cost { .. })));
-        assert!(matches!(seal(&vec![0; MAX_SECRET + 1], b"p", CHEAP), Err(VaultError::TooLarge { .. })));
+        assert!(matches!(open(&sealed, b"p", BOUND), Err(VaultError::Cost { .. })));
+        assert!(matches!(seal(SECRET, b"p", Cost { passes: 0, ..CHEAP }, BOUND), Err(VaultError::Cost { .. })));
+        assert!(matches!(seal(&vec![0; MAX_SECRET + 1], b"p", CHEAP, BOUND), Err(VaultError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn what_is_bound_must_be_there_again() {
+        let sealed = seal(SECRET, b"p", CHEAP, BOUND).unwrap();
+        assert_eq!(open(&sealed, b"p", BOUND).unwrap().as_slice(), SECRET);
+        assert_eq!(open(&sealed, b"p", &[8; 32]).unwrap_err(), VaultError::Opening);
+        // Nor does it help to call it a file of version 1, which bound nothing.
+        let mut older = sealed;
+        older[8] = 1;
+        assert_eq!(open(&older, b"p", BOUND).unwrap_err(), VaultError::Opening);
+    }
+
+    #[test]
+    fn files_of_version_1_are_opened() {
+        let golden = "5645494c5345414c0100010000200000010000000d000000d8ce2e4f80a7a05ab590032c08b2b690786c1b8e2d4039cd4def22d590ec9ea0\
+                      6b38d8eafc3617aabe2dc1bdf993e1cff200247c0406db18f8a5396667fa92a65d6f719134";
+        let byte = |at: usize| u8::from_str_radix(&golden[2 * at..2 * at + 2], 16).unwrap();
+        let sealed: Vec<u8> = (0..golden.len() / 2).map(byte).collect();
+        assert_eq!(open(&sealed, b"correct horse", BOUND).unwrap().as_slice(), b"golden secret");
     }
 }
