@@ -108,8 +108,16 @@ impl KeyStore {
         }
         for folder in disk::folders(&keys)? {
             for name in disk::files(&keys.join(&folder))? {
-                if db.get::<KeyRecord>(KEYS, &format!("{folder}/{name}"))?.is_none() {
-                    file::remove(&keys.join(&folder).join(name))?;
+                let key = format!("{folder}/{name}");
+                if db.get::<KeyRecord>(KEYS, &key)?.is_some() {
+                    continue;
+                }
+                if db.get::<PartRecord>(PARTS, &key)?.is_some() {
+                    // Between its last two steps an upload has its final name and no record yet; its bytes were acknowledged.
+                    disk::private_folder(&parts.join(&folder))?;
+                    file::rename(&keys.join(&key), &parts.join(&key))?;
+                } else {
+                    file::remove(&keys.join(&key))?;
                     recovery.orphans += 1;
                 }
             }

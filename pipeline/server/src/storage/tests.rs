@@ -116,6 +116,26 @@ fn a_start_removes_files_without_record_and_records_without_file() {
 }
 
 #[test]
+fn an_upload_cut_off_between_its_last_two_steps_goes_on() {
+    let (fixture, bytes) = (Fixture::new(), vec![1; 100]);
+    let (store, _) = fixture.open();
+    let mut upload = fixture.begin(&store, &bytes, 0).unwrap();
+    upload.append(&bytes).unwrap();
+    assert_eq!(upload.keep().unwrap(), 100, "acknowledged");
+    let folder = fixture.tenant.folder.clone();
+    let file = store.file(&folder, &digest(&bytes));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::rename(store.part(&folder, &digest(&bytes)), &file).unwrap();
+    drop(store);
+    let (store, recovery) = fixture.open();
+    assert_eq!(recovery, Recovery::default());
+    let status = fixture.status(&store, &bytes).unwrap();
+    assert_eq!((status.received, status.complete), (100, false));
+    fixture.begin(&store, &bytes, 100).unwrap().verify().unwrap().commit("n13", 1).unwrap();
+    assert!(fixture.status(&store, &bytes).unwrap().complete);
+}
+
+#[test]
 fn uploads_count_with_what_they_announce_and_what_would_be_too_much_is_refused() {
     let fixture = Fixture::new();
     let (store, _) = fixture.open();
