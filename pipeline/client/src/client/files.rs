@@ -59,14 +59,35 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// Refuses a file or folder that anyone but its owner may use.
+/// Warns of a file of results that others can read: it names images.
+pub(crate) fn warn_if_wide(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(metadata) = fs::metadata(path) {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        if mode & 0o077 != 0 {
+            let path = super::text::harmless(&path.to_string_lossy());
+            eprintln!("veilray: {path} has mode {mode:04o}: others can read it, and it names images; run `chmod 600` on it");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+/// Refuses a file or folder that anyone but its owner may use, or whose owner is another user.
 ///
 /// # Errors
-/// [`Error::Permissions`], or the system's.
+/// [`Error::Permissions`], [`Error::Keys`], or the system's.
 pub(crate) fn expect_private(path: &Path) -> Result<()> {
     let metadata = fs::metadata(path).map_err(Error::file("look at", path))?;
     #[cfg(unix)]
     {
+        let (owner, user) = (std::os::unix::fs::MetadataExt::uid(&metadata), rustix::process::geteuid().as_raw());
+        if owner != user {
+            let why = format!(
+                "it belongs to user {owner}, who can change it, and not to you (user {user}); run `chown {user}` on it if it is yours"
+            );
+            return Err(Error::Keys { path: path.into(), why });
+        }
         let found = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
         if found & 0o077 != 0 {
             let wanted = if metadata.is_dir() { FOLDER_MODE } else { FILE_MODE };
@@ -93,4 +114,22 @@ pub(crate) fn shred(path: &Path) -> Result<()> {
         .and_then(|_| zeroed.sync_all())
         .map_err(Error::file("overwrite", path))?;
     Ok(file::remove(path)?)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.toml");
+        file::write_private(&path, b"x").unwrap();
+        expect_private(&path).unwrap();
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
+            eprintln!("skipped: only root can give a file away");
+            return;
+        }
+        assert!(expect_private(&path).unwrap_err().to_string().contains("user 12345"));
+    }
 }

@@ -89,6 +89,7 @@ impl ResultsFile {
                 Status::Refused | Status::Failed => {}
             }
         }
+        files::warn_if_wide(path);
         if kept != old || !path.exists() {
             file::write_private(path, kept.as_bytes())?;
         }
