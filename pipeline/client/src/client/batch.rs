@@ -132,7 +132,7 @@ impl Batch<'_> {
                         match self.prepare(index, path, budget, is_done, warn) {
                             // It is refused only if the run has ended.
                             Ok(ready) => drop(to_send.send(ready)),
-                            Err(event) => drop(report.send(Done { index, result: Ok(event), answer: None })),
+                            Err(result) => drop(report.send(Done { index, result: *result, answer: None })),
                         }
                     }
                 });
@@ -165,23 +165,25 @@ impl Batch<'_> {
         budget: &MemoryBudget,
         is_done: IsDone<'_>,
         warn: Warn<'_>,
-    ) -> Result<Ready, Event> {
+    ) -> Result<Ready, Box<Result<Event>>> {
         let (name, session) = (path.to_string_lossy().into_owned(), self.session);
         let interface = session.keys().interface();
-        let without =
-            |sha256: &str, error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
+        let without = |sha256: &str, error: Error| {
+            let row = |error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
+            Box::new(if concerns_all(&error) { Err(error) } else { Ok(row(&error)) })
+        };
         // Held until the image is compressed: neither files nor pixels pile up, however many threads there are.
         let limit = session.settings().limits.file_bytes;
-        let (file, held) = images::read_within(path, limit, budget).map_err(|error| without("", &error))?;
+        let (file, held) = images::read_within(path, limit, budget).map_err(|error| without("", error))?;
         let sha256 = sha256_hex(&file);
         if let Some(event) = is_done(&name, &sha256) {
-            return Err(event);
+            return Err(Box::new(Ok(event)));
         }
-        session.expect_sendable(Some(&sha256)).map_err(|error| without(&sha256, &error))?;
-        let compressed = session.compress_within(&file, budget).map_err(|error| without(&sha256, &error))?;
+        session.expect_sendable(Some(&sha256)).map_err(|error| without(&sha256, error))?;
+        let compressed = session.compress_within(&file, budget).map_err(|error| without(&sha256, error))?;
         drop((file, held));
         compressed.cautions.iter().for_each(|warning| warn(index, warning));
-        let ciphertexts = session.encrypt(&compressed.latent).map_err(|error| without(&sha256, &error))?;
+        let ciphertexts = session.encrypt(&compressed.latent).map_err(|error| without(&sha256, error))?;
         Ok(Ready { index, path: name, sha256, warnings: compressed.warnings, ciphertexts })
     }
 

@@ -41,7 +41,7 @@ impl Exit {
   4  encrypted and clear results disagree, or a self-test failed
   5  the server cannot be reached, is busy, or refused
   6  keys or passphrase: missing, wrong, readable by others, or blocked (veilray keys rotate)
-  7  a reply was refused, now or earlier: do not repeat, see the handbook (The client, Replies that are refused)";
+  7  a reply was refused, now or earlier: do not repeat; see the handbook";
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -166,7 +166,7 @@ pub(crate) fn warning(count: usize) -> String {
         "These keys are now blocked: nothing more is encrypted, sent or decrypted with them until `veilray keys rotate`."
             .to_owned()
     } else {
-        format!("At the {MOST}rd refusal these keys are blocked.")
+        format!("After {MOST} refusals these keys are blocked.")
     };
     format!(
         "WARNING: a reply of the server was refused ({count} of {MOST} for these keys). The server or something on the way may have \

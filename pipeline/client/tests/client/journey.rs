@@ -163,8 +163,8 @@ fn ciphertexts_travel_in_files_that_name_no_image() {
     fs::copy(user.path("reply.ct"), other.path("reply.ct")).unwrap();
     let others = KeySet::select(&other.keys(), None).unwrap().evaluation_keys();
     assert_eq!(batch(&others, "out.vct").unwrap_err().code, ErrorCode::NotConformant);
-    let refused = other.run(&["decrypt", "reply.ct", "--json"]).ends(3).json().remove(0);
-    assert_eq!((refused["status"].as_str(), refused["labels"].as_array().unwrap().len()), (Some("refused"), 0));
+    let refused = other.run(&["decrypt", "reply.ct", "--json"]).ends(7).json().remove(0);
+    assert_eq!((refused["status"].as_str(), refused["labels"].as_array().unwrap().len()), (Some("reply_refused"), 0));
 
     let folder = fs::read_dir(user.keys()).unwrap().next().unwrap().unwrap().path();
     for (file, word) in [

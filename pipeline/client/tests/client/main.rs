@@ -13,4 +13,5 @@ mod common;
 mod journey;
 mod keysets;
 mod kills;
+mod refusals;
 mod segment;
