@@ -1,12 +1,15 @@
 //! Starting, serving and stopping.
 
+mod check;
 mod handle;
 mod open;
 mod reload;
 mod serving;
 mod signals;
 mod tls;
+mod validity;
 
+pub use check::{Finding, Report, check};
 pub use handle::Handle;
 pub use open::{open_model, pool};
 
