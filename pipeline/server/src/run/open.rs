@@ -6,7 +6,7 @@ use crate::config::{Available, Config, ConfigError};
 use crate::engine::admission::QueueLength;
 use crate::engine::metrics::Metrics;
 use crate::engine::needs::Needs;
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, Parts, least_memory};
 use crate::fair::JobQueue;
 use crate::http::app::App;
 use crate::http::denials::Denials;
@@ -111,6 +111,12 @@ pub(super) fn open(config: Config) -> Result<Opened, ServeError> {
     }
 
     let limits = &config.limits;
+    // Before anything is made on disk.
+    let taken = resident(&models);
+    let wanted = least_memory(models.iter().map(|(_, needs)| needs), taken);
+    if available.bytes < wanted {
+        return Err(ServeError::Memory { found: available.bytes, wanted });
+    }
     disk::private_folder(root).map_err(|e| data(&e))?;
     let storage = Storage::open(root, limits).map_err(|why| data(&why))?;
     let Storage { audit, store, jobs, recovery, pending } = storage;
