@@ -1,10 +1,13 @@
 //! The daemon's configuration: a TOML file, checked as a whole before anything is opened.
 
 mod error;
+mod memory;
+mod ranges;
 mod token_entry;
 pub mod tokens;
 
 pub use error::ConfigError;
+pub use memory::{Available, Memory};
 pub use token_entry::{Scope, TokenEntry};
 
 use serde::{Deserialize, Serialize};
@@ -74,7 +77,7 @@ pub struct ModelPath {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Memory of models, expanded keys and requests together.
+    /// Memory of models, expanded keys and requests together; 0 takes three quarters of what machine and container have, at most 8 GiB.
     pub memory_bytes: u64,
     /// Disk of keys and unfinished uploads of all tenants together.
     pub disk_bytes: u64,
@@ -140,7 +143,7 @@ const DAY: f64 = 86_400.0;
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            memory_bytes: 8 << 30,
+            memory_bytes: 0,
             disk_bytes: 64 << 30,
             body_bytes: 256 * MIB,
             key_bytes: 1 << 30,
@@ -209,39 +212,7 @@ impl Config {
                 "name at least one, with --model NAME or in the configuration file as [[models]] path = \"NAME\"",
             );
         }
-        let seconds = [
-            ("limits.header_seconds", limits.header_seconds),
-            ("limits.idle_seconds", limits.idle_seconds),
-            ("limits.request_seconds", limits.request_seconds),
-            ("limits.key_ttl_seconds", limits.key_ttl_seconds),
-            ("limits.part_ttl_seconds", limits.part_ttl_seconds),
-            ("limits.job_ttl_seconds", limits.job_ttl_seconds),
-        ];
-        for (field, value) in seconds {
-            if !(value > 0.0 && value <= 1e9) {
-                return refuse(field, value, "more than 0 and at most 10^9 seconds are wanted");
-            }
-        }
-        for (field, value) in [("limits.queue_seconds", limits.queue_seconds), ("server.drain_seconds", server.drain_seconds)] {
-            if !(0.0..=1e6).contains(&value) {
-                return refuse(field, value, "0 to 10^6 seconds are wanted");
-            }
-        }
-        let counts = [
-            ("limits.memory_bytes", limits.memory_bytes),
-            ("limits.disk_bytes", limits.disk_bytes),
-            ("limits.body_bytes", limits.body_bytes),
-            ("limits.key_bytes", limits.key_bytes),
-            ("limits.connections", limits.connections as u64),
-            ("limits.evaluations", limits.evaluations as u64),
-            ("limits.max_jobs", limits.max_jobs as u64),
-            ("limits.max_uploads", limits.max_uploads as u64),
-        ];
-        for (field, value) in counts {
-            if value == 0 || value > i64::MAX as u64 {
-                return refuse(field, value, "at least 1 is wanted");
-            }
-        }
+        ranges::check(server, limits)?;
         for (i, host) in server.hosts.iter().enumerate() {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -251,14 +222,8 @@ impl Config {
                 return refuse(format!("server.hosts[{i}]"), format!("{host:?}"), wanted);
             }
         }
-        if limits.reserve_bytes > 1 << 30 {
-            return refuse(
-                "limits.reserve_bytes",
-                limits.reserve_bytes,
-                "0 to 2^30 bytes are wanted; 2^24 are about 60 000 lines",
-            );
-        }
-        self.tokens.iter().enumerate().try_for_each(|(i, token)| token_entry::check(i, token))
+        self.tokens.iter().enumerate().try_for_each(|(i, token)| token_entry::check(i, token))?;
+        token_entry::check_together(&self.tokens)
     }
 }
 
@@ -302,7 +267,7 @@ mod tests {
         let cases = [
             ("", "models"),
             ("[limits]\nidle_seconds = 0.0\n", "limits.idle_seconds"),
-            ("[limits]\nmemory_bytes = 0\n", "limits.memory_bytes"),
+            ("[limits]\nbody_bytes = 0\n", "limits.body_bytes"),
             ("[limits]\nmemory = 1\n", "unknown field"),
             ("[limits]\nmax_uploads = 0\n", "limits.max_uploads"),
             ("[limits]\nreserve_bytes = 1073741825\n", "limits.reserve_bytes"),

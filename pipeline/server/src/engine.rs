@@ -125,6 +125,19 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+/// The largest body of a request for any of the models, or of two pieces of an upload.
+fn largest_body<'a>(models: impl Iterator<Item = &'a Needs>) -> u64 {
+    models.map(|needs| needs.body).fold(2 * UPLOAD_PIECE as u64, u64::max)
+}
+
+/// The least memory with which one request of every model can be served where `taken` bytes are used already.
+pub(crate) fn least_memory<'a>(models: impl Iterator<Item = &'a Needs> + Clone, taken: u64) -> u64 {
+    let largest = models.clone().map(Needs::most).max().unwrap_or(0);
+    let body = largest_body(models);
+    // Bodies get at most a quarter.
+    taken.saturating_add(largest).saturating_add(body).max(body.saturating_mul(4))
+}
+
 impl Engine {
     /// Puts the models in service.
     ///
@@ -134,11 +147,11 @@ impl Engine {
         let (limit, taken) = parts.memory;
         let budget = Arc::new(MemoryBudget::new(limit, parts.queue));
         let largest = parts.models.iter().map(|(_, needs)| needs.most()).max().unwrap_or(0);
-        let body = parts.models.iter().map(|(_, n)| n.body).max().unwrap_or(0).max(2 * UPLOAD_PIECE as u64);
+        let body = largest_body(parts.models.iter().map(|(_, needs)| needs));
         // Bodies may never crowd out the computation that they wait for.
         let bodies = limit.saturating_sub(taken.saturating_add(largest)).min(limit / 4);
         if bodies < body {
-            return Err(taken.saturating_add(largest).saturating_add(body));
+            return Err(least_memory(parts.models.iter().map(|(_, needs)| needs), taken));
         }
         let process = budget.account(true, taken);
         let process = budget.try_reserve("", &[(process, taken)]).map_err(|_| taken)?;

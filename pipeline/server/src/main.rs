@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ enum LogFormat {
 enum Command {
     /// Serves until SIGTERM or an interrupt; prints its URL once it listens.
     Serve(ConfigArgs),
-    /// Says whether the configuration can be used, without starting.
+    /// Says whether `serve` would start: opens what the configuration names, and changes nothing.
     CheckConfig(ConfigArgs),
     /// Compares encrypted with clear results on this machine: the engine alone, then each model.
     Selftest {
@@ -97,7 +97,8 @@ struct ConfigArgs {
     /// Threads of the encrypted computation; default 0, which takes all cores.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Memory that models, keys and requests may take together, bytes; default 8589934592 (8 GiB).
+    /// Memory that models, keys and requests may take together, bytes; default 0, which takes three quarters of what machine and
+    /// container have, and at most 8 GiB.
     #[arg(long, value_name = "BYTES")]
     memory_bytes: Option<u64>,
 }
@@ -118,6 +119,19 @@ impl ConfigArgs {
     }
 }
 
+/// A variable of the subcommand that is set and empty: it names nothing, and passing it over would start with something else.
+fn empty_variable(command: &Command) -> Option<String> {
+    let name = match command {
+        Command::Serve(_) => "serve",
+        Command::CheckConfig(_) => "check-config",
+        _ => return None,
+    };
+    let all = Cli::command();
+    let variables = all.find_subcommand(name)?.get_arguments().filter_map(clap::Arg::get_env);
+    let empty = |name: &&std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    variables.into_iter().find(empty).map(|name| name.to_string_lossy().into_owned())
+}
+
 /// Why it ended.
 enum Ended {
     Failed(String),
@@ -126,9 +140,14 @@ enum Ended {
 }
 
 impl From<ServeError> for Ended {
+    /// Of a daemon that did not start. What only another configuration, or another file that it names, can mend is refused as such: to start
+    /// again would not help.
     fn from(error: ServeError) -> Self {
+        use ServeError as E;
         match error {
-            ServeError::Config(_) | ServeError::Twice { .. } | ServeError::Memory { .. } => Self::Config(error.to_string()),
+            E::Config(_) | E::Twice { .. } | E::Memory { .. } | E::Find(_) | E::Release(_) | E::Engine(_) | E::Tls { .. } => {
+                Self::Config(error.to_string())
+            }
             _ => Self::Failed(error.to_string()),
         }
     }
@@ -152,10 +171,41 @@ fn print(line: &str) -> Result<(), Ended> {
     }
 }
 
+/// The configuration as it is used, and what was found when what it names was opened.
+fn check_config(config: &Config, json: bool) -> Result<(), Ended> {
+    let report = run::check(config)?;
+    let mut used = config.clone();
+    if let Some(memory) = &report.memory {
+        used.limits.memory_bytes = memory.bytes;
+    }
+    if json {
+        let mut text = serde_json::to_value(&used).map_err(failed)?;
+        if let (Some(all), serde_json::Value::Object(found)) =
+            (text.as_object_mut(), serde_json::to_value(&report).map_err(failed)?)
+        {
+            all.extend(found);
+        }
+        print(&text.to_string())?;
+    } else {
+        if let Some(memory) = &report.memory {
+            print(&format!("# limits.memory_bytes: {}", memory.source))?;
+        }
+        print(toml::to_string(&used).map_err(failed)?.trim_end())?;
+    }
+    let (refused, warned): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| finding.refused);
+    for finding in warned {
+        eprintln!("veilrayd: warning: {}", finding.text);
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Ended::Config(refused.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>().join("\nveilrayd: ")))
+}
+
 fn selftest(models: &[PathBuf], json: bool) -> Result<(), Ended> {
     let mut answers = vec![engine_answer().map_err(failed)?];
     for path in models {
-        answers.push(known_answer(&run::open_model(path)?).map_err(failed)?);
+        answers.push(known_answer(&run::open_model(path).map_err(failed)?).map_err(failed)?);
     }
     let right = answers.iter().all(KnownAnswer::is_right);
     if json {
@@ -174,7 +224,7 @@ fn selftest(models: &[PathBuf], json: bool) -> Result<(), Ended> {
 }
 
 fn infer(model: &Path, keys: &Path, input: &Path, out: &Path, json: bool) -> Result<(), Ended> {
-    let served = run::open_model(model)?;
+    let served = run::open_model(model).map_err(failed)?;
     let bytes = offline::infer(&served, keys, input, out).map_err(|failure| match failure.detail {
         Some(detail) => failed(detail),
         None => failed(format!("{}; {}", failure.error, failure.hint)),
@@ -201,12 +251,7 @@ fn main_with(cli: Cli) -> Result<(), Ended> {
             };
             Ok(serve(config, move || again.clone().config(), told)?)
         }
-        Command::CheckConfig(args) => {
-            let config = args.config()?;
-            let text =
-                if json { serde_json::to_string(&config).map_err(failed) } else { toml::to_string(&config).map_err(failed) };
-            print(text?.trim_end())
-        }
+        Command::CheckConfig(args) => check_config(&args.config()?, json),
         Command::Selftest { models } => selftest(&models, json),
         Command::Infer { model, keys, input, out } => infer(&model, &keys, &input, &out, json),
         Command::Token => {
@@ -221,6 +266,10 @@ fn main_with(cli: Cli) -> Result<(), Ended> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(name) = empty_variable(&cli.command) {
+        eprintln!("veilrayd: {name} is set and empty: give it a value, or unset it");
+        return ExitCode::from(2);
+    }
     let filter = match cli.log.parse::<Targets>() {
         Ok(filter) => filter,
         Err(error) => {

@@ -42,20 +42,37 @@ fn split(bytes: &[u8], blocks: usize) -> Result<Vec<&[u8]>, ApiError> {
 /// Files that cannot be read or written, keys or ciphertexts that are not the model's.
 pub fn infer(served: &Served, keys: &Path, input: &Path, out: &Path) -> Result<usize, ApiError> {
     let params = served.model.params();
-    let sent = parse(keys, params, std::fs::metadata(keys)?.len())?;
-    conform(&sent, served)?;
-    let expanded = ExpandedKeys::new(&sent)?;
+    let of_keys = |error| named("--keys", keys, error);
+    let of_input = |error| named("--input", input, error);
+    let length = std::fs::metadata(keys).map_err(|e| unreadable("--keys", keys, &e))?.len();
+    let sent = parse(keys, params, length).map_err(of_keys)?;
+    conform(&sent, served).map_err(of_keys)?;
+    let expanded = ExpandedKeys::new(&sent).map_err(|e| of_keys(e.into()))?;
     drop(sent);
-    let mut file = BufReader::new(File::open(input)?);
-    let reply = if file.fill_buf()?.starts_with(&container::MAGIC) {
-        batch(served, &digest(keys)?, Reader::open(file).map_err(malformed)?, &expanded)?
+    let mut file = BufReader::new(File::open(input).map_err(|e| unreadable("--input", input, &e))?);
+    let reply = if file.fill_buf().map_err(|e| unreadable("--input", input, &e))?.starts_with(&container::MAGIC) {
+        let digest = digest(keys).map_err(of_keys)?;
+        let images = Reader::open(file).map_err(|e| of_input(malformed(e)))?;
+        batch(served, &digest, images, &expanded).map_err(of_input)?
     } else {
-        let bytes = std::fs::read(input)?;
+        let bytes = std::fs::read(input).map_err(|e| unreadable("--input", input, &e))?;
         let blocks = served.interface.io.input().layout().blocks();
-        evaluate_one(served, &split(&bytes, blocks)?, &expanded)?
+        let one = split(&bytes, blocks).and_then(|image| evaluate_one(served, &image, &expanded));
+        one.map_err(of_input)?
     };
-    file::write_private(out, &reply)?;
+    file::write_private(out, &reply).map_err(|e| named("--out", out, e.into()))?;
     Ok(reply.len())
+}
+
+/// A file of the command line that cannot be read.
+fn unreadable(flag: &str, path: &Path, error: &std::io::Error) -> ApiError {
+    ApiError { detail: Some(format!("{flag} {}: cannot be read: {error}", path.display())), ..ApiError::internal(error) }
+}
+
+/// An error with the file of the command line that it is about.
+fn named(flag: &str, path: &Path, error: ApiError) -> ApiError {
+    let why = error.detail.clone().unwrap_or_else(|| format!("{}; {}", error.error, error.hint));
+    ApiError { detail: Some(format!("{flag} {}: {why}", path.display())), ..error }
 }
 
 /// The reply to one image's ciphertexts.

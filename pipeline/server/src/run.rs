@@ -1,33 +1,27 @@
 //! Starting, serving and stopping.
 
+mod check;
 mod handle;
+mod open;
 mod reload;
 mod serving;
 mod signals;
 mod tls;
+mod validity;
 
+pub use check::{Finding, Report, check};
 pub use handle::Handle;
+pub use open::{open_model, pool};
 
-use crate::config::tokens::Tokens;
 use crate::config::{Config, ConfigError};
-use crate::engine::admission::QueueLength;
-use crate::engine::metrics::Metrics;
-use crate::engine::needs::Needs;
-use crate::engine::{Engine, Parts};
-use crate::fair::JobQueue;
-use crate::http::app::App;
-use crate::http::denials::Denials;
-use crate::storage::audit::{Action, Entry};
-use crate::storage::{Storage, disk};
-use std::net::{SocketAddr, TcpListener};
+use open::open;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use veilray_base::release::{FindError, find};
+use veilray_base::release::FindError;
 use veilray_classifier::release;
-use veilray_classifier::served::Served;
 
 /// Why the daemon did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -89,111 +83,6 @@ pub enum ServeError {
         /// The system's reason.
         why: String,
     },
-}
-
-/// Everything that is opened before the first request.
-struct Opened {
-    app: Arc<App>,
-    listener: TcpListener,
-}
-
-/// Threads of the computation.
-///
-/// # Errors
-/// [`ServeError::Start`].
-pub fn pool(threads: usize) -> Result<rayon::ThreadPool, ServeError> {
-    let named = |i| format!("he-{i}");
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
-    pool.map_err(|e| ServeError::Start { why: e.to_string() })
-}
-
-/// Opens a model by name or folder.
-///
-/// # Errors
-/// [`ServeError::Find`], [`ServeError::Release`].
-pub fn open_model(path: &std::path::Path) -> Result<Served, ServeError> {
-    Ok(Served::open(&find(&path.to_string_lossy())?)?)
-}
-
-/// Bytes of memory that the process has taken from the system; where the system does not say, what its buffers hold and as much again.
-fn resident(models: &[(Served, Needs)]) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: Option<u64> = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
-    let buffers: u64 = models.iter().map(|(served, _)| served.model.params().buffer_bytes() as u64).sum();
-    kib.map_or(2 * buffers + (256 << 20), |kib| kib << 10)
-}
-
-fn open(config: Config) -> Result<Opened, ServeError> {
-    config.check()?;
-    let pool = pool(config.server.threads)?;
-    let threads = pool.current_num_threads();
-    let mut models: Vec<(Served, Needs)> = Vec::new();
-    for entry in &config.models {
-        let served = pool.install(|| open_model(&entry.path))?;
-        let name = &served.interface.model;
-        if models.iter().any(|(other, _)| other.interface.model == *name) {
-            return Err(ServeError::Twice { name: name.clone() });
-        }
-        served.model.params().trim();
-        let needs = Needs::of(&served, threads)?;
-        tracing::info!(
-            model = name,
-            request_bytes = needs.most(),
-            buffer_bytes = served.model.params().buffer_bytes(),
-            "model opened"
-        );
-        models.push((served, needs));
-    }
-
-    let limits = &config.limits;
-    let data = |why: &dyn std::fmt::Display| ServeError::Data { path: config.server.data_dir.clone(), why: why.to_string() };
-    let root = &config.server.data_dir;
-    disk::private_folder(root).map_err(|e| data(&e))?;
-    let storage = Storage::open(root, limits).map_err(|why| data(&why))?;
-    let Storage { audit, store, jobs, recovery, pending } = storage;
-    tracing::info!(orphans = recovery.orphans, lost = recovery.lost, pending = pending.len(), "data folder checked");
-
-    let metrics = Arc::new(Metrics::default());
-    let memory = (limits.memory_bytes, resident(&models));
-    tracing::info!(bytes = memory.1, "memory taken before the first request");
-    let parts = Parts {
-        pool,
-        models,
-        memory,
-        queue: QueueLength { tenant: limits.tenant_queue(config.tenants()), all: limits.queue_length },
-        evaluations: limits.evaluations,
-        tenants: config.tenants(),
-        store: Arc::clone(&store),
-        audit: Arc::clone(&audit),
-        metrics: Arc::clone(&metrics),
-    };
-    let engine = Engine::new(parts).map_err(|wanted| ServeError::Memory { found: limits.memory_bytes, wanted })?;
-    let bind = config.server.bind;
-    let listener = TcpListener::bind(bind).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    let listener = listener.map_err(|e| ServeError::Bind { bind, why: e.to_string() })?;
-    audit.record(&Entry::new(Action::Start, "ok")).map_err(|e| data(&e))?;
-    let queue = JobQueue::default();
-    for (folder, id) in pending {
-        queue.push(&folder, id);
-    }
-    let app = App {
-        tokens: Tokens::new(&config.tokens),
-        config,
-        engine: Arc::new(engine),
-        store,
-        jobs,
-        audit,
-        denials: Denials::default(),
-        metrics,
-        queue,
-        ready: AtomicBool::new(false),
-        draining: AtomicBool::new(false),
-    };
-    Ok(Opened { app: Arc::new(app), listener })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {

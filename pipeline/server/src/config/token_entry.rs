@@ -2,6 +2,7 @@
 
 use super::error::ConfigError;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use toml::value::{Datetime, Offset};
 use veilray_base::clock;
 
@@ -84,10 +85,45 @@ pub(super) fn check(index: usize, entry: &TokenEntry) -> Result<(), ConfigError>
     if entry.scopes.is_empty() {
         return refuse("scopes", "empty".into(), "some of \"keys\", \"infer\" and \"admin\" are wanted");
     }
+    if !(1 << 16..=1 << 50).contains(&entry.quota_bytes) {
+        let wanted = "65536 to 2^50 bytes are wanted: keys and jobs must have room; remove the entry to shut a tenant out";
+        return refuse("quota_bytes", entry.quota_bytes.to_string(), wanted);
+    }
+    if entry.rate_per_minute > 1_000_000 {
+        let wanted = "1 to 1000000 requests are wanted; 0 sets no bound";
+        return refuse("rate_per_minute", entry.rate_per_minute.to_string(), wanted);
+    }
     match &entry.expires {
         Some(at) if unix(at).is_none() => refuse("expires", at.to_string(), "a date, or date and time in UTC with Z, is wanted"),
         _ => Ok(()),
     }
+}
+
+/// Whether entries that can be used each can be used together: a token is one tenant's, and a tenant has one quota.
+pub(super) fn check_together(entries: &[TokenEntry]) -> Result<(), ConfigError> {
+    let mut tokens = BTreeMap::new();
+    let mut quotas = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        if let Some(other) = tokens.insert(entry.hash.to_ascii_lowercase(), index) {
+            return Err(ConfigError::Value {
+                field: format!("tokens[{index}].hash"),
+                found: format!("that of tokens[{other}]"),
+                wanted: "one entry per token is wanted; `veilrayd token` makes another token".into(),
+            });
+        }
+        let (other, quota) = *quotas.entry(entry.tenant.as_str()).or_insert((index, entry.quota_bytes));
+        if quota != entry.quota_bytes {
+            return Err(ConfigError::Value {
+                field: format!("tokens[{index}].quota_bytes"),
+                found: entry.quota_bytes.to_string(),
+                wanted: format!(
+                    "{quota}, as in tokens[{other}], is wanted: both are of tenant {}, and a tenant has one quota",
+                    entry.tenant
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// UNIX seconds of a date (its start) or a date and time in UTC.
@@ -102,4 +138,42 @@ pub(super) fn unix(at: &Datetime) -> Option<u64> {
     };
     let days = clock::days(i64::from(date.year), i64::from(date.month), i64::from(date.day));
     Some(u64::try_from(days).ok()? * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn refused(tokens: &[(char, &str)]) -> Option<String> {
+        let entry = |(digit, rest): &(char, &str)| format!("[[tokens]]\nhash = '{}'\n{rest}\n", digit.to_string().repeat(64));
+        let text = format!("[[models]]\npath = 'm'\n{}", tokens.iter().map(entry).collect::<String>());
+        Config::from_toml(&text).and_then(|config| config.check()).err().map(|e| e.to_string())
+    }
+
+    #[test]
+    fn two_entries_of_one_token_are_refused_without_the_hash() {
+        let why = refused(&[('a', "tenant = 'x'"), ('b', "tenant = 'y'"), ('A', "tenant = 'y'")]).unwrap();
+        assert!(why.contains("tokens[2].hash") && why.contains("tokens[0]"), "{why}");
+        assert!(!why.to_ascii_lowercase().contains("aaaa"), "{why}");
+        assert!(refused(&[('a', "tenant = 'x'"), ('b', "tenant = 'x'")]).is_none());
+    }
+
+    #[test]
+    fn a_tenant_has_one_quota() {
+        let why = refused(&[('a', "tenant = 'x'"), ('b', "tenant = 'x'\nquota_bytes = 100000")]).unwrap();
+        assert!(why.starts_with("tokens[1].quota_bytes is 100000") && why.contains("tokens[0]"), "{why}");
+    }
+
+    #[test]
+    fn every_number_of_an_entry_has_a_range() {
+        for (text, field) in [
+            ("quota_bytes = 0", "tokens[0].quota_bytes"),
+            ("quota_bytes = 1125899906842625", "tokens[0].quota_bytes"),
+            ("rate_per_minute = 1000001", "tokens[0].rate_per_minute"),
+            ("rate_per_minute = -1", "rate_per_minute"),
+        ] {
+            let why = refused(&[('a', &format!("tenant = 'x'\n{text}"))]).unwrap();
+            assert!(why.contains(field), "{why}");
+        }
+    }
 }

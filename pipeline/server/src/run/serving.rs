@@ -1,7 +1,8 @@
 //! From listening to the end.
 
+use super::open::Opened;
 use super::signals::Reloads;
-use super::{Opened, ServeError, reload, tls};
+use super::{ServeError, reload, tls};
 use crate::config::{Config, ConfigError, duration};
 use crate::http::app::App;
 use crate::http::router;

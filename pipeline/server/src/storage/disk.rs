@@ -12,15 +12,31 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// A folder that only this user can enter, made if it is not there.
+/// A folder that only this user can enter, made if it is not there. One that is there keeps its rights.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
+
+/// The rights of a folder that users other than its owner have too: its mode; none where it is private, or not there.
+pub(crate) fn others(path: &Path) -> io::Result<Option<u32>> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+        let mode = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            metadata => metadata?.permissions().mode() & 0o7777,
+        };
+        Ok((mode & 0o077 != 0).then_some(mode))
     }
-    Ok(())
+    #[cfg(not(unix))]
+    Ok(None)
 }
 
 /// Opens a file of this user alone for appending, made if it is not there.

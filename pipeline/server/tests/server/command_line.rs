@@ -90,3 +90,169 @@ fn file_with(text: &str) -> tempfile::NamedTempFile {
     std::fs::write(file.path(), text).unwrap();
     file
 }
+
+/// `check-config` and `serve` with a configuration, and what both say on standard error. `serve` is expected to end.
+fn both(text: &str) -> [(Option<i32>, String); 2] {
+    let file = file_with(text);
+    ["check-config", "serve"].map(|command| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_veilrayd"))
+            .args([command, "--log", "error", "--config", file.path().to_str().unwrap()])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed().as_secs() < 60 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    })
+}
+
+#[test]
+fn check_config_refuses_what_serve_refuses() {
+    let (folder, mut config) = place();
+    let base = config.clone();
+    let text = |config: &veilrayd::Config| toml::to_string(config).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut refused = Vec::new();
+    config.models.push(veilrayd::config::ModelPath { path: "no-such-model".into() });
+    refused.push((text(&config), "no-such-model"));
+    config = base.clone();
+    config.models.push(config.models[0].clone());
+    refused.push((text(&config), "two models are named tiny"));
+    config = base.clone();
+    config.server.tls = Some(veilrayd::config::Tls { cert: path("nope.pem"), key: path("nope.key") });
+    refused.push((text(&config), "nope.pem"));
+    config = base.clone();
+    config.limits.memory_bytes = 9_000_000_000_000;
+    refused.push((text(&config), "limits.memory_bytes"));
+    config.limits.memory_bytes = 2 << 20;
+    refused.push((text(&config), "one request of the largest model"));
+    for (text, wanted) in refused {
+        for (code, said) in both(&text) {
+            assert_eq!((code, said.contains(wanted)), (Some(3), true), "{wanted}: {said}");
+        }
+    }
+    assert!(!config.server.data_dir.exists(), "nothing may be made");
+    // A folder that cannot be made: serve may find another reason later, or be let by root.
+    config = base;
+    std::fs::write(path("file"), "").unwrap();
+    for data in [path("file/data"), "/proc/nope".into()] {
+        config.server.data_dir = data;
+        let file = file_with(&text(&config));
+        let checked = run(&["check-config", "--config", file.path().to_str().unwrap()]);
+        assert_eq!(checked.status.code(), Some(3), "{checked:?}");
+        assert!(String::from_utf8_lossy(&checked.stderr).contains("the data folder"));
+    }
+}
+
+#[test]
+fn check_config_looks_at_the_certificate_and_its_days() {
+    let (folder, mut config) = place();
+    let tls = veilrayd::config::Tls { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    config.server.tls = Some(tls.clone());
+    let text = toml::to_string(&config).unwrap();
+    let certify = |from: (i32, u8), until: (i32, u8)| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(from.0, from.1, 1);
+        params.not_after = rcgen::date_time_ymd(until.0, until.1, 1);
+        std::fs::write(&tls.cert, params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(&tls.key, key.serialize_pem()).unwrap();
+    };
+    for (from, until, wanted) in [((2001, 1), (2002, 1), "it ended"), ((4000, 1), (4001, 1), "it begins")] {
+        certify(from, until);
+        for (code, said) in both(&text) {
+            assert_eq!((code, said.contains(wanted)), (Some(3), true), "{said}");
+        }
+    }
+    certify((2001, 1), (4000, 1));
+    let file = file_with(&text);
+    let checked = || run(&["check-config", "--json", "--config", file.path().to_str().unwrap()]);
+    assert_eq!(checked().status.code(), Some(0));
+    assert!(json(&checked())["findings"].as_array().unwrap().is_empty());
+    std::fs::write(&tls.key, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    assert_eq!(checked().status.code(), Some(3));
+}
+
+#[test]
+fn check_config_says_where_the_memory_comes_from_and_what_clients_will_miss() {
+    let (_folder, mut config) = place();
+    config.limits.memory_bytes = 0;
+    config.limits.body_bytes = 5000;
+    let file = file_with(&toml::to_string(&config).unwrap());
+    let checked = run(&["check-config", "--json", "--config", file.path().to_str().unwrap()]);
+    let found = json(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let bytes = found["limits"]["memory_bytes"].as_u64().unwrap();
+    assert!(bytes > 0 && bytes <= 8 << 30 && found["memory"]["bytes"] == bytes, "{found}");
+    assert!(!found["memory"]["source"].as_str().unwrap().is_empty());
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("limits.body_bytes is 5000"), "{checked:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_enter_is_refused_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, config) = place();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    std::fs::create_dir(&config.server.data_dir).unwrap();
+    std::fs::set_permissions(&config.server.data_dir, PermissionsExt::from_mode(0o755)).unwrap();
+    for (code, said) in both(&toml::to_string(&config).unwrap()) {
+        assert_eq!((code, said.contains("chmod 700")), (Some(3), true), "{said}");
+    }
+    assert_eq!(mode(&config.server.data_dir), 0o755);
+    std::fs::remove_dir(&config.server.data_dir).unwrap();
+    let daemon = super::common::start(config.clone());
+    assert_eq!([mode(&config.server.data_dir), mode(&config.server.data_dir.join("keys"))], [0o700; 2]);
+    // Beside a daemon that runs, its next configuration can be looked at.
+    let file = file_with(&toml::to_string(&config).unwrap());
+    let checked = run(&["check-config", "--config", file.path().to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("a running veilrayd uses it"), "{checked:?}");
+    daemon.stop().unwrap();
+    drop(folder);
+}
+
+#[test]
+fn variables_that_are_empty_are_no_configuration() {
+    for name in ["VEILRAYD_CONFIG", "VEILRAYD_BIND", "VEILRAYD_DATA_DIR", "VEILRAYD_MODELS"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_veilrayd"));
+        let output = command.args(["check-config", "--model", fixture().path.to_str().unwrap()]).env(name, "").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {output:?}");
+    }
+}
+
+#[test]
+fn infer_names_the_file_that_is_wrong() {
+    let (f, folder) = (fixture(), tempfile::tempdir().unwrap());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    std::fs::write(path("keys"), &f.client.keys).unwrap();
+    std::fs::write(path("junk"), "no keys, no ciphertexts").unwrap();
+    std::fs::write(path("input"), f.encrypted(&f.client, &f.image(8)).concat()).unwrap();
+    let cases = [
+        ("missing", "input", "out", "missing"),
+        ("junk", "input", "out", "junk"),
+        ("keys", "missing", "out", "missing"),
+        ("keys", "junk", "out", "junk"),
+        ("keys", "input", "none/out", "none/out"),
+    ];
+    for (keys, input, out, named) in cases {
+        let (keys, input, out) = (path(keys), path(input), path(out));
+        let failed = run(&["infer", "--model", f.path.to_str().unwrap(), "--keys", &keys, "--input", &input, "--out", &out]);
+        assert_eq!(failed.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&failed.stderr).contains(&path(named)), "{failed:?}");
+    }
+}
+
+#[test]
+fn the_unit_does_not_start_a_refused_configuration_again() {
+    let unit = include_str!("../../../../deploy/veilrayd.service");
+    let setting = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let codes: Vec<&str> = setting("RestartPreventExitStatus=").split(' ').collect();
+    assert!(["2", "3", "4"].iter().all(|code| codes.contains(code)), "{codes:?}");
+    assert!(setting("StartLimitBurst=").parse::<u32>().is_ok() && setting("ExecStartPre=").is_empty());
+}

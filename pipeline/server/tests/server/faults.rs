@@ -135,6 +135,7 @@ fn a_stop_finishes_what_is_in_flight() {
 fn keys_whose_time_is_over_make_room() {
     let (f, (_folder, mut config)) = (fixture(), place());
     config.limits.disk_bytes = f.client.keys.len() as u64 * 3 / 2;
+    config.limits.key_bytes = config.limits.disk_bytes;
     let late = Client::new(&f.served);
     let daemon = start(config.clone());
     let ask = Ask::of(&daemon);
