@@ -143,7 +143,7 @@ mod tests {
                 let bound = bounds.iter().find(|bound| bound.field == field).unwrap_or_else(|| panic!("{field} has no range"));
                 assert!((bound.least..=bound.most).contains(&bound.value), "{field}: default");
                 let set = |to: f64| if integer { toml::Value::Integer(to as i64) } else { toml::Value::Float(to) };
-                let step = if integer { 1.0 } else { 0.05 };
+                let step: f64 = if integer { 1.0 } else { 0.05 };
                 let mut outside = vec![bound.most + step.max(bound.most * 1e-9), bound.most * 1e3];
                 if bound.least > 0.0 || !integer {
                     outside.push(bound.least - step);
