@@ -50,7 +50,7 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves until SIGTERM or an interrupt; prints its URL once it listens.
+    /// Serves until SIGTERM or an interrupt; prints its URL once it listens. SIGHUP reads tokens and certificate again.
     Serve(ConfigArgs),
     /// Says whether `serve` would start: opens what the configuration names, and changes nothing.
     CheckConfig(ConfigArgs),

@@ -94,6 +94,11 @@ pub(crate) fn daemon_of(model: &str, data: &Path) -> Handle {
     let mut config = Config { models: vec![ModelPath { path: WEIGHTS.path().join(model) }], ..Config::default() };
     config.server.bind = "127.0.0.1:0".parse().unwrap();
     config.server.data_dir = data.into();
+    // A daemon takes no folder that others can enter.
+    #[cfg(unix)]
+    if data.exists() {
+        std::fs::set_permissions(data, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
     let handle = veilrayd::spawn(config).unwrap();
     assert!(handle.wait_ready(std::time::Duration::from_secs(60)));
     handle

@@ -66,7 +66,7 @@ impl Mount {
         let name = kind.next()?;
         let options = kind.nth(1).unwrap_or_default();
         let unified = name == "cgroup2";
-        if !unified && !(name == "cgroup" && options.split(',').any(|option| option == "memory")) {
+        if !(unified || name == "cgroup" && options.split(',').any(|option| option == "memory")) {
             return None;
         }
         Some(Self { group: group.into(), point: point.trim_start_matches('/').into(), unified })

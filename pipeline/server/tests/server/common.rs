@@ -131,6 +131,11 @@ pub(crate) fn config(data: &Path) -> Config {
     let mut config = Config::default();
     config.server.bind = "127.0.0.1:0".parse().unwrap();
     config.server.data_dir = data.into();
+    // A daemon takes no folder that others can enter.
+    #[cfg(unix)]
+    if data.exists() {
+        std::fs::set_permissions(data, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
     config.server.threads = 2;
     config.server.drain_seconds = 20.0;
     config.limits.memory_bytes = 4 << 30;
