@@ -96,7 +96,9 @@ fn answers_that_stall_trickle_or_never_end_are_given_up() {
         let (url, _) = server(answer);
         let (done, answered) = std::sync::mpsc::channel();
         let remote = remote(&url, Duration::ZERO);
-        std::thread::spawn(move || done.send(remote.interface("m").map(drop)));
+        std::thread::spawn(move || {
+            let _ = done.send(remote.interface("m").map(drop));
+        });
         let result = answered.recv_timeout(Duration::from_secs(4)).unwrap_or_else(|_| panic!("{name}: waited for"));
         assert!(result.is_err(), "{name}");
     }
