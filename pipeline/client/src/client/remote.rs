@@ -28,7 +28,7 @@ pub(crate) struct Remote {
     pub(super) base: String,
     token: Option<Zeroizing<String>>,
     retry_for: Duration,
-    waits: Waits,
+    pub(super) waits: Waits,
 }
 
 /// The answer to one image.
@@ -132,6 +132,7 @@ impl Remote {
             let request = self.agent.post(&url).header(INFERENCE_HEADER_LENGTH, length.to_string());
             let request = self.authorised(request).content_type("application/octet-stream");
             let request = request.config().timeout_recv_response(Some(self.waits.inference));
+            let request = request.timeout_send_body(Some(self.waits.body_of(bytes.len() as u64)));
             let request = request.timeout_recv_body(Some(self.waits.body_of(most as u64))).build();
             Ok((self.answer(request.send(bytes.as_slice()))?, start, start.elapsed()))
         })?;

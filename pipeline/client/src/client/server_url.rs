@@ -14,6 +14,8 @@ pub(crate) const TOKEN_VARIABLE: &str = "VEILRAY_TOKEN";
 const SYSTEM_CA: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 /// Longest head of an answer, bytes.
 const MAX_HEAD: usize = 64 << 10;
+/// Bytes of a request that are given to the system at a time.
+const OUTPUT_BUFFER: usize = 64 << 10;
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -113,6 +115,8 @@ pub(super) fn agent(url: &ServerUrl, access: &Access) -> Result<(Agent, Option<Z
         .timeout_recv_response(Some(access.waits.head))
         .timeout_recv_body(Some(access.waits.body))
         .timeout_per_write(Some(access.waits.write))
+        // The time for a whole body is looked at between buffers: a large one would overrun it.
+        .output_buffer_size(OUTPUT_BUFFER)
         .max_response_header_size(MAX_HEAD)
         .max_idle_connections_per_host(16)
         .user_agent(concat!("veilray/", env!("CARGO_PKG_VERSION")))

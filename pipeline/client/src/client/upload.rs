@@ -65,7 +65,9 @@ impl Remote {
         let request = self.agent.put(format!("{}/v1/keys/{sha256}", self.base));
         let request = self.authorised(request).header(UPLOAD_OFFSET, offset.to_string()).header(UPLOAD_LENGTH, total.to_string());
         let request = request.header(MODEL, model).header("content-length", (total - offset).to_string());
-        let result = request.content_type("application/octet-stream").send(SendBody::from_reader(&mut body));
+        let request = request.content_type("application/octet-stream").config();
+        let request = request.timeout_send_body(Some(self.waits.body_of(total - offset))).build();
+        let result = request.send(SendBody::from_reader(&mut body));
         *sent += body.at - offset;
         let response = self.answer(result)?;
         // An answer to half an upload says how much is there.

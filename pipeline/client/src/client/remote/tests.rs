@@ -105,6 +105,35 @@ fn answers_that_stall_trickle_or_never_end_are_given_up() {
 }
 
 #[test]
+fn a_server_that_takes_an_upload_slowly_is_given_up() {
+    // Each write goes on in time; the whole would take an hour.
+    let (url, _) = server(|stream| {
+        let mut some = [0; 1024];
+        for _ in 0..400 {
+            std::thread::sleep(Duration::from_millis(20));
+            if stream.read(&mut some).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    let bytes: u64 = 16 << 20;
+    std::fs::write(&keys, vec![0; bytes as usize]).unwrap();
+    let (done, answered) = std::sync::mpsc::channel();
+    // No single write is given up: only the time for the whole is short.
+    let short = Duration::from_millis(300);
+    let waits = Waits { head: short, inference: short, body: short, write: Duration::from_secs(60), least: bytes };
+    let remote = Remote::new(&url, &Access { ca: None, token_file: None, retry_for: Duration::ZERO, waits }).unwrap();
+    let mut sent = 0;
+    std::thread::spawn(move || {
+        let result = remote.upload_from(&keys, &"0".repeat(64), "m", 0, bytes, &mut |_| {}, &mut sent);
+        let _ = done.send(result);
+    });
+    assert!(answered.recv_timeout(Duration::from_secs(6)).expect("the upload is given up").is_err());
+}
+
+#[test]
 fn a_server_that_takes_no_more_bytes_is_given_up() {
     let (url, _) = server(|_| std::thread::sleep(Duration::from_secs(8)));
     let folder = tempfile::tempdir().unwrap();
