@@ -5,7 +5,7 @@ use crate::client::{Error, Exit, Result, vault};
 use serde::Serialize;
 use std::path::Path;
 use veilray_base::digest::sha256_hex;
-use veilray_base::release::{folders, other_kind};
+use veilray_base::release::{WEIGHTS_VARIABLE, folders, other_kind};
 use veilray_classifier::release::{MANIFEST, Model};
 use veilray_encoder::release::{Released, WEIGHTS};
 use veilray_he::simd::Backend;
@@ -57,7 +57,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit> {
     };
     check("engine".into(), engine());
     check("vault".into(), sealing());
-    for folder in releases() {
+    let found = releases();
+    if let (true, Ok(named)) = (found.is_empty(), std::env::var(WEIGHTS_VARIABLE)) {
+        let why = format!("{WEIGHTS_VARIABLE} names {named}, and no released model is there");
+        check("models".into(), Err(Error::Usage(why)));
+    }
+    for folder in found {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         check(name, release(&folder));
     }

@@ -9,6 +9,7 @@ use crate::client::segmentation::OutputKind;
 use crate::client::session::Session;
 use crate::client::{Error, Exit, Result, images};
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use veilray_imaging::ingest;
 use veilray_imaging::ingest::Assume;
@@ -37,10 +38,10 @@ pub(crate) struct Args {
     read: ReadArgs,
     /// Images being compressed at once; default half the cores.
     #[arg(long, value_name = "N")]
-    prepare: Option<usize>,
+    prepare: Option<NonZeroUsize>,
     /// Requests in flight; default 3.
     #[arg(long, value_name = "N")]
-    requests: Option<usize>,
+    requests: Option<NonZeroUsize>,
 }
 
 /// Whether images whose reply was refused are sent again.
@@ -155,8 +156,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         }
         Ok(())
     };
-    let batch =
-        batch::Batch { session: &session, remote: &remote, concurrency: settings.concurrency(args.prepare, args.requests) };
+    let batch = batch::Batch {
+        session: &session,
+        remote: &remote,
+        concurrency: settings.concurrency(args.prepare.map(NonZeroUsize::get), args.requests.map(NonZeroUsize::get)),
+    };
     let result = batch.run(&paths, &is_done, &warn, &mut emit);
     bar.finish_and_clear();
     let summary = result?;

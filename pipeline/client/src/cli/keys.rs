@@ -138,7 +138,7 @@ pub(crate) fn keygen(args: &Keygen, settings: &Settings) -> Result<Exit> {
              sealed by your passphrase; without it nothing can be decrypted, and nobody can restore it",
             listed.record.model,
             listed.record.params,
-            set.folder().display(),
+            crate::client::text::path(set.folder()),
             megabytes(listed.record.evaluation_keys_bytes)
         )
     })?;
@@ -208,7 +208,7 @@ fn list(args: &KeyArgs, json: bool, settings: &Settings) -> Result<()> {
     let listed: Vec<Listed> = sets.iter().map(Listed::of).collect();
     report(json, &listed, || {
         if listed.is_empty() {
-            return format!("No keys in {}: make some with `veilray keygen`", root.display());
+            return format!("No keys in {}: make some with `veilray keygen`", crate::client::text::path(&root));
         }
         let (keys, replies) = ("eval. keys", "refused replies");
         let head = format!("{:<36} {:<8} {:<10} {keys:>10} {replies:>15}\n", "set", "params", "state");

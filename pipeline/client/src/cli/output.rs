@@ -1,5 +1,6 @@
 //! Output that commands share: results, errors, progress.
 
+use crate::client::text::harmless;
 use crate::client::{Error, Exit, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
@@ -28,7 +29,9 @@ pub(crate) fn report(json: bool, object: &impl serde::Serialize, text: impl FnOn
 
 /// Says on standard error why the program ends.
 pub(crate) fn failed(error: &Error) -> Exit {
-    eprintln!("veilray: {error}");
+    // Whatever a path or a server brought into it, no line steers the terminal.
+    let text = error.to_string();
+    eprintln!("veilray: {}", text.lines().map(harmless).collect::<Vec<_>>().join("\n"));
     error.exit()
 }
 

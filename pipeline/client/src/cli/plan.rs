@@ -26,7 +26,7 @@ pub(crate) struct Args {
     max_memory_bytes: Option<usize>,
     /// Threads of the server; default this machine's cores.
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    threads: Option<std::num::NonZeroUsize>,
     /// Predicts time for the reference machine, at once, instead of timing the engine's operations on this one for about two seconds.
     #[arg(long)]
     reference: bool,
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let model = Model::open(&find(&name)?)?;
     let params = model.params();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.unwrap_or(cores).max(1);
+    let threads = args.threads.map(std::num::NonZeroUsize::get).unwrap_or(cores).max(1);
     let costs = if args.reference { CostModel::reference(params) } else { measured(&model, threads.min(cores))? };
     let options = PlanOptions { threads, ..PlanOptions::new(costs) };
     let fitted = |limits| {

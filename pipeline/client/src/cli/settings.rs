@@ -179,7 +179,7 @@ fn home() -> Option<PathBuf> {
 
 fn read(path: &Path) -> Result<File> {
     let bytes = files::read_limited(path, 1 << 20)?;
-    let refuse = |why: String| Error::Usage(format!("{}: {why}", path.display()));
+    let refuse = |why: String| Error::Usage(format!("{}: {why}", crate::client::text::path(path)));
     let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".into()))?;
     toml::from_str(text).map_err(|e| refuse(e.to_string()))
 }

@@ -55,7 +55,7 @@ impl From<Exit> for std::process::ExitCode {
 #[non_exhaustive]
 pub enum Error {
     /// A file of the client's own, never an image.
-    #[error("cannot {doing} {}: {why}", path.display())]
+    #[error("cannot {doing} {}: {why}", super::text::path(path))]
     File {
         /// What was tried.
         doing: &'static str,
@@ -68,7 +68,10 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file of the key set, of the passphrase or of the token can be read by others: narrow its mode.
-    #[error("{} has mode {found:04o}, wanted {wanted:04o}: other users can read it; run `chmod {wanted:o}` on it, and replace the secret in it if they may have read it", path.display())]
+    #[error(
+        "{} has mode {found:04o}, wanted {wanted:04o}: other users can read it; run `chmod {wanted:o}` on it, and replace the secret in it if they may have read it",
+        super::text::path(path)
+    )]
     Permissions {
         /// The file or folder.
         path: PathBuf,
@@ -84,7 +87,7 @@ pub enum Error {
     #[error("{0}")]
     Passphrase(String),
     /// A key set that is missing, damaged, ambiguous or not for this use.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", super::text::path(path))]
     Keys {
         /// The key folder or set.
         path: PathBuf,

@@ -27,7 +27,7 @@ pub(crate) fn find(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// A path without the control characters that would steer a terminal.
 fn shown(path: &Path) -> String {
-    super::text::harmless(&path.to_string_lossy())
+    super::text::path(path)
 }
 
 /// An image file's bytes, at most `limit`; the error does not name it.

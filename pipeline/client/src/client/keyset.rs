@@ -313,7 +313,7 @@ impl KeySet {
 
 /// A key set's name: that of its folder.
 pub(crate) fn name(folder: &Path) -> String {
-    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    folder.file_name().map(|name| super::text::harmless(&name.to_string_lossy())).unwrap_or_default()
 }
 
 /// The model of the key set in a folder, if that much of it can be read.

@@ -57,8 +57,9 @@ impl Source {
         if let Some(path) = &self.file {
             files::expect_private(path)?;
             let bytes = Zeroizing::new(files::read_limited(path, LIMIT)?);
-            let text = std::str::from_utf8(&bytes)
-                .map_err(|_| Error::Passphrase(format!("{}: a passphrase is UTF-8 text, this is not", path.display())))?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| {
+                Error::Passphrase(format!("{}: a passphrase is UTF-8 text, this is not", super::text::path(path)))
+            })?;
             return Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())));
         }
         match std::env::var(VARIABLE) {

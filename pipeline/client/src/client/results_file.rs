@@ -63,7 +63,7 @@ impl ResultsFile {
         let form = match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Form::Csv,
             Some("jsonl") => Form::Json,
-            _ => return Err(Error::Usage(format!("{}: results go to a file named *.csv or *.jsonl", path.display()))),
+            _ => return Err(Error::Usage(format!("{}: results go to a file named *.csv or *.jsonl", super::text::path(path)))),
         };
         let head = form.head(labels)?;
         let old = match path.exists() {
@@ -115,7 +115,7 @@ impl ResultsFile {
 type Key = (String, String, String, Status);
 
 fn other(path: &Path, why: &str) -> Error {
-    Error::Usage(format!("{}: {why}; choose another file with --out", path.display()))
+    Error::Usage(format!("{}: {why}; choose another file with --out", super::text::path(path)))
 }
 
 /// Whole lines with what they are about. The last one is dropped if it was cut off.

@@ -167,10 +167,10 @@ pub(super) fn key_of_csv(record: &csv::StringRecord, columns: usize) -> Option<(
 fn table(row: &Row, point: &OperatingPoint) -> String {
     let mut out = format!("{}\n", harmless(&row.path));
     for warning in &row.warnings {
-        let _ = writeln!(out, "  warning: {warning}");
+        let _ = writeln!(out, "  warning: {}", harmless(warning));
     }
     if row.status != Status::Answered {
-        let _ = writeln!(out, "  {}: {}\n", row.status.name(), row.reason);
+        let _ = writeln!(out, "  {}: {}\n", row.status.name(), harmless(&row.reason));
         return out;
     }
     let width = row.labels.iter().map(|f| f.name.chars().count()).max().unwrap_or(0).max(5);

@@ -16,6 +16,11 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// A path in the form that messages show: nothing in it steers a terminal.
+pub(crate) fn path(path: &std::path::Path) -> String {
+    harmless(&path.to_string_lossy())
+}
+
 /// The same of at most 500 characters.
 pub(crate) fn shown(text: &str) -> String {
     let mut characters = text.chars();

@@ -173,3 +173,32 @@ fn a_closed_pipe_is_no_error() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn a_path_steers_no_terminal_and_numbers_that_do_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_veilray"));
+        command.args(arguments).envs(variables.iter().copied()).env("HOME", folder.path()).current_dir(folder.path());
+        command.output().unwrap()
+    };
+    for arguments in [
+        &["inspect", "ev\u{1b}[31mil"][..],
+        &["keys", "list", "--keys", "ev\u{1b}[31mil"],
+        &["plan", "--model", "ev\u{1b}[31mil"],
+        &["selftest", "--config", "ev\u{202e}il"],
+    ] {
+        let out = run(arguments, &[]);
+        let shown = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        assert!(shown.contains("ev") && !shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+    }
+    for arguments in [
+        &["classify", "x.png", "--requests", "0"][..],
+        &["classify", "x.png", "--prepare", "0"],
+        &["plan", "--model", "nih14-f8", "--threads", "0"],
+    ] {
+        assert_eq!(run(arguments, &[]).status.code(), Some(2), "{arguments:?}");
+    }
+    let nowhere = run(&["selftest"], &[("VEILRAY_WEIGHTS", "/nowhere")]);
+    assert!(!nowhere.status.success() && String::from_utf8_lossy(&nowhere.stdout).contains("/nowhere"));
+}
