@@ -7,11 +7,16 @@
 //! ```text
 //!   KEYSET/refusals.jsonl   a line per refusal: time, digests of reply and image file, kind; no path, no values
 //!   KEYSET/refusals.lock    held while a reply is decrypted, judged and counted
+//!   KEYSET/refusals.room    room on the disk, taken before a reply is decrypted
 //! ```
+//!
+//! A full disk must not turn the count off. So a refusal is first written over bytes of `refusals.room`, which takes no more of the disk,
+//! and then into `refusals.jsonl`; what stands in the room alone counts too. Without the room nothing is decrypted.
 
 use super::{Error, Result, files, keyset};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use veilray_base::{clock, file};
 
@@ -20,6 +25,11 @@ pub const MOST: usize = 3;
 
 const FILE: &str = "refusals.jsonl";
 const LOCK: &str = "refusals.lock";
+const ROOM: &str = "refusals.room";
+/// Bytes of the room for one refusal.
+const SLOT: usize = 1024;
+/// Bytes of the room. Sets are blocked long before it is used up.
+const ROOM_BYTES: usize = 8 * SLOT;
 /// Largest file of refusals, bytes; a whole one has less than one thousand.
 const LIMIT: u64 = 64 << 10;
 
@@ -50,6 +60,7 @@ pub struct Count {
 pub(crate) struct Refusals {
     folder: PathBuf,
     known: Vec<Refusal>,
+    room: File,
     _lock: File,
 }
 
@@ -66,7 +77,8 @@ impl Refusals {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, files::FILE_MODE);
         let lock = options.open(&path).map_err(Error::file("open", &path))?;
         lock.lock().map_err(Error::file("lock", &path))?;
-        Ok(Self { folder: folder.into(), known: unblocked(folder)?, _lock: lock })
+        let (known, room) = (unblocked(folder)?, room(folder)?);
+        Ok(Self { folder: folder.into(), known, room, _lock: lock })
     }
 
     /// The refusal of that reply.
@@ -85,6 +97,7 @@ impl Refusals {
             image_sha256: image_sha256.map(Into::into),
             kind: kind.into(),
         };
+        self.note(&refusal).map_err(|e| blocked(&self.folder, format!("{ROOM} cannot be written: {e}")))?;
         self.known.push(refusal);
         let path = self.folder.join(FILE);
         let lines = self.known.iter().map(|refusal| serde_json::to_string(refusal).map(|line| line + "\n"));
@@ -94,6 +107,27 @@ impl Refusals {
             .map_err(|e| blocked(&self.folder, format!("{FILE} cannot be written: {e}")))?;
         Ok(self.known.len())
     }
+
+    /// Puts a refusal into the room, behind those that are known.
+    fn note(&mut self, refusal: &Refusal) -> std::io::Result<()> {
+        let line = serde_json::to_string(refusal)? + "\n";
+        if line.len() > SLOT {
+            return Err(std::io::Error::other("a refusal is longer than its place"));
+        }
+        self.room.seek(SeekFrom::Start((self.known.len() * SLOT) as u64))?;
+        self.room.write_all(line.as_bytes())?;
+        self.room.sync_all()
+    }
+}
+
+/// The room for refusals, taken on the disk.
+fn room(folder: &Path) -> Result<File> {
+    let path = folder.join(ROOM);
+    let whole = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == ROOM_BYTES as u64);
+    if !whole {
+        file::write_private(&path, &[b'\n'; ROOM_BYTES])?;
+    }
+    OpenOptions::new().write(true).open(&path).map_err(Error::file("open", &path))
 }
 
 /// Refuses a set that is blocked.
@@ -121,20 +155,32 @@ fn blocked(folder: &Path, why: String) -> Error {
 /// # Errors
 /// [`Error::Blocked`] for a file that is damaged, or readable by others.
 fn read(folder: &Path) -> Result<Vec<Refusal>> {
-    let path = folder.join(FILE);
+    let mut known = read_file(folder, FILE)?;
+    for refusal in read_file(folder, ROOM)? {
+        if !known.iter().any(|other| other.reply_sha256 == refusal.reply_sha256) {
+            known.push(refusal);
+        }
+    }
+    Ok(known)
+}
+
+/// What stands in one of the two files.
+fn read_file(folder: &Path, name: &str) -> Result<Vec<Refusal>> {
+    let path = folder.join(name);
     if let Err(error) = fs::symlink_metadata(&path)
         && error.kind() == std::io::ErrorKind::NotFound
     {
         return Ok(vec![]);
     }
-    let damaged = |why: String| blocked(folder, format!("the file that counts refused replies, {FILE}, cannot be used: {why}"));
+    let damaged = |why: String| blocked(folder, format!("the file that counts refused replies, {name}, cannot be used: {why}"));
     files::expect_private(&path).map_err(|e| damaged(e.to_string()))?;
     let bytes = files::read_limited(&path, LIMIT).map_err(|e| damaged(e.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| damaged("it is not text".into()))?;
     if !text.ends_with('\n') {
         return Err(damaged("its last line is cut off, or it is empty".into()));
     }
-    text.lines().map(|line| serde_json::from_str(line).map_err(|_| damaged("a line is damaged".into()))).collect()
+    let lines = text.lines().filter(|line| name == FILE || !line.is_empty());
+    lines.map(|line| serde_json::from_str(line).map_err(|_| damaged("a line is damaged".into()))).collect()
 }
 
 /// What is counted for a set; a damaged file blocks it.
@@ -146,18 +192,38 @@ pub fn count(folder: &Path) -> Count {
 }
 
 /// When a reply to that image was refused, under any keys for `model` below `root`. Of damaged files what can be read is believed, and of
-/// sets that cannot be read any refusal: rather one image too few is sent.
+/// sets and files that cannot be read any refusal: rather one image too few is sent.
 pub(crate) fn of_image(root: &Path, model: &str, image_sha256: &str) -> Option<String> {
-    let sets = fs::read_dir(root).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    let of_model = |folder: &PathBuf| keyset::model_of(folder).is_none_or(|found| found == model);
-    let mut times = sets.filter(of_model).filter_map(|folder| {
-        let bytes = files::read_limited(&folder.join(FILE), LIMIT).ok()?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Refusal>(line).ok());
-        lines.filter(|refusal| refusal.image_sha256.as_deref() == Some(image_sha256)).map(|refusal| refusal.time).max()
-    });
-    let first = times.next()?;
-    Some(times.fold(first, std::cmp::Ord::max))
+    let unknown = || Some("a time that cannot be read".to_owned());
+    let sets = match fs::read_dir(root) {
+        Ok(sets) => sets,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(_) => return unknown(),
+    };
+    let mut last: Option<String> = None;
+    for entry in sets {
+        let Ok(entry) = entry else { return unknown() };
+        let folder = entry.path();
+        if keyset::model_of(&folder).is_some_and(|found| found != model) {
+            continue;
+        }
+        for name in [FILE, ROOM] {
+            let path = folder.join(name);
+            match fs::symlink_metadata(&path) {
+                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                    continue;
+                }
+                _ => {}
+            }
+            let Ok(bytes) = files::read_limited(&path, LIMIT) else { return unknown() };
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let lines = text.lines().filter_map(|line| serde_json::from_str::<Refusal>(line).ok());
+            let found =
+                lines.filter(|refusal| refusal.image_sha256.as_deref() == Some(image_sha256)).map(|refusal| refusal.time).max();
+            last = last.max(found);
+        }
+    }
+    last
 }
 
 /// What the user is told when a reply was refused and the set now has so many refusals.
@@ -173,4 +239,52 @@ pub(crate) fn warning(count: usize) -> String {
          changed it, or the image is outside the model's range. Do not send this image again. Tell the server's provider and your \
          security officer. {rest}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(folder: &Path, reply: &str) -> Result<usize> {
+        Refusals::locked(folder)?.add(reply, Some("image"), "values")
+    }
+
+    #[test]
+    fn refusals_are_counted_where_their_file_cannot_be_written() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("set");
+        files::private_folder(&folder).unwrap();
+        assert_eq!(add(&folder, "a").unwrap(), 1);
+        // As on a full disk: no new file can be made.
+        let partial = file::partial(&folder.join(FILE));
+        fs::create_dir(&partial).unwrap();
+        for reply in ["b", "c"] {
+            assert!(matches!(add(&folder, reply), Err(Error::Blocked { .. })), "it is not told what came of it");
+        }
+        assert_eq!(count(&folder), Count { refusals: Some(3), blocked: true });
+        assert!(matches!(Refusals::locked(&folder), Err(Error::Blocked { .. })));
+        assert!(of_image(root.path(), "m", "image").is_some() && of_image(root.path(), "m", "other").is_none());
+    }
+
+    #[test]
+    fn without_room_for_a_refusal_nothing_is_decrypted() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("set");
+        files::private_folder(&folder).unwrap();
+        fs::create_dir(file::partial(&folder.join(ROOM))).unwrap();
+        assert!(Refusals::locked(&folder).is_err());
+        fs::remove_dir(file::partial(&folder.join(ROOM))).unwrap();
+        assert_eq!(add(&folder, "a").unwrap(), 1);
+        // A room that is damaged blocks, as the file does.
+        fs::write(folder.join(ROOM), "{\n").unwrap();
+        assert!(count(&folder).blocked);
+    }
+
+    #[test]
+    fn what_cannot_be_read_holds_an_image_back() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(of_image(root.path(), "m", "image").is_none());
+        fs::create_dir_all(root.path().join("set").join(FILE)).unwrap();
+        assert!(of_image(root.path(), "m", "image").is_some());
+    }
 }
