@@ -120,7 +120,7 @@ fn cells(row: &Row, labels: usize) -> Vec<String> {
     let fixed = [
         guarded(&row.path),
         row.sha256.clone(),
-        row.model.clone(),
+        guarded(&row.model),
         row.manifest_sha256.clone(),
         row.status.name().into(),
         guarded(&row.reason),
@@ -134,7 +134,8 @@ fn cells(row: &Row, labels: usize) -> Vec<String> {
 
 /// Whether a spreadsheet would take the text for a formula, or for one that [`guarded`] has guarded.
 fn is_formula(text: &str) -> bool {
-    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
+    let text = text.trim_start_matches('\'');
+    text.starts_with(['\t', '\r', '\n']) || text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 /// A cell of text that no spreadsheet computes: one that would be a formula gets an apostrophe before it.
@@ -223,10 +224,10 @@ mod tests {
 
     #[test]
     fn no_cell_of_text_is_a_formula_and_every_path_comes_back() {
-        for start in ["", "'", "''", "=", "+", "-", "@", "\t", "\r", "'=", "''-", "'x", "x=", "\u{e9}"] {
+        for start in ["", "'", "''", "=", "+", "-", "@", "\t", "\r", "\n", " =", "＝", "'=", "''-", "'x", "x=", "\u{e9}"] {
             let path = format!("{start}HYPERLINK(\"http://x\")");
             let cell = guarded(&path);
-            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+            assert!(!cell.starts_with(['=', '+', '-', '@', '＝', ' ', '\t', '\r', '\n']), "{cell:?}");
             assert_eq!(unguarded(&cell), path);
         }
         assert_eq!(guarded("scans/a.png"), "scans/a.png");

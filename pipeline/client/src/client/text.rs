@@ -4,11 +4,18 @@
 const MAX_TEXT: usize = 500;
 
 /// Whether a character would steer a terminal or change how the text around it is read: control characters, line and paragraph
-/// separators, marks that turn the direction of writing, and characters without a width.
+/// separators, marks that turn the direction of writing, characters without a width, and blanks
+/// that are no spaces (Unicode's category Cf and its code points that may be ignored by default).
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
+        )
+        || matches!(c, '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}')
+        || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The text with a replacement character for each that is hidden.
@@ -47,6 +54,9 @@ mod tests {
             "\u{2028}",
             "\u{9b}31m",
             "\u{e0041}",
+            "\u{1d173}",
+            "\u{3164}",
+            "\u{fe0f}",
         ] {
             let shown = harmless(bad);
             assert!(shown.contains('\u{fffd}') && !shown.chars().any(is_hidden), "{bad:?}");
