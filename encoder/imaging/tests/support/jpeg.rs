@@ -102,6 +102,22 @@ pub(crate) fn predicted(width: usize, height: usize, precision: u8, values: &[u1
     out
 }
 
+/// The data of a scan of blocks of one grey each: the differences of their DC coefficients, each with the end of its block where the scan
+/// has the other coefficients too.
+fn blocks(greys: &[u8], ends: bool) -> Vec<u8> {
+    let mut bits = Bits::default();
+    let mut last = 0;
+    for &grey in greys {
+        let dc = 8 * (i32::from(grey) - 128);
+        bits.difference(dc - last);
+        last = dc;
+        if ends {
+            bits.put(0, 5);
+        }
+    }
+    bits.finish()
+}
+
 /// Baseline JPEG of 8 × 8 blocks of one grey each, `blocks_wide` × `blocks_high` of them: the DC coefficient alone, exact.
 pub(crate) fn baseline(blocks_wide: usize, blocks_high: usize, greys: &[u8]) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8];
@@ -112,16 +128,7 @@ pub(crate) fn baseline(blocks_wide: usize, blocks_high: usize, greys: &[u8]) -> 
     out.extend(flat_table(0x00, &(0..=11).collect::<Vec<u8>>()));
     out.extend(flat_table(0x10, &[0]));
     out.extend(segment(0xda, &[1, 1, 0x00, 0, 63, 0]));
-    let mut bits = Bits::default();
-    let mut last = 0;
-    for &grey in greys {
-        let dc = 8 * (i32::from(grey) - 128);
-        bits.difference(dc - last);
-        last = dc;
-        // End of block.
-        bits.put(0, 5);
-    }
-    out.extend(bits.finish());
+    out.extend(blocks(greys, true));
     out.extend([0xff, 0xd9]);
     out
 }
@@ -135,14 +142,7 @@ pub(crate) fn progressive(blocks_wide: usize, blocks_high: usize, greys: &[u8], 
     out.extend(flat_table(0x00, &(0..=11).collect::<Vec<u8>>()));
     out.extend(flat_table(0x10, &[0]));
     out.extend(segment(0xda, &[1, 1, 0x00, 0, 0, 0]));
-    let mut bits = Bits::default();
-    let mut last = 0;
-    for &grey in greys {
-        let dc = 8 * (i32::from(grey) - 128);
-        bits.difference(dc - last);
-        last = dc;
-    }
-    out.extend(bits.finish());
+    out.extend(blocks(greys, false));
     for _ in 0..refinements {
         out.extend(segment(0xda, &[1, 1, 0x00, 1, 63, 0]));
     }

@@ -229,6 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn paths_that_spreadsheets_would_compute_are_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.csv");
+        let labels = point().thresholds.labels;
+        let open =
+            |of: &[&str]| ResultsFile::open(&file, &labels, &paths(of), Again { answered: false, refused: false }).unwrap();
+        let names = ["=1+1.png", "'=1.png", "-a.png", "@b.png", "'plain.png", "c.png"];
+        open(&[]).append(&names.map(|name| row(name, Status::Answered)), &point()).unwrap();
+        let again = open(&names);
+        for name in names {
+            assert!(again.completed().contains(name, &format!("digest of {name}"), "manifest"), "{name}");
+        }
+        assert!(!std::fs::read_to_string(&file).unwrap().lines().any(|line| line.starts_with(['=', '-', '@'])));
+    }
+
+    #[test]
     fn a_file_of_something_else_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("x.csv", "name,age\nDoe,47\n"), ("x.jsonl", "{\"a\":1}\n"), ("x.txt", ""), ("x.csv", "\u{1}\n\n")] {

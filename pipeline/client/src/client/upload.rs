@@ -38,7 +38,14 @@ impl Remote {
             let offset = status.map_or(0, |status| status.received).min(total);
             attempt += 1;
             match self.upload_from(file, sha256, model, offset, total, progress, &mut sent) {
-                Ok(()) => return Ok(Uploaded { sent, known: false }),
+                // Only what the server shows to have counts, not that it says so.
+                Ok(()) if self.key_status(sha256)?.is_some_and(|status| status.complete) => {
+                    return Ok(Uploaded { sent, known: false });
+                }
+                Ok(()) => {
+                    let why = "it took all keys, and does not have them; upload them again, or ask its provider".into();
+                    return Err(Error::Reply { what: "answer to the upload", why });
+                }
                 // What arrived is kept there; ask how much that is and go on.
                 Err(Error::Unreachable { .. } | Error::Server { status: 408 | 409 | 429 | 503, .. }) if attempt < ATTEMPTS => {
                     std::thread::sleep(std::time::Duration::from_millis(200 << attempt.min(5)));

@@ -46,6 +46,26 @@ fn a_key_set_comes_back_and_its_parts_belong_together() {
 }
 
 #[test]
+fn a_model_s_interface_that_was_altered_with_its_digest_keeps_the_key_sealed() {
+    let root = tempfile::tempdir().unwrap();
+    let set = made(root.path());
+    let (interface, record) = (set.folder().join("interface.json"), set.folder().join("key.toml"));
+    let (before, text) = (fs::read(&interface).unwrap(), fs::read_to_string(&record).unwrap());
+    let mut json: serde_json::Value = serde_json::from_slice(&before).unwrap();
+    json["operating_point"]["thresholds"]["values"][0] = 63.0.into();
+    let after = serde_json::to_vec_pretty(&json).unwrap();
+    let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    fs::write(&interface, &after).unwrap();
+    fs::write(&record, text.replace(&hex(&before), &hex(&after))).unwrap();
+    // All that is public fits together; the secret key does not come out.
+    let altered = KeySet::open(set.folder()).unwrap();
+    assert!(matches!(altered.secret(b"passphrase"), Err(Error::Vault(vault::VaultError::Opening))));
+    fs::write(&interface, &before).unwrap();
+    fs::write(&record, text).unwrap();
+    KeySet::open(set.folder()).unwrap().secret(b"passphrase").unwrap();
+}
+
+#[test]
 fn what_others_may_read_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let set = made(root.path());

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use veilray::client::keyset::KeySet;
 use veilray::client::refusals::MOST;
 use veilray_he::{Complex64, Encoder, Encryptor, Params, SecretKey};
+use veilrayd::Handle;
 
 /// Between client and daemon: counts inferences and changes the next so many of their replies.
 struct Proxy {
@@ -117,14 +118,20 @@ fn strange(params: &Params) -> Vec<u8> {
     crafted(params, [&half(params, &zero, &noise), &half(params, &zero, &noise)])
 }
 
-#[test]
-fn a_refused_image_is_not_sent_again_unless_asked_for() {
+/// A daemon, a proxy before it, and a user whose keys it has.
+fn registered() -> (tempfile::TempDir, Handle, Proxy, User) {
     let data = tempfile::tempdir().unwrap();
     let server = daemon(&data.path().join("data"));
     let (proxy, user) = (Proxy::before(&server.url()), User::new());
+    user.run(&["keygen", "--model", MODEL, "--server", &proxy.url]).ends(0);
+    user.run(&["keys", "register", "--server", &proxy.url]).ends(0);
+    (data, server, proxy, user)
+}
+
+#[test]
+fn a_refused_image_is_not_sent_again_unless_asked_for() {
+    let (_data, server, proxy, user) = registered();
     let run = |arguments: &[&str]| user.run(&[arguments, &["--server", &proxy.url]].concat());
-    run(&["keygen", "--model", MODEL]).ends(0);
-    run(&["keys", "register"]).ends(0);
     user.chest("doe_a.png", 1);
     user.chest("doe_b.png", 2);
     let one_by_one =
@@ -166,12 +173,8 @@ fn a_refused_image_is_not_sent_again_unless_asked_for() {
 
 #[test]
 fn the_third_refusal_blocks_the_keys_until_they_are_rotated() {
-    let data = tempfile::tempdir().unwrap();
-    let server = daemon(&data.path().join("data"));
-    let (proxy, user) = (Proxy::before(&server.url()), User::new());
+    let (_data, server, proxy, user) = registered();
     let run = |arguments: &[&str]| user.run(&[arguments, &["--server", &proxy.url]].concat());
-    run(&["keygen", "--model", MODEL]).ends(0);
-    run(&["keys", "register"]).ends(0);
     (0..7).for_each(|seed| drop(user.chest(&format!("scans/{seed}.png"), seed)));
 
     proxy.change(usize::MAX);

@@ -179,8 +179,8 @@ impl MemoryBudget {
         Ok(Permit { budget: Arc::clone(self), tenant: tenant.into(), parts: wants.to_vec() })
     }
 
-    /// Reserves for a tenant, waiting up to `longest_wait` behind those of its requests that came before; the tenants take turns. `wants` is asked anew at every try, because what is needed may
-    /// change while waiting; `reclaim` frees something unused and says whether there was anything.
+    /// Reserves for a tenant, waiting up to `longest_wait` behind those of its requests that came before; the tenants take turns. `wants` is
+    /// asked anew at every try, because what is needed may change while waiting; `reclaim` frees something unused and says whether there was anything.
     ///
     /// # Errors
     /// [`Refused`].
