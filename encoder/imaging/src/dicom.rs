@@ -4,11 +4,15 @@
 //! [`attribute`](crate::ingest::attribute), and only after their length was checked against the file's. From the stored value to the displayed grey it
 //! goes as PS3.3 C.11 says: modality LUT or rescale, VOI LUT or window, then the photometric interpretation.
 
+mod content;
 mod dataset;
 mod frame;
+mod header;
+mod inflate;
 mod rle;
 mod value;
 mod voi;
+mod walk;
 
 use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Statements, Warning};
@@ -18,6 +22,7 @@ use crate::image::range;
 use crate::image::terms::{BodyPart, Modality, Photometric, Stated, View};
 use crate::image::{Attribute, Settings};
 use crate::image::{Error, Format, Result, Value};
+pub(crate) use content::{Content, is_dicom};
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use std::collections::BTreeMap;
@@ -35,8 +40,8 @@ pub(crate) struct Texts<'a> {
 ///
 /// # Errors
 /// [`Error::Malformed`], [`Error::Unsupported`] for the transfer syntax, [`Error::Missing`] without pixel data.
-pub(crate) fn texts<'a>(bytes: &'a [u8], list: &'static [Attribute]) -> Result<Texts<'a>> {
-    let dataset = Dataset::read(bytes, list)?;
+pub(crate) fn texts<'a>(content: &'a Content<'_>, list: &'static [Attribute]) -> Result<Texts<'a>> {
+    let dataset = Dataset::read(content, list)?;
     Ok(Texts { syntax: dataset.syntax, values: dataset.texts().collect() })
 }
 
@@ -52,14 +57,15 @@ pub(super) struct Read {
 /// # Errors
 /// Every variant of [`Error`] but `Io` and `UnknownFormat`.
 pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Read> {
-    let dataset = Dataset::read(bytes, at::ALL)?;
+    let content = Content::open(bytes, &settings.limits, memory)?;
+    let dataset = Dataset::read(&content, at::ALL)?;
     let samples = dataset.integer(at::SAMPLES_PER_PIXEL)?.unwrap_or(1);
     let stating = stating(&dataset, samples)?;
     let resolved = checks::stated(&stating, &settings.assume, &settings.checks, warnings)?;
     let pixels = checked_pixels(Format::Dicom, stating.width, stating.height, settings.limits.pixels)?;
     let layout = Layout::read(&dataset)?;
-    let modal = Modal::read(&dataset, layout.signed)?;
-    let voi = Voi::read(&dataset)?;
+    let modal = Modal::read(&dataset, &layout)?;
+    let voi = Voi::read(&dataset, modal.range(&layout))?;
     let padding = padding(&dataset, &layout)?;
     let Frame { width, height, raw } = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels, settings, memory)?;
 

@@ -157,7 +157,7 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
 
 /// The format that a file's first bytes announce.
 pub fn detect(bytes: &[u8]) -> Option<Format> {
-    if bytes.get(128..132) == Some(b"DICM".as_slice()) {
+    if dicom::is_dicom(bytes) {
         Some(Format::Dicom)
     } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(Format::Png)

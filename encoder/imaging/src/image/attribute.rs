@@ -76,6 +76,8 @@ attributes! {
     LUT_DATA = 0x0028, 0x3006, "LUTData";
     VOI_LUT_SEQUENCE = 0x0028, 0x3010, "VOILUTSequence";
     VIEW_CODE_SEQUENCE = 0x0054, 0x0220, "ViewCodeSequence";
+    FLOAT_PIXEL_DATA = 0x7FE0, 0x0008, "FloatPixelData";
+    DOUBLE_FLOAT_PIXEL_DATA = 0x7FE0, 0x0009, "DoubleFloatPixelData";
     PIXEL_DATA = 0x7FE0, 0x0010, "PixelData";
 }
 
