@@ -22,7 +22,7 @@ use crate::image::range;
 use crate::image::terms::{BodyPart, Modality, Photometric, Stated, View};
 use crate::image::{Attribute, Settings};
 use crate::image::{Error, Format, Result, Value};
-pub(crate) use content::{Content, is_dicom};
+pub(crate) use content::{Content, HEAD, is_dicom};
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use veilray_imaging::ingest;
 use veilray_imaging::ingest::{MemoryBudget, Reserved};
 
 /// Bytes by which a format is told.
-const HEAD: u64 = 132;
+const HEAD: u64 = ingest::HEAD as u64;
 
 /// The images that `arguments` mean, each once, in order: a file as it is; of a folder all that begin like DICOM, PNG or JPEG, through its
 /// subfolders, by name; of a pattern (`*`, `?`, `[…]`, `**`) every file that matches.
