@@ -15,6 +15,7 @@ use flate2::write::{DeflateEncoder, ZlibEncoder};
 use std::io::Write;
 use support::elements::{As, Film, N, Tag, assert_same, film, item, meta, preamble, text};
 use veilray_imaging::ingest::{Error, Limits, MemoryBudget, Settings, attribute, detect, read_bytes, read_bytes_within};
+use veilray_imaging::seg;
 
 const PRIVATE: Tag = (0x0009, 0x1002);
 const PIXELS: Tag = (0x7FE0, 0x0010);
@@ -126,6 +127,20 @@ fn deflated_data_sets_are_inflated() {
     for damaged in [&stream[..stream.len() - 40], &stream[..10], &[7; 500], &[]] {
         let refused = read_bytes(&deflated_file(damaged), &Settings::default());
         assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_segmentation_s_film_is_read_of_every_kind_of_file() {
+    let film = film(As::Explicit).text((0x0010, 0x0020), "LO", "ID-1").text((0x0020, 0x000D), "UI", "1.2.3.5\0").text(
+        (0x0020, 0x000E),
+        "UI",
+        "1.2.3.6\0",
+    );
+    let report = read_bytes(&film.file(), &Settings::default()).unwrap().report;
+    let wanted = seg::Film::read(&film.file(), &report).unwrap();
+    for file in [film.data_set(), deflated_file(&deflated(&film.data_set()))] {
+        assert!(seg::Film::read(&file, &report).unwrap() == wanted);
     }
 }
 
