@@ -69,7 +69,7 @@ impl<'a> Dataset<'a> {
                 (Some(_), _) => return Err(Error::at(attribute::PIXEL_DATA, "encapsulated or not, against the transfer syntax")),
                 (None, _) => return Err(walk.float.map_or(Error::Missing { attribute: attribute::PIXEL_DATA }, float)),
             };
-            let big_endian = matches!(pixels, PixelData::Native(Element { big: true, .. }));
+            let big_endian = content.has_big_pixels() || matches!(pixels, PixelData::Native(Element { big: true, .. }));
             let mut dataset = Self { syntax: content.syntax(), coding, big_endian, elements: walk.elements, pixels };
             dataset.sign()?;
             Ok(dataset)
