@@ -16,7 +16,7 @@ use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::range;
 use crate::image::terms::{BodyPart, Modality, Photometric, Stated, View};
-use crate::image::{Attribute, Settings};
+use crate::image::{Attribute, Settings, Turn};
 use crate::image::{Error, Format, Result, Value};
 use dataset::Dataset;
 use frame::{Frame, Layout};
@@ -43,6 +43,7 @@ pub(crate) fn texts<'a>(bytes: &'a [u8], list: &'static [Attribute]) -> Result<T
 /// A DICOM image in grey, as it is to be displayed.
 pub(super) struct Read {
     pub picture: Picture,
+    pub turn: Turn,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -93,7 +94,7 @@ pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning
         })
         .collect();
     let grey = raw.iter().map(|&bits| table.get(layout.index(bits)).copied().unwrap_or(0.0)).collect();
-    Ok(Read { picture: Picture::new(width, height, grey)?, bits: layout.stored, resolved })
+    Ok(Read { picture: Picture::new(width, height, grey)?, turn: Turn::None, bits: layout.stored, resolved })
 }
 
 fn stating(dataset: &Dataset<'_>, samples: i64) -> Result<Statements> {

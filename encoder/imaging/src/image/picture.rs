@@ -41,6 +41,11 @@ impl Picture {
         &self.grey
     }
 
+    /// The values, moved out.
+    pub(crate) fn into_grey(self) -> Vec<f32> {
+        self.grey
+    }
+
     /// The picture with black and white exchanged.
     pub(crate) fn inverted(mut self) -> Self {
         self.grey.iter_mut().for_each(|value| *value = 1.0 - *value);

@@ -8,11 +8,12 @@ use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::range;
 use crate::image::terms::{Photometric, Stated};
-use crate::image::{Error, Format, Result};
+use crate::image::{Error, Format, Result, Turn};
 
 /// A raster image in grey, the photometric interpretation applied.
 pub(crate) struct Raster {
     pub picture: Picture,
+    pub turn: Turn,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -164,5 +165,5 @@ fn grey(samples: Samples, resolved: Resolved, settings: &Settings, warnings: &mu
     grey.iter_mut().for_each(|level| *level = range::unit(f64::from(*level), range));
     let picture = Picture::new(width, height, grey)?;
     let picture = if resolved.photometric == Photometric::Monochrome1 { picture.inverted() } else { picture };
-    Ok(Raster { picture, bits, resolved })
+    Ok(Raster { picture, turn: Turn::None, bits, resolved })
 }
