@@ -129,19 +129,19 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
     // Held until the canonical image is made.
     let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
-    let (picture, turn, bits, resolved) = match format {
+    let (picture, keep, turn, bits, resolved) = match format {
         Format::Dicom => {
             let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.turn, read.bits, read.resolved)
+            (read.picture, read.keep, read.turn, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
             let read = read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.turn, read.bits, read.resolved)
+            (read.picture, read.keep, read.turn, read.bits, read.resolved)
         }
     };
     let (width, height) = (picture.width(), picture.height());
-    let geometry = Geometry { turn, crop: Rect::whole(width, height) };
+    let geometry = Geometry { turn, crop: keep };
     let picture = geometry.upright(picture)?;
     checks::pixels(&picture, &settings.checks)?;
     let (image, placement) = Canonical::from_picture(&picture)?;

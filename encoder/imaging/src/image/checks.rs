@@ -125,14 +125,14 @@ pub(crate) fn stated(
 /// # Errors
 /// [`Error::Refused`] for an image without contrast, or one that is mostly black or white.
 pub fn pixels(picture: &Picture, limits: &AdmissibilityLimits) -> Result<()> {
-    let count = picture.grey().len() as f64;
+    let count = (picture.width() * picture.height()) as f64;
     let (mut sum, mut squares, mut saturated) = (0.0, 0.0, 0u64);
-    for &grey in picture.grey() {
+    picture.count(|grey, times| {
         let grey = f64::from(grey);
-        sum += grey;
-        squares += grey * grey;
-        saturated += u64::from(!(0.5 / 255.0..=254.5 / 255.0).contains(&grey));
-    }
+        sum += grey * times as f64;
+        squares += grey * grey * times as f64;
+        saturated += if (0.5 / 255.0..=254.5 / 255.0).contains(&grey) { 0 } else { times };
+    });
     let mean = sum / count;
     let deviation = (squares / count - mean * mean).max(0.0).sqrt();
     if deviation < limits.min_deviation {
