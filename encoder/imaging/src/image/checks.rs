@@ -12,6 +12,7 @@ pub use warning::Warning;
 
 use super::attribute::{self, Attribute};
 use super::error::{Result, Value};
+use super::geometry::Rect;
 use super::picture::Picture;
 use super::terms::{Assume, BodyPart, Modality, Photometric, Stated, View};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,9 @@ pub(crate) fn stated(
     if let Some(wrong) = view.filter(|view| !view.is_frontal()) {
         return Err(Refusal::error(Rule::NotFrontal, Value::Term(wrong.term()), view_from));
     }
+    if let (Stated::Unlisted(value), None) = (found_view, assume.view) {
+        return Err(Refusal::error(Rule::UnlistedView, value, view_from));
+    }
     for (side, attribute) in [(stating.width, attribute::COLUMNS), (stating.height, attribute::ROWS)] {
         if side < limits.min_side {
             return Err(Refusal::error(Rule::TooSmall, Value::Count(side), at(attribute)));
@@ -125,14 +129,28 @@ pub(crate) fn stated(
 /// # Errors
 /// [`Error::Refused`] for an image without contrast, or one that is mostly black or white.
 pub fn pixels(picture: &Picture, limits: &AdmissibilityLimits) -> Result<()> {
-    let count = picture.grey().len() as f64;
-    let (mut sum, mut squares, mut saturated) = (0.0, 0.0, 0u64);
-    for &grey in picture.grey() {
+    grey(picture.grey().iter().copied(), limits)
+}
+
+/// [`pixels`], on a part of a picture: of the rest nothing is said.
+///
+/// # Errors
+/// As [`pixels`].
+pub(crate) fn part(picture: &Picture, part: &Rect, limits: &AdmissibilityLimits) -> Result<()> {
+    let rows = picture.grey().chunks_exact(picture.width()).skip(part.top).take(part.height);
+    grey(rows.flat_map(|row| row.iter().skip(part.left).take(part.width).copied()), limits)
+}
+
+fn grey(values: impl Iterator<Item = f32>, limits: &AdmissibilityLimits) -> Result<()> {
+    let (mut sum, mut squares, mut saturated, mut count) = (0.0, 0.0, 0u64, 0u64);
+    for grey in values {
+        count += 1;
         let grey = f64::from(grey);
         sum += grey;
         squares += grey * grey;
         saturated += u64::from(!(0.5 / 255.0..=254.5 / 255.0).contains(&grey));
     }
+    let count = count as f64;
     let mean = sum / count;
     let deviation = (squares / count - mean * mean).max(0.0).sqrt();
     if deviation < limits.min_deviation {
