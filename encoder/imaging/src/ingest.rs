@@ -14,6 +14,7 @@
 //! # Ok::<(), veilray_imaging::ingest::Error>(())
 //! ```
 
+mod exif;
 mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
@@ -137,7 +138,11 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
             let read = read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, Lie { turn: read.turn, aspect: 1.0, shown: None }, read.bits, read.resolved)
+            let turn = exif::turn(bytes);
+            if turn.mirrors() {
+                warnings.push(Warning::Mirrored { attribute: None });
+            }
+            (read.picture, Lie { turn, aspect: 1.0, shown: None }, read.bits, read.resolved)
         }
     };
     let (width, height) = (picture.width(), picture.height());
