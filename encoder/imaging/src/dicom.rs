@@ -8,19 +8,19 @@ mod dataset;
 mod frame;
 mod grey;
 mod rle;
+mod statements;
 mod value;
 mod voi;
 
 use crate::image::attribute as at;
-use crate::image::checks::{self, Resolved, Statements, Warning};
+use crate::image::checks::{self, Resolved, Warning};
 use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
-use crate::image::terms::{BodyPart, Modality, Photometric, Stated, View};
-use crate::image::{Attribute, Rect, Settings, Turn};
-use crate::image::{Error, Format, Result, Value};
+use crate::image::{Attribute, Format, Rect, Result, Settings, Turn};
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use grey::Transforms;
+use statements::Presentation;
 use std::collections::BTreeMap;
 use voi::{Modal, Voi};
 
@@ -46,7 +46,10 @@ pub(super) struct Read {
     pub picture: Picture,
     /// The part of it that is no border.
     pub keep: Rect,
+    /// What brings it upright.
     pub turn: Turn,
+    /// Height of a pixel, as it is filed, divided by its width.
+    pub aspect: f64,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -57,80 +60,18 @@ pub(super) struct Read {
 /// Every variant of [`Error`] but `Io` and `UnknownFormat`.
 pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Read> {
     let dataset = Dataset::read(bytes, at::ALL)?;
-    let samples = dataset.integer(at::SAMPLES_PER_PIXEL)?.unwrap_or(1);
-    let stating = stating(&dataset, samples)?;
+    let stating = statements::stating(&dataset)?;
     let resolved = checks::stated(&stating, &settings.assume, &settings.checks, warnings)?;
+    statements::check(&dataset, warnings)?;
+    let Presentation { inverted, turn, aspect, shutter } = Presentation::read(&dataset, &stating, &resolved, warnings)?;
     let pixels = checked_pixels(Format::Dicom, stating.width, stating.height, settings.limits.pixels)?;
     let layout = Layout::read(&dataset)?;
     let modal = Modal::read(&dataset, layout.signed)?;
     let voi = Voi::read(&dataset)?;
-    let padding = padding(&dataset, &layout)?;
+    statements::check_sign(&dataset, inverted, &modal, voi.as_ref(), warnings)?;
+    let padding = statements::padding(&dataset, &layout)?;
     let frame = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels, settings, memory)?;
-    let (bits, inverted) = (layout.stored, resolved.photometric == Photometric::Monochrome1);
-    let (picture, keep) = Transforms { layout, modal, voi, padding, inverted }.apply(frame, warnings)?;
-    Ok(Read { picture, keep, turn: Turn::None, bits, resolved })
-}
-
-fn stating(dataset: &Dataset<'_>, samples: i64) -> Result<Statements> {
-    let size = |attribute: Attribute| -> Result<u64> {
-        let side = dataset.integer(attribute)?.ok_or(Error::Missing { attribute })?;
-        u64::try_from(side).map_err(|_| Error::at(attribute, "a negative size"))
-    };
-    let text = |attribute| dataset.text(attribute);
-    let frames = dataset.integer(at::NUMBER_OF_FRAMES)?.unwrap_or(1);
-    let mut photometric = Stated::read(text(at::PHOTOMETRIC_INTERPRETATION), Photometric::parse);
-    if samples != 1 {
-        photometric = Stated::Is(Photometric::Colour);
-    } else if let Stated::Unlisted(bytes) = photometric {
-        return Err(Error::Unsupported {
-            format: Format::Dicom,
-            what: "the photometric interpretation",
-            found: Value::Unlisted { bytes },
-            wanted: "MONOCHROME1 or MONOCHROME2",
-        });
-    }
-    Ok(Statements {
-        modality: Stated::read(text(at::MODALITY), Modality::parse),
-        view: view(dataset),
-        photometric,
-        body_part: Stated::read(text(at::BODY_PART_EXAMINED), BodyPart::parse),
-        burned_in: text(at::BURNED_IN_ANNOTATION).trim_ascii().eq_ignore_ascii_case(b"YES"),
-        frames: u64::try_from(frames).unwrap_or(0),
-        width: size(at::COLUMNS)?,
-        height: size(at::ROWS)?,
-        tagged: true,
-    })
-}
-
-/// The view and the attribute that states it. One that is not frontal wins over one that is.
-fn view(dataset: &Dataset<'_>) -> (Stated<View>, Option<Attribute>) {
-    let sources = [
-        (Stated::read(dataset.text(at::VIEW_POSITION), View::parse), at::VIEW_POSITION),
-        (Stated::read(dataset.nested(at::VIEW_CODE_SEQUENCE, at::CODE_VALUE), View::parse), at::VIEW_CODE_SEQUENCE),
-        (orientation(dataset.text(at::PATIENT_ORIENTATION)), at::PATIENT_ORIENTATION),
-    ];
-    let find = |wanted: fn(Stated<View>) -> bool| sources.iter().find(|(view, _)| wanted(*view));
-    find(|view| view.known().is_some_and(|view| !view.is_frontal()))
-        .or_else(|| find(|view| view.known().is_some()))
-        .or_else(|| find(|view| view != Stated::Absent))
-        .map_or((Stated::Absent, None), |&(view, attribute)| (view, Some(attribute)))
-}
-
-/// PatientOrientation says to which side of the patient rows and columns run: neither to the left nor to the right, and one of
-/// them to the front or the back, is a view from the side.
-fn orientation(text: &[u8]) -> Stated<View> {
-    let first = |direction: &[u8]| direction.trim_ascii().first().map(u8::to_ascii_uppercase);
-    let mut runs = text.split(|&byte| byte == b'\\').map(first);
-    let (row, column) = (runs.next().flatten(), runs.next().flatten());
-    let any = |letters: &[u8]| [row, column].iter().flatten().any(|letter| letters.contains(letter));
-    if any(b"AP") && !any(b"LR") { Stated::Is(View::Lateral) } else { Stated::Absent }
-}
-
-/// The stored values that fill the area around the image, which is black.
-fn padding(dataset: &Dataset<'_>, layout: &Layout) -> Result<Option<(i32, i32)>> {
-    let value =
-        |attribute| -> Result<Option<i32>> { Ok(dataset.integer(attribute)?.map(|value| layout.value(layout.mask_of(value)))) };
-    let Some(first) = value(at::PIXEL_PADDING_VALUE)? else { return Ok(None) };
-    let last = value(at::PIXEL_PADDING_RANGE_LIMIT)?.unwrap_or(first);
-    Ok(Some((first.min(last), first.max(last))))
+    let bits = layout.stored;
+    let (picture, keep) = Transforms { layout, modal, voi, padding, shutter, inverted }.apply(frame, warnings)?;
+    Ok(Read { picture, keep, turn, aspect, bits, resolved })
 }

@@ -93,6 +93,9 @@ pub(crate) fn stated(
     if let Some(wrong) = view.filter(|view| !view.is_frontal()) {
         return Err(Refusal::error(Rule::NotFrontal, Value::Term(wrong.term()), view_from));
     }
+    if let (Stated::Unlisted(value), None) = (found_view, assume.view) {
+        return Err(Refusal::error(Rule::UnlistedView, value, view_from));
+    }
     for (side, attribute) in [(stating.width, attribute::COLUMNS), (stating.height, attribute::ROWS)] {
         if side < limits.min_side {
             return Err(Refusal::error(Rule::TooSmall, Value::Count(side), at(attribute)));

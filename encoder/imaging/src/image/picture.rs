@@ -101,13 +101,6 @@ impl Picture {
         }
     }
 
-    /// The picture with black and white exchanged.
-    pub(crate) fn inverted(mut self) -> Self {
-        let (Samples::Grey(values) | Samples::Coded { table: values, .. }) = &mut self.samples;
-        values.iter_mut().for_each(|value| *value = 1.0 - *value);
-        self
-    }
-
     /// The picture of `width` × `height` whose pixels `move_grey` or `move_codes`, the same of both, take from this one's.
     ///
     /// # Errors
@@ -195,7 +188,6 @@ mod tests {
         };
         assert!((sum(&coded).0 - sum(&plain).0).abs() < 1e-9);
         assert_eq!(sum(&coded).1, 35);
-        assert_eq!(coded.inverted().grey(), plain.inverted().grey());
     }
 
     #[test]

@@ -8,14 +8,13 @@ use crate::image::contrast::{self, Codes};
 use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::terms::{Photometric, Stated};
-use crate::image::{Error, Format, Rect, Result, Turn};
+use crate::image::{Error, Format, Rect, Result};
 
 /// A raster image in grey, the photometric interpretation applied.
 pub(crate) struct Raster {
     pub picture: Picture,
     /// The part of it that is no border.
     pub keep: Rect,
-    pub turn: Turn,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -32,7 +31,7 @@ pub(crate) fn png(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>
     grey(samples, resolved, settings, warnings)
 }
 
-/// Reads a JPEG file of 8 bits, or a lossless one of up to 16. Its EXIF orientation is not applied.
+/// Reads a JPEG file of 8 bits, or a lossless one of up to 16.
 ///
 /// # Errors
 /// As [`png`], and [`Error::Unsupported`].
@@ -175,5 +174,5 @@ fn grey(samples: Samples, resolved: Resolved, settings: &Settings, warnings: &mu
     drop(codes);
     grey.iter_mut().for_each(|level| *level = shown(f64::from(*level)));
     let picture = Picture::new(width, height, grey)?;
-    Ok(Raster { picture, keep, turn: Turn::None, bits, resolved })
+    Ok(Raster { picture, keep, bits, resolved })
 }

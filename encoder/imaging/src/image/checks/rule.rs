@@ -12,8 +12,24 @@ use std::fmt;
 pub enum Rule {
     /// Not a radiograph: CR, DX or RG.
     WrongModality,
+    /// The detector's values, which are not for looking at: (0008,0068) or the SOP class says so.
+    ForProcessing,
+    /// Of a SOP class that holds no radiograph; the value is what it holds.
+    WrongObject,
+    /// A layer computed of several exposures.
+    Tomosynthesis,
+    /// The result of a computer's reading: marks may be drawn on it.
+    ComputerMarked,
+    /// A test object, no patient.
+    QualityControl,
+    /// Of a four-footed animal.
+    NotHuman,
     /// Not seen from the front or the back.
     NotFrontal,
+    /// A view is stated that is in no table here; the value is its code, where that may be shown.
+    UnlistedView,
+    /// Pixels of another shape than a radiograph's; the value is their height divided by their width.
+    PixelShape,
     /// A film, a stack or an animation.
     SeveralFrames,
     /// A side shorter than the limit, pixels.
@@ -30,6 +46,16 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WrongModality => "modality must be CR, DX or RG (a radiograph)",
+            Self::ForProcessing => "the values of the detector are for processing, not for reading: send the image for presentation",
+            Self::WrongObject => "the object must hold a radiograph (CR, DX or a secondary capture)",
+            Self::Tomosynthesis => "a single exposure is wanted, not a layer of tomosynthesis",
+            Self::ComputerMarked => "the radiograph itself is wanted, not the result of a computer's reading of it",
+            Self::QualityControl => "the image of a patient is wanted, not of a test object",
+            Self::NotHuman => "the image of a person is wanted, not of a four-footed animal",
+            Self::UnlistedView => {
+                "the view is stated by a word or a code that is not known here: if it is frontal, say so by the assumption view=PA or view=AP"
+            }
+            Self::PixelShape => "pixels must be less than four times as high as wide, or as wide as high, by their height over width",
             Self::NotFrontal => "view must be frontal (PA or AP)",
             Self::SeveralFrames => "one frame is wanted",
             Self::TooSmall => "the shorter side is too short in pixels",
