@@ -7,6 +7,7 @@
 mod dataset;
 mod frame;
 mod rle;
+mod syntax;
 mod value;
 mod voi;
 
