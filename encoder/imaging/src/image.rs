@@ -3,6 +3,7 @@
 pub mod attribute;
 mod canonical;
 pub mod checks;
+mod code;
 mod error;
 pub(crate) mod geometry;
 pub(crate) mod memory;
@@ -13,6 +14,7 @@ pub(crate) mod terms;
 
 pub use attribute::Attribute;
 pub use canonical::{Canonical, PREPROCESSING, Placement, SIDE};
+pub use code::Code;
 pub use error::{Error, Format, Result, Value};
 pub use geometry::{Geometry, Rect, Turn};
 pub use memory::{MemoryBudget, Reserved};

@@ -14,12 +14,13 @@
 //! # Ok::<(), veilray_imaging::ingest::Error>(())
 //! ```
 
+mod exif;
 mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
 pub use crate::image::{
-    Assume, Attribute, Canonical, Error, Format, Geometry, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric, Picture,
-    Placement, Rect, Reserved, Result, SIDE, Settings, Turn, Value, View, attribute,
+    Assume, Attribute, Canonical, Code, Error, Format, Geometry, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric,
+    Picture, Placement, Rect, Reserved, Result, SIDE, Settings, Turn, Value, View, attribute,
 };
 
 use crate::dicom;
@@ -129,22 +130,30 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
     // Held until the canonical image is made.
     let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
-    let (picture, turn, bits, resolved) = match format {
+    let (picture, Lie { turn, aspect, shown }, bits, resolved) = match format {
         Format::Dicom => {
             let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.turn, read.bits, read.resolved)
+            (read.picture, Lie { turn: read.turn, aspect: read.aspect, shown: read.shown }, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
             let read = read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.turn, read.bits, read.resolved)
+            let turn = exif::turn(bytes);
+            if turn.mirrors() {
+                warnings.push(Warning::Mirrored { attribute: None });
+            }
+            (read.picture, Lie { turn, aspect: 1.0, shown: None }, read.bits, read.resolved)
         }
     };
     let (width, height) = (picture.width(), picture.height());
+    match shown {
+        None => checks::pixels(&picture, &settings.checks)?,
+        Some(shown) => checks::part(&picture, &shown, &settings.checks)?,
+    }
     let geometry = Geometry { turn, crop: Rect::whole(width, height) };
     let picture = geometry.upright(picture)?;
-    checks::pixels(&picture, &settings.checks)?;
-    let (image, placement) = Canonical::from_picture(&picture)?;
+    let aspect = if turn.exchanges_sides() { 1.0 / aspect } else { aspect };
+    let (image, placement) = Canonical::from_picture_of_aspect(&picture, aspect)?;
     drop(memory);
     let report = Report {
         format,
@@ -159,6 +168,16 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
         warnings,
     };
     Ok(Ingested { image, report })
+}
+
+/// How the picture lies as it is filed.
+struct Lie {
+    /// What brings it upright.
+    turn: Turn,
+    /// Height of a pixel divided by its width.
+    aspect: f64,
+    /// The part that holds everything that is to be shown, where not all of it is.
+    shown: Option<Rect>,
 }
 
 /// The format that a file's first bytes announce.

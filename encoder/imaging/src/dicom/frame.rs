@@ -74,11 +74,6 @@ impl Layout {
         usize::from(bits) & (self.table_len() - 1)
     }
 
-    /// The bits of a value as stored.
-    pub(super) fn mask_of(&self, value: i64) -> u32 {
-        (value & ((1 << self.stored) - 1)) as u32
-    }
-
     /// The value of a stored value's bits.
     pub(super) fn value(&self, bits: u32) -> i32 {
         let spare = 32 - self.stored;

@@ -49,9 +49,31 @@ macro_rules! attributes {
 attributes! {
     pub,
     TRANSFER_SYNTAX_UID = 0x0002, 0x0010, "TransferSyntaxUID";
+    IMAGE_TYPE = 0x0008, 0x0008, "ImageType";
+    SOP_CLASS_UID = 0x0008, 0x0016, "SOPClassUID";
     MODALITY = 0x0008, 0x0060, "Modality";
+    PRESENTATION_INTENT_TYPE = 0x0008, 0x0068, "PresentationIntentType";
     CODE_VALUE = 0x0008, 0x0100, "CodeValue";
+    CODING_SCHEME_DESIGNATOR = 0x0008, 0x0102, "CodingSchemeDesignator";
+    LONG_CODE_VALUE = 0x0008, 0x0119, "LongCodeValue";
+    URN_CODE_VALUE = 0x0008, 0x0120, "URNCodeValue";
+    DERIVATION_DESCRIPTION = 0x0008, 0x2111, "DerivationDescription";
+    ANATOMIC_REGION_SEQUENCE = 0x0008, 0x2218, "AnatomicRegionSequence";
+    ANATOMICAL_ORIENTATION_TYPE = 0x0010, 0x2210, "AnatomicalOrientationType";
     BODY_PART_EXAMINED = 0x0018, 0x0015, "BodyPartExamined";
+    IMAGER_PIXEL_SPACING = 0x0018, 0x1164, "ImagerPixelSpacing";
+    TOMO_LAYER_HEIGHT = 0x0018, 0x1460, "TomoLayerHeight";
+    TOMO_CLASS = 0x0018, 0x1491, "TomoClass";
+    SHUTTER_SHAPE = 0x0018, 0x1600, "ShutterShape";
+    SHUTTER_LEFT_VERTICAL_EDGE = 0x0018, 0x1602, "ShutterLeftVerticalEdge";
+    SHUTTER_RIGHT_VERTICAL_EDGE = 0x0018, 0x1604, "ShutterRightVerticalEdge";
+    SHUTTER_UPPER_HORIZONTAL_EDGE = 0x0018, 0x1606, "ShutterUpperHorizontalEdge";
+    SHUTTER_LOWER_HORIZONTAL_EDGE = 0x0018, 0x1608, "ShutterLowerHorizontalEdge";
+    CENTER_OF_CIRCULAR_SHUTTER = 0x0018, 0x1610, "CenterOfCircularShutter";
+    RADIUS_OF_CIRCULAR_SHUTTER = 0x0018, 0x1612, "RadiusOfCircularShutter";
+    VERTICES_OF_THE_POLYGONAL_SHUTTER = 0x0018, 0x1620, "VerticesOfThePolygonalShutter";
+    SHUTTER_PRESENTATION_VALUE = 0x0018, 0x1622, "ShutterPresentationValue";
+    NOMINAL_SCANNED_PIXEL_SPACING = 0x0018, 0x2010, "NominalScannedPixelSpacing";
     VIEW_POSITION = 0x0018, 0x5101, "ViewPosition";
     PATIENT_ORIENTATION = 0x0020, 0x0020, "PatientOrientation";
     SAMPLES_PER_PIXEL = 0x0028, 0x0002, "SamplesPerPixel";
@@ -59,13 +81,17 @@ attributes! {
     NUMBER_OF_FRAMES = 0x0028, 0x0008, "NumberOfFrames";
     ROWS = 0x0028, 0x0010, "Rows";
     COLUMNS = 0x0028, 0x0011, "Columns";
+    PIXEL_SPACING = 0x0028, 0x0030, "PixelSpacing";
+    PIXEL_ASPECT_RATIO = 0x0028, 0x0034, "PixelAspectRatio";
     BITS_ALLOCATED = 0x0028, 0x0100, "BitsAllocated";
     BITS_STORED = 0x0028, 0x0101, "BitsStored";
     HIGH_BIT = 0x0028, 0x0102, "HighBit";
     PIXEL_REPRESENTATION = 0x0028, 0x0103, "PixelRepresentation";
     PIXEL_PADDING_VALUE = 0x0028, 0x0120, "PixelPaddingValue";
     PIXEL_PADDING_RANGE_LIMIT = 0x0028, 0x0121, "PixelPaddingRangeLimit";
+    QUALITY_CONTROL_IMAGE = 0x0028, 0x0300, "QualityControlImage";
     BURNED_IN_ANNOTATION = 0x0028, 0x0301, "BurnedInAnnotation";
+    PIXEL_INTENSITY_RELATIONSHIP_SIGN = 0x0028, 0x1041, "PixelIntensityRelationshipSign";
     WINDOW_CENTER = 0x0028, 0x1050, "WindowCenter";
     WINDOW_WIDTH = 0x0028, 0x1051, "WindowWidth";
     RESCALE_INTERCEPT = 0x0028, 0x1052, "RescaleIntercept";
@@ -76,6 +102,8 @@ attributes! {
     LUT_DATA = 0x0028, 0x3006, "LUTData";
     VOI_LUT_SEQUENCE = 0x0028, 0x3010, "VOILUTSequence";
     VIEW_CODE_SEQUENCE = 0x0054, 0x0220, "ViewCodeSequence";
+    PRESENTATION_LUT_SEQUENCE = 0x2050, 0x0010, "PresentationLUTSequence";
+    PRESENTATION_LUT_SHAPE = 0x2050, 0x0020, "PresentationLUTShape";
     PIXEL_DATA = 0x7FE0, 0x0010, "PixelData";
 }
 

@@ -43,7 +43,19 @@ impl Canonical {
     /// # Errors
     /// [`Error::Picture`] if the resampler refuses the picture.
     pub fn from_picture(picture: &Picture) -> Result<(Self, Placement)> {
-        let (width, height) = fitted(picture.width(), picture.height());
+        Self::from_picture_of_aspect(picture, 1.0)
+    }
+
+    /// [`Self::from_picture`], for pixels that are `aspect` times as high as wide: their distances are the same in both directions after it.
+    ///
+    /// # Errors
+    /// As [`Self::from_picture`].
+    pub(crate) fn from_picture_of_aspect(picture: &Picture, aspect: f64) -> Result<(Self, Placement)> {
+        let (width, height) = if aspect == 1.0 {
+            fitted(picture.width(), picture.height())
+        } else {
+            fitted_lengths(picture.width() as f64, picture.height() as f64 * aspect)
+        };
         let placement = Placement { left: (SIDE - width) / 2, top: (SIDE - height) / 2, width, height };
         let resized = resize(picture, width, height)?;
         let mut grey = vec![-1.0; SIDE * SIDE];
@@ -95,6 +107,12 @@ impl fmt::Debug for Canonical {
 /// Size with the longer side at 256 and the aspect ratio kept, at least one pixel.
 fn fitted(width: usize, height: usize) -> (usize, usize) {
     let scaled = |short: usize, long: usize| ((short * SIDE + long / 2) / long).clamp(1, SIDE);
+    if width >= height { (SIDE, scaled(height, width)) } else { (scaled(width, height), SIDE) }
+}
+
+/// The same, from lengths in any unit.
+fn fitted_lengths(width: f64, height: f64) -> (usize, usize) {
+    let scaled = |short: f64, long: f64| ((short / long * SIDE as f64).round() as usize).clamp(1, SIDE);
     if width >= height { (SIDE, scaled(height, width)) } else { (scaled(width, height), SIDE) }
 }
 

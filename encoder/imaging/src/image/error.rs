@@ -5,6 +5,7 @@
 
 use super::attribute::Attribute;
 use super::checks::Refusal;
+use super::code::Code;
 use serde::Serialize;
 use std::fmt;
 
@@ -136,6 +137,8 @@ pub enum Value {
         /// Its length in bytes.
         bytes: usize,
     },
+    /// A code that is in no table.
+    Code(Code),
     /// A count, in the unit that the rule names.
     Count(u64),
     /// A measured share or spread, in the unit that the rule names.
@@ -149,6 +152,7 @@ impl fmt::Display for Value {
         match self {
             Self::Term(term) => f.write_str(term),
             Self::Unlisted { bytes } => write!(f, "an unlisted text of {bytes} bytes (not shown)"),
+            Self::Code(code) => write!(f, "the unlisted code {code}"),
             Self::Count(count) => write!(f, "{count}"),
             Self::Measure(value) => write!(f, "{value:.4}"),
             Self::Absent => f.write_str("nothing"),

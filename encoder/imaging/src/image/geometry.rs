@@ -66,18 +66,10 @@ impl Turn {
         Steps { left_right, top_bottom, transpose }
     }
 
-    /// The turn of these steps: left and right exchanged, top and bottom exchanged, then rows and columns exchanged.
-    pub(crate) fn of_steps(left_right: bool, top_bottom: bool, transpose: bool) -> Self {
-        match (left_right, top_bottom, transpose) {
-            (false, false, false) => Self::None,
-            (true, false, false) => Self::MirrorLeftRight,
-            (true, true, false) => Self::Half,
-            (false, true, false) => Self::MirrorTopBottom,
-            (false, false, true) => Self::Transpose,
-            (false, true, true) => Self::Clockwise,
-            (true, true, true) => Self::Transverse,
-            (true, false, true) => Self::Anticlockwise,
-        }
+    /// Whether left and right are exchanged beyond what turning does: a letter on the film is then a mirrored one.
+    pub fn mirrors(self) -> bool {
+        let Steps { left_right, top_bottom, transpose } = self.steps();
+        left_right ^ top_bottom ^ transpose
     }
 
     /// Whether rows become columns.

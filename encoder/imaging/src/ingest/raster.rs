@@ -8,12 +8,11 @@ use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::range;
 use crate::image::terms::{Photometric, Stated};
-use crate::image::{Error, Format, Result, Turn};
+use crate::image::{Error, Format, Result};
 
 /// A raster image in grey, the photometric interpretation applied.
 pub(crate) struct Raster {
     pub picture: Picture,
-    pub turn: Turn,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -30,7 +29,7 @@ pub(crate) fn png(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>
     grey(samples, resolved, settings, warnings)
 }
 
-/// Reads a JPEG file of 8 bits, or a lossless one of up to 16. Its EXIF orientation is not applied.
+/// Reads a JPEG file of 8 bits, or a lossless one of up to 16.
 ///
 /// # Errors
 /// As [`png`], and [`Error::Unsupported`].
@@ -165,5 +164,5 @@ fn grey(samples: Samples, resolved: Resolved, settings: &Settings, warnings: &mu
     grey.iter_mut().for_each(|level| *level = range::unit(f64::from(*level), range));
     let picture = Picture::new(width, height, grey)?;
     let picture = if resolved.photometric == Photometric::Monochrome1 { picture.inverted() } else { picture };
-    Ok(Raster { picture, turn: Turn::None, bits, resolved })
+    Ok(Raster { picture, bits, resolved })
 }

@@ -56,6 +56,7 @@ fn the_eight_turns_of_a_picture_of_two_by_three() {
         assert_eq!(turn.size((3, 2)).0, width, "{turn:?}");
     }
     assert_eq!((Turn::from_exif(0), Turn::from_exif(9)), (None, None));
+    assert_eq!(Turn::ALL.map(Turn::mirrors), [false, true, false, true, true, false, true, false]);
 }
 
 #[test]
@@ -107,11 +108,5 @@ proptest! {
                 }
             }
         }
-    }
-
-    #[test]
-    fn steps_name_their_turn(turn in any_turn()) {
-        let Steps { left_right, top_bottom, transpose } = turn.steps();
-        prop_assert_eq!(Turn::of_steps(left_right, top_bottom, transpose), turn);
     }
 }
