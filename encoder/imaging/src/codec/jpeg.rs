@@ -97,7 +97,7 @@ impl<'a> Jpeg<'a> {
     /// # Errors
     /// As [`Jpeg::decode`].
     pub(crate) fn decode_samples(&self, signed: bool) -> Result<Samples> {
-        let bytes = self.decode_as((self.channels > 1).then_some(ColorTransform::None))?;
+        let bytes = self.decode_as((self.channels == 3).then_some(ColorTransform::RGB))?;
         let spare = 32 - self.precision().clamp(1, 16);
         let value = |sample: u16| {
             let bits = u32::from(sample) << spare;

@@ -45,7 +45,12 @@ impl<'a> Jpeg2000<'a> {
         BYTES_PER_SAMPLE * self.samples as u64 + work::BYTES_PER_PART * self.style.parts
     }
 
-    /// Decodes the samples.
+    /// Whether the stream transforms its channels itself, so that red, green and blue come out (ISO/IEC 15444-1 annex G).
+    pub(crate) fn is_transformed(&self) -> bool {
+        self.style.transformed
+    }
+
+    /// Decodes the samples, interleaved.
     ///
     /// # Errors
     /// [`Error::Malformed`] if the stream is damaged.

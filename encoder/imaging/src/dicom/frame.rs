@@ -10,11 +10,13 @@ use crate::image::attribute as at;
 use crate::image::memory::Memory;
 use crate::image::{Error, Format, Result, Settings, Value};
 use dicom_core::VR;
+use std::borrow::Cow;
 
 /// A lossy stream may have values beyond those allowed by this part of their range, as its last bits are guessed.
 const LOSSY_SLACK: i32 = 8;
 
 /// How a stored value lies in its container (PS3.5 8.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     /// Bits of the container: 8, 16 or 32.
     pub allocated: u32,
@@ -64,6 +66,16 @@ impl Layout {
         Ok(Self { allocated, stored, shift: high + 1 - stored, signed })
     }
 
+    /// Unsigned values at the bottom of their container.
+    pub(super) fn of(allocated: u32, stored: u32) -> Self {
+        Self { allocated, stored, shift: 0, signed: false }
+    }
+
+    /// The stored bits at the bottom.
+    pub(super) fn mask(&self) -> u32 {
+        (1 << self.stored) - 1
+    }
+
     /// Number of different stored values.
     pub(super) fn table_len(&self) -> usize {
         1 << self.stored
@@ -108,7 +120,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Malformed`] for other values: either the stream or the attributes are wrong.
-    fn fit(&self, samples: Samples, sign_of: u32) -> Result<Vec<u16>> {
+    pub(super) fn fit(&self, samples: Samples, sign_of: u32) -> Result<Vec<u16>> {
         let Samples { mut values, least, most, lossy } = samples;
         let (mut low, high) = self.range();
         if sign_of < self.stored {
@@ -172,22 +184,14 @@ impl Frame {
                     .collect()
             }
             PixelData::Encapsulated(fragments) => {
-                let joined;
                 // Fragments are joined beside the file's own bytes; stored values of two bytes stand beside what they are decoded from.
                 let copied = if fragments.len() > 1 { fragments.iter().map(|one| one.len() as u64).sum() } else { 0 };
                 let stored = copied + 2 * pixels as u64;
-                let stream: &[u8] = match fragments.as_slice() {
-                    [] => return Err(short()),
-                    [only] => only,
-                    several => {
-                        joined = several.concat();
-                        &joined
-                    }
-                };
+                let stream = joined(fragments).ok_or_else(short)?;
                 match dataset.coding {
                     Coding::Rle => {
                         memory.take(stored + 4 * pixels as u64, pixels)?;
-                        rle::decode(stream, pixels, bytes_each)?.into_iter().map(|c| layout.unpack(c)).collect()
+                        rle::decode(&stream, pixels, bytes_each, 1)?.into_iter().map(|c| layout.unpack(c)).collect()
                     }
                     Coding::Fragments => {
                         let bytes = stream.get(..wanted).ok_or_else(short)?;
@@ -195,14 +199,14 @@ impl Frame {
                         containers(bytes, bytes_each, false, VR::OB, bytes).map(|container| layout.unpack(container)).collect()
                     }
                     Coding::Jpeg => {
-                        let image = Jpeg::open(Format::Dicom, stream, &settings.limits)?;
+                        let image = Jpeg::open(Format::Dicom, &stream, &settings.limits)?;
                         same_size(&image, (width, height))?;
                         layout.check_compressed()?;
                         memory.take(stored + image.memory(), pixels)?;
                         layout.fit(image.decode_samples(layout.signed)?, image.precision())?
                     }
                     Coding::Jpeg2000 => {
-                        let image = Jpeg2000::open(stream, (width, height), 1, settings.limits.pixels)?;
+                        let image = Jpeg2000::open(&stream, (width, height), 1, settings.limits.pixels)?;
                         layout.check_compressed()?;
                         memory.take(stored + image.memory(), pixels)?;
                         layout.fit(image.decode()?, layout.stored)?
@@ -212,6 +216,15 @@ impl Frame {
             }
         };
         Ok(Self { width, height, raw })
+    }
+}
+
+/// The stream of the one frame; none where there are no fragments.
+pub(super) fn joined<'a>(fragments: &[&'a [u8]]) -> Option<Cow<'a, [u8]>> {
+    match fragments {
+        [] => None,
+        [only] => Some(Cow::Borrowed(only)),
+        several => Some(Cow::Owned(several.concat())),
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Style {
     pub high_throughput: bool,
     /// The reversible wavelet.
     pub reversible: bool,
+    /// The channels are transformed together.
+    pub transformed: bool,
 }
 
 /// Refuses a stream that costs too much. `image` and `tile` are columns and rows, `tiles` is the tiles' number, `channels` that of the
@@ -121,7 +123,7 @@ fn bit_planes(segment: &[u8]) -> Option<u64> {
 
 /// The coding style (A.6.1), with the parts of one channel of a tile of so many columns and rows.
 fn style_of_tile(segment: &[u8], (columns, rows): (u64, u64)) -> Option<Style> {
-    let &[style, _, layers1, layers0, _, levels, wide, high, blocks, wavelet] = segment.first_chunk()?;
+    let &[style, _, layers1, layers0, transform, levels, wide, high, blocks, wavelet] = segment.first_chunk()?;
     let layers = u64::from(u16::from_be_bytes([layers1, layers0]));
     let levels = u32::from(levels);
     let (wide, high) = (u32::from(wide & 15) + 2, u32::from(high & 15) + 2);
@@ -143,5 +145,5 @@ fn style_of_tile(segment: &[u8], (columns, rows): (u64, u64)) -> Option<Style> {
         let blocks = bands * along(columns, block(wide, across)) * along(rows, block(high, down));
         parts = parts.saturating_add(layers.saturating_mul(16 * precincts + blocks));
     }
-    Some(Style { parts, high_throughput: blocks & 0x40 != 0, reversible: wavelet == 1 })
+    Some(Style { parts, high_throughput: blocks & 0x40 != 0, reversible: wavelet == 1, transformed: transform != 0 })
 }
