@@ -4,11 +4,13 @@
 //! [`attribute`](crate::ingest::attribute), and only after their length was checked against the file's. From the stored value to the displayed grey it
 //! goes as PS3.3 C.11 says: modality LUT or rescale, VOI LUT or window, then the photometric interpretation.
 
+mod colour;
 mod dataset;
 mod frame;
 mod grey;
 mod rle;
 mod statements;
+mod syntax;
 mod value;
 mod voi;
 
@@ -17,6 +19,7 @@ use crate::image::checks::{self, Resolved, Warning};
 use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::{Attribute, Format, Rect, Result, Settings, Turn};
+use colour::Colour;
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use grey::Transforms;
@@ -66,11 +69,18 @@ pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning
     let Presentation { inverted, turn, aspect, shutter } = Presentation::read(&dataset, &stating, &resolved, warnings)?;
     let pixels = checked_pixels(Format::Dicom, stating.width, stating.height, settings.limits.pixels)?;
     let layout = Layout::read(&dataset)?;
-    let modal = Modal::read(&dataset, layout.signed)?;
-    let voi = Voi::read(&dataset)?;
+    // Neither transform nor padding belongs to colour (PS3.3 C.11.1, C.11.2, C.7.5.1.1.2).
+    let colour = Colour::stated(&dataset)?;
+    let (modal, voi, padding) = match colour {
+        Some(_) => (Modal::Rescale { slope: 1.0, intercept: 0.0 }, None, None),
+        None => (Modal::read(&dataset, layout.signed)?, Voi::read(&dataset)?, statements::padding(&dataset, &layout)?),
+    };
     statements::check_sign(&dataset, inverted, &modal, voi.as_ref(), warnings)?;
-    let padding = statements::padding(&dataset, &layout)?;
-    let frame = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels, settings, memory)?;
+    let size = (stating.width, stating.height);
+    let (frame, layout) = match &colour {
+        Some(colour) => colour.read(&dataset, &layout, size, pixels, settings, memory)?,
+        None => (Frame::read(&dataset, &layout, size, pixels, settings, memory)?, layout),
+    };
     let bits = layout.stored;
     let (picture, keep) = Transforms { layout, modal, voi, padding, shutter, inverted }.apply(frame, warnings)?;
     Ok(Read { picture, keep, turn, aspect, bits, resolved })

@@ -5,8 +5,6 @@
 //! - [`seg`] writes a mask as a DICOM Segmentation, filed with the film it was made from;
 //! - [`phantom`] draws a synthetic chest X-ray, for demonstrations and tests;
 //! - [`pixels`] brings a canonical image to a smaller side, for networks without an encoder.
-//!
-//! With the feature `jpeg2000`, DICOM files in JPEG 2000 are read too.
 #![forbid(unsafe_code)]
 
 mod catch_panic;
