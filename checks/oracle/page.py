@@ -1,0 +1,2 @@
+def text(a,b): return ""
+def verdicts(a): return a
