@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pydicom.config
 from PIL import Image
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -29,7 +30,7 @@ Turn = Callable[[Array], Array]
 class Expect:
     """What a client has to say of a file.
 
-    `verdict` is "read", "refused" or "answered": refused, or read with a warning. Each of `words` is a regular expression that a warning
+    `verdict` is "read", "refused", "answered" (refused, or read with a warning) or "either" (read without one, or refused). Each of `words` is a regular expression that a warning
     must match, or the refusal. Other warnings may come only if they match `may`.
     """
 
@@ -40,7 +41,7 @@ class Expect:
     def __str__(self) -> str:
         if not self.words:
             return self.verdict
-        joint = {"read": "read, warns of ", "refused": "refused for ", "answered": "refused or warns of "}[self.verdict]
+        joint = {"read": "read, warns of ", "refused": "refused for ", "answered": "refused or warns of ", "either": "read, or refused for "}[self.verdict]
         return joint + ", ".join(word.replace("|", " or ").replace(".*", " … ") for word in self.words)
 
 
@@ -57,6 +58,11 @@ def refused(*words: str) -> Expect:
 def answered(*words: str, may: tuple[str, ...] | str = ()) -> Expect:
     """The file is refused, or read with a warning, that has each of `words`."""
     return Expect("answered", words, (may,) if isinstance(may, str) else may)
+
+
+def either(*words: str) -> Expect:
+    """The file is read without a warning, or refused with a reason that has each of `words`: never wrongly and silently."""
+    return Expect("either", words)
 
 
 @dataclass
@@ -95,8 +101,8 @@ def chest(path: pathlib.Path) -> Array:
 
 
 def element(tag: int, vr: str, value: object) -> DataElement:
-    """A data element with the representation that is asked for."""
-    return DataElement(tag, vr, value)
+    """A data element with the representation that is asked for, and a value that the standard may forbid."""
+    return DataElement(tag, vr, value, validation_mode=pydicom.config.IGNORE)
 
 
 def film(
@@ -196,6 +202,18 @@ def unknown(tag: int, content: bytes, undefined: bool) -> bytes:
         return explicit(tag, "UN", content)
     head = struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"UN", 0, 0xFFFFFFFF)
     return head + content + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def body(file: bytes) -> bytes:
+    """The data set of a file, without preamble and meta header."""
+    return file[132 + 12 + struct.unpack_from("<I", file, 140)[0] :]
+
+
+def restated(file: bytes, syntax: str) -> bytes:
+    """A file whose meta header states another transfer syntax, and nothing else."""
+    uid = syntax.encode() + b"\0" * (len(syntax) % 2)
+    element = explicit(0x00020010, "UI", uid)
+    return bytes(128) + b"DICM" + explicit(0x00020000, "UL", struct.pack("<I", len(element))) + element + body(file)
 
 
 def spliced(file: bytes, tag: int, inserted: bytes, instead: bool = False) -> bytes:

@@ -101,6 +101,15 @@ def luma(rgb: Array) -> Array:
     return rgb[..., :3] @ np.array([0.299, 0.587, 0.114])
 
 
+def whole(d: Dataset) -> list[str]:
+    """A window of dcmtk over the whole range of a grey image."""
+    try:
+        low, high = declared(d)
+    except (AttributeError, TypeError, ValueError):
+        return []
+    return ["+Ww", str(low + (high - low + 1) / 2), str(high - low + 1)] if str(d.get("PhotometricInterpretation", "")).startswith("MONO") else []
+
+
 PROGRAMS = {
     **{f"1.2.840.10008.1.2.4.{number}": "dcmj2pnm" for number in range(50, 71)},
     "1.2.840.10008.1.2.4.80": "dcml2pnm",
@@ -110,7 +119,8 @@ PROGRAMS = {
 
 def by_dcmtk(path: pathlib.Path, folder: pathlib.Path, d: Dataset | None) -> Array:
     """The first frame by dcmtk, 16 bits: VOI LUT or first window where there is one, else the whole range."""
-    voi: list[str] = []
+    # Without a window dcmtk would divide by the number of values, not by the largest.
+    voi: list[str] = whole(d) if d is not None else []
     if d is not None and d.get("VOILUTSequence"):
         voi = ["+Wl", "1"]
     elif d is not None and d.get("WindowWidth") not in (None, "") and d.get("WindowCenter") not in (None, ""):
@@ -128,6 +138,13 @@ def by_dcmtk(path: pathlib.Path, folder: pathlib.Path, d: Dataset | None) -> Arr
     image = np.asarray(Image.open(out))
     image = image.astype(float) / (65535 if image.dtype.itemsize > 1 else 255)
     return luma(image) if image.ndim == 3 else image
+
+
+def dcmtk_bar(d: Dataset, bar: float) -> float:
+    """What dcmtk may differ by: it rounds to 16 bits, and divides the entries of a VOI LUT by their number of values."""
+    if d.get("VOILUTSequence") and "LUTDescriptor" in d.VOILUTSequence[0]:
+        return max(bar, 1 / 2 ** d.VOILUTSequence[0].LUTDescriptor[2])
+    return max(bar, 2.5e-5)
 
 
 def by_pillow(data: bytes) -> Array:

@@ -9,7 +9,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from films import (
-    Array, Kind, element, explicit, film, implicit, item, put, read, refused, save, spliced, unknown, window,
+    Array, Kind, body, element, explicit, film, implicit, item, put, read, refused, save, spliced, unknown, window,
 )
 
 GROUP = "structure"
@@ -81,7 +81,8 @@ def elements(chest: Array, good) -> Iterator[Kind]:
         (0x00080060, b"CR", "Modality"),
         (0x00185101, b"PA", "ViewPosition"),
     ):
-        yield good(f"{what} as UN", spliced(plain, tag, unknown(tag, value, False), instead=True))
+        apart = {"dcmtk": "reads no text in UN"} if tag == 0x00281050 else {}
+        yield good(f"{what} as UN", spliced(plain, tag, unknown(tag, value, False), instead=True), apart=apart)
     data = spliced(plain, 0x00185101, unknown(0x00185101, b"LL", False), instead=True)
     yield Kind(GROUP, "lateral ViewPosition as UN", data, refused("frontal"))
     yield good("group lengths", spliced(plain, 0x00080000, explicit(0x00080000, "UL", struct.pack("<I", 9999))))
@@ -109,7 +110,6 @@ def elements(chest: Array, good) -> Iterator[Kind]:
 
 
 def without_header(chest: Array, good) -> Iterator[Kind]:
-    body = lambda data: data[132 + 12 + struct.unpack_from("<I", data, 140)[0] :]
     yield good("meta header without preamble", save(film(chest))[132:])
     yield good("data set alone, explicit little endian", body(save(film(chest))))
     yield good("data set alone, implicit little endian", body(save(film(chest), ImplicitVRLittleEndian)))

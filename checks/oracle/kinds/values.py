@@ -143,7 +143,8 @@ def rescaled(chest: Array) -> Iterator[Kind]:
             name = f"rescaled by {slope} and {intercept}, {'window' if with_window else 'no window'}"
             # A negative slope turns the film into a negative of what it is.
             expect = read(may="negative|polarity|invert") if slope < 0 else read()
-            yield Kind(GROUP, name, save(d), expect, made)
+            apart = {"dcmtk": "rounds what was rescaled"} if slope < 1 and slope > 0 else {}
+            yield Kind(GROUP, name, save(d), expect, made, apart=apart)
     d = film((chest.astype(int) - 2048).astype("<i2"), window=(0, 4096))
     yield Kind(GROUP, "signed with a window", save(d), read(), window(chest.astype(int) - 2048, 0, 4096))
     d = film(chest)
@@ -195,22 +196,24 @@ def voi_tables(chest: Array) -> Iterator[Kind]:
     for bits in (8, 10, 12, 14, 16):
         entries = (curve * (2**bits - 1)).round().astype("<u2")
         made = looked_up(chest, 0, entries) / (2**bits - 1)
+        # Of 8 bits in words, pydicom takes each word for two entries.
+        apart = {"pydicom": "takes words for bytes"} if bits == 8 else {}
         d = film(chest, window=(100, 50))
         d.VOILUTSequence = table(0, bits, entries)
-        yield Kind(GROUP, f"VOI LUT of {bits} bits, before a window", save(d), read(), made)
+        yield Kind(GROUP, f"VOI LUT of {bits} bits, before a window", save(d), read(), made, apart=apart)
         d = film(chest, window=None)
         d.VOILUTSequence = table(0, bits, entries, data="US")
-        yield Kind(GROUP, f"VOI LUT of {bits} bits, as US", save(d), read(), made)
-        yield Kind(GROUP, f"VOI LUT of {bits} bits, implicit", save(d, ImplicitVRLittleEndian), read(), made)
+        yield Kind(GROUP, f"VOI LUT of {bits} bits, as US", save(d), read(), made, apart=apart)
+        yield Kind(GROUP, f"VOI LUT of {bits} bits, implicit", save(d, ImplicitVRLittleEndian), read(), made, apart=apart)
         d = film(chest.astype(">u2"), window=None)
         d.VOILUTSequence = table(0, bits, entries.astype(">u2"))
-        yield Kind(GROUP, f"VOI LUT of {bits} bits, big endian", save(d, ExplicitVRBigEndian), read(), made)
+        yield Kind(GROUP, f"VOI LUT of {bits} bits, big endian", save(d, ExplicitVRBigEndian), read(), made, apart=apart)
     # Two entries of 8 bits to a word, the first in its lower half, whatever the order of bytes (PS3.3 C.11.1.1, PS3.5 annex A).
     eight = (curve * 255).round().astype("u1")
     made = looked_up(chest, 0, eight) / 255
     d = film(chest, window=None)
     d.VOILUTSequence = table(0, 8, eight)
-    yield Kind(GROUP, "VOI LUT of 8 bits, two entries a word", save(d), read(), made, apart={"pydicom": "reads words"})
+    yield Kind(GROUP, "VOI LUT of 8 bits, two entries a word", save(d), read(), made)
     d = film(chest.astype(">u2"), window=None)
     d.VOILUTSequence = table(0, 8, eight.reshape(-1, 2)[:, ::-1].copy().reshape(-1))
     yield Kind(GROUP, "VOI LUT of 8 bits, two entries a word, big endian", save(d, ExplicitVRBigEndian), read(), made,
@@ -252,11 +255,13 @@ def voi_tables(chest: Array) -> Iterator[Kind]:
 
 
 def padded(chest: Array) -> Iterator[Kind]:
-    made = window(chest, 2048, 4096)
-    signed = (chest.astype(int) - 2048).astype("<i2")
+    marked = chest.copy()
+    marked[60:120, 60:76], marked[60:120, 100:116], marked[60:120, 140:156] = 0, 4095, 2048
+    made = window(marked, 2048, 4096)
+    signed = (marked.astype(int) - 2048).astype("<i2")
     for name, pixels, vr, value, win in (
-        ("65535 of 12 bits pads nothing", chest, "US", 65535, (2048, 4096)),
-        ("4096 of 12 bits pads nothing", chest, "US", 4096, (2048, 4096)),
+        ("65535 of 12 bits pads nothing", marked, "US", 65535, (2048, 4096)),
+        ("4096 of 12 bits pads nothing", marked, "US", 4096, (2048, 4096)),
         ("-32768 of 12 bits, signed, pads nothing", signed, "SS", -32768, (0, 4096)),
         ("63536 as US, signed pixels of 12 bits, pads nothing", signed, "SS", -2000 - 4096, (0, 4096)),
     ):
