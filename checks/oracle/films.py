@@ -89,6 +89,8 @@ class Kind:
     # Software that is not to be compared, and why not.
     apart: dict[str, str] = field(default_factory=dict)
     suffix: str = "dcm"
+    # The row of the page, where several kinds share one.
+    row: str | None = None
 
 
 def chest(path: pathlib.Path) -> Array:

@@ -98,7 +98,9 @@ def views(chest: Array, made: Array) -> Iterator[Kind]:
             d = film(chest, view=None, sop=DX, modality="DX")
             d.ViewCodeSequence = coded(value, scheme, names)
             frontal = sct in FRONTAL
-            yield Kind(GROUP, f"view code {scheme} {value}, {names}", save(d), read() if frontal else refused("frontal"), made if frontal else None)
+            name, expect = f"view code {scheme} {value}, {names}", read() if frontal else refused("frontal")
+            row = f"view codes of CID 4010, {scheme}: {'frontal' if frontal else 'the others'}"
+            yield Kind(GROUP, name, save(d), expect, made if frontal else None, row=row)
     for value, scheme in (("999999999", "SCT"), ("R-99999", "SRT"), ("X-17", "99VENDOR")):
         d = film(chest, view=None, sop=DX, modality="DX")
         d.ViewCodeSequence = coded(value, scheme, "unknown")

@@ -13,6 +13,8 @@ from films import (
 )
 
 GROUP = "structure"
+# The lookup tables here turn the film into a dark negative.
+DARK = "stretch|contrast|negative|invert|dark|range|polarity"
 
 
 def kinds(chest: Array) -> Iterator[Kind]:
@@ -52,8 +54,11 @@ def sequences(chest: Array, good) -> Iterator[Kind]:
         for tag, what in ((0x00283000, "modality LUT"), (0x00283010, "VOI LUT")):
             data = spliced(save(table), tag, unknown(tag, item(lut), length == "undefined"))
             # The table gives a sixteenth of its range.
-            yield Kind(GROUP, f"{what} sequence as UN of {length} length", data, read(may="stretch|contrast|negative|invert|dark|range|polarity"), wanted,
-                       compare="exact" if tag == 0x00283010 else "affine")
+            yield Kind(
+                GROUP, f"{what} sequence as UN of {length} length", data, read(may=DARK), wanted,
+                compare="exact" if tag == 0x00283010 else "affine",
+                apart={"dcmtk": "reads no sequence in UN of defined length"} if length == "defined" else {},
+            )
         code = implicit(0x00080100, b"399067008 ") + implicit(0x00080102, b"SCT ") + implicit(0x00080104, b"lateral ")
         data = spliced(save(film(chest, view=None)), 0x00540220, unknown(0x00540220, item(code), length == "undefined"))
         yield Kind(GROUP, f"lateral view code in a sequence as UN of {length} length", data, refused("frontal"))

@@ -99,7 +99,8 @@ def lossless_jpeg(chest: Array) -> Iterator[Kind]:
         for predictor in range(1, 8):
             syntax = FAMILY + ("70" if predictor == 1 else "57")
             data = compressed(film(values, bits=bits, window=None), syntax, jpeg.lossless(values, max(bits, 2), predictor))
-            yield Kind(GROUP, f"JPEG lossless, {bits} bits, predictor {predictor}", data, read(), values / (2**bits - 1))
+            yield Kind(GROUP, f"JPEG lossless, {bits} bits, predictor {predictor}", data, read(), values / (2**bits - 1),
+                       row=f"JPEG lossless, {bits} bits, predictors 1 to 7")
         data = by_dcmtk(save(film(values, bits=bits, window=None)), "dcmcjpeg", "+e1")
         yield Kind(GROUP, f"JPEG lossless by dcmtk, {bits} bits", data, read(), values / (2**bits - 1))
     signed = (chest.astype(int) - 2048).astype("<i2")
@@ -110,7 +111,7 @@ def lossless_jpeg(chest: Array) -> Iterator[Kind]:
             wanted = (chest.astype(int) >> shift << shift) / 4095
             # pylibjpeg is no reference here.
             yield Kind(GROUP, f"JPEG lossless, point transform {shift}, predictor {predictor}", data, either(WAY_OUT), wanted,
-                       apart={"pydicom": "by pylibjpeg, which is wrong here"})
+                       apart={"pydicom": "by pylibjpeg, which is wrong here"}, row="JPEG lossless with a point transform")
     data = compressed(film(chest, window=None), FAMILY + "57", jpeg.lossless(chest, 12, 1, restart_rows=16))
     yield Kind(GROUP, "JPEG lossless with restart intervals", data, either(WAY_OUT), chest / 4095)
     d = film((chest << 4).astype("<u2"), window=None)

@@ -41,7 +41,7 @@ def containers(chest: Array) -> Iterator[Kind]:
                 expect = refused("black or white|level|contrast") if bits == 1 else read(may=FEW if bits < 4 else ())
                 name = f"{bits} bits in {container}, {'signed' if signed else 'unsigned'}"
                 # pydicom has no pixels of 32 bits that are stored in fewer; dcmtk widens a range of one bit.
-                yield Kind(GROUP, name, save(d), expect, values / full)
+                yield Kind(GROUP, name, save(d), expect, values / full, row=f"{'1 bit' if bits == 1 else '2 and 3 bits' if bits < 4 else '4 to 16 bits'} in {container}, {'signed' if signed else 'unsigned'}")
     for bits, high in ((12, 15), (12, 13), (10, 15), (8, 11)):
         values = chest.astype(int) >> (12 - bits)
         shift = high + 1 - bits
