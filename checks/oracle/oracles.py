@@ -72,8 +72,7 @@ def _by_pydicom(d: Dataset) -> Array:
         rgb = pydicom.pixels.apply_color_lut(values, d)
         return luma(rgb / (2.0 ** (8 * rgb.dtype.itemsize) - 1))
     if values.ndim == 3:
-        if photometric.startswith("YBR") and "RCT" not in photometric and d.PhotometricInterpretation.startswith("YBR"):
-            values = pydicom.pixels.convert_color_space(values, d.PhotometricInterpretation, "RGB") if _is_ybr(d) else values
+        # pixel_array has brought luma and chroma to RGB.
         return luma(values / (2.0 ** d.BitsStored - 1))
     shown = apply_modality_lut(values, d)
     if d.get("VOILUTSequence"):
@@ -88,12 +87,6 @@ def _by_pydicom(d: Dataset) -> Array:
         low, high = declared(d)
         grey = (shown.astype(float) - low) / (high - low)
     return 1 - grey if photometric == "MONOCHROME1" else grey
-
-
-def _is_ybr(d: Dataset) -> bool:
-    # pixel_array converts what it decoded of JPEG; native and RLE pixels stay as they are.
-    syntax = d.file_meta.TransferSyntaxUID
-    return not syntax.is_compressed or syntax.is_deflated or "RLE" in syntax.name
 
 
 def luma(rgb: Array) -> Array:
@@ -141,7 +134,9 @@ def by_dcmtk(path: pathlib.Path, folder: pathlib.Path, d: Dataset | None) -> Arr
 
 
 def dcmtk_bar(d: Dataset, bar: float) -> float:
-    """What dcmtk may differ by: it rounds to 16 bits, and divides the entries of a VOI LUT by their number of values."""
+    """What dcmtk may differ by: it rounds to 16 bits, colours to 8, and divides the entries of a VOI LUT by their number of values."""
+    if not str(d.get("PhotometricInterpretation", "")).startswith("MONO"):
+        return max(bar, 1 / 255)
     if d.get("VOILUTSequence") and "LUTDescriptor" in d.VOILUTSequence[0]:
         return max(bar, 1 / 2 ** d.VOILUTSequence[0].LUTDescriptor[2])
     return max(bar, 2.5e-5)

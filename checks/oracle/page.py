@@ -18,8 +18,7 @@ the range from black to white. Pictures are compared upright and at full size, b
 
 *formula*: from the grey values that the standard's formulas give (PS3.3 C.11). *a*: apart from brightness and contrast,
 which are stretched. *c*: mean difference of the canonical images, for films that are brought to another size. A dash:
-the software does not read the file. A number in brackets: the software is right about it only so far; below the table
-it says why. What dcmtk renders has 16 bits. Rows stand for several files where they say so.
+the software does not read the file. Brackets: not compared; below the table it says why. What dcmtk renders has 16 bits. Rows stand for several files where they say so.
 """
 
 SHIPPED = """

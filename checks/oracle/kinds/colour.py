@@ -119,7 +119,7 @@ def encoded(grey: Array, tinted: Array) -> Iterator[Kind]:
         b = io.BytesIO()
         Image.fromarray(pixels).save(b, "JPEG", quality=95)
         data = compressed(colour_film(pixels, "YBR_FULL_422"), FAMILY + "50", b.getvalue())
-        yield Kind(GROUP, f"JPEG baseline of YBR_FULL_422 {what}", data, expect, made, bar=LOSSY)
+        yield Kind(GROUP, f"JPEG baseline of YBR_FULL_422 {what}", data, expect, bar=LOSSY)
         data = by_dcmtk(save(colour_film(pixels, "RGB")), "dcmcjpeg", "+e1")
         yield Kind(GROUP, f"JPEG lossless of RGB {what}", data, either_read() if made is not None else expect, made)
         stream = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k", reversible=True)

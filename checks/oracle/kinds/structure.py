@@ -1,6 +1,7 @@
 """How the bytes of a DICOM file are laid out: syntaxes, sequences as UN, files without a preamble, odd elements, frames, other objects."""
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from films import (
-    Array, Kind, body, element, explicit, film, implicit, item, put, read, refused, save, spliced, unknown, window,
+    Array, Kind, body, element, explicit, film, implicit, item, put, read, refused, restated, save, spliced, unknown, window,
 )
 
 GROUP = "structure"
@@ -62,6 +63,12 @@ def sequences(chest: Array, good) -> Iterator[Kind]:
         code = implicit(0x00080100, b"399067008 ") + implicit(0x00080102, b"SCT ") + implicit(0x00080104, b"lateral ")
         data = spliced(save(film(chest, view=None)), 0x00540220, unknown(0x00540220, item(code), length == "undefined"))
         yield Kind(GROUP, f"lateral view code in a sequence as UN of {length} length", data, refused("frontal"))
+    deep = inside
+    for _ in range(12):
+        deep = implicit(0x00091003, item(deep))
+    yield good("twelve sequences within each other, as UN", spliced(plain, 0x00090010, creator + unknown(0x00091002, item(deep), True)))
+    data = spliced(save(film(chest, window=None)), 0x00283010, unknown(0x00283010, item(lut), True))
+    yield Kind(GROUP, "VOI LUT sequence as UN of undefined length, deflated", deflated(data), read(may=DARK), (4095 - chest.astype(float)) / 65535)
     yield good("UN of undefined length without items", spliced(plain, 0x00090010, creator + unknown(0x00091002, b"", True)))
     yield good("UN of defined length that is no sequence", spliced(plain, 0x00090010, creator + unknown(0x00091002, b"\xfe\xff\0\0abcd", False)))
     d = film(chest)
@@ -75,6 +82,14 @@ def sequences(chest: Array, good) -> Iterator[Kind]:
     d.IconImageSequence = Sequence([film((chest[::4, ::4] >> 4).astype("u1"), bits=8, window=None)])
     yield good("an icon image before the pixels", save(d))
     yield good("the same in implicit little endian", save(d, ImplicitVRLittleEndian))
+
+
+def deflated(file: bytes) -> bytes:
+    """A file with its data set deflated (PS3.5 A.5)."""
+    pack = zlib.compressobj(wbits=-15)
+    packed = pack.compress(body(file)) + pack.flush()
+    head = restated(file, DeflatedExplicitVRLittleEndian)
+    return head[: len(head) - len(body(file))] + packed + b"\0" * (len(packed) % 2)
 
 
 def elements(chest: Array, good) -> Iterator[Kind]:
@@ -93,6 +108,8 @@ def elements(chest: Array, good) -> Iterator[Kind]:
     yield good("group lengths", spliced(plain, 0x00080000, explicit(0x00080000, "UL", struct.pack("<I", 9999))))
     yield good("padding behind the pixels", plain + explicit(0xFFFCFFFC, "OB", bytes(64)))
     yield good("a signature behind the pixels", plain + explicit(0xFFFAFFFA, "SQ", b""))
+    yield good("1000 zeros behind the pixels", plain + bytes(1000))
+    yield good("an element of odd length", spliced(plain, 0x00091001, explicit(0x00091001, "LO", b"odd")))
     yield good("64 KiB of a private element", spliced(plain, 0x00091001, explicit(0x00091001, "OB", bytes(65536))))
     d = film(chest)
     d.add(element(0x60000010, "US", chest.shape[0]))
@@ -101,6 +118,7 @@ def elements(chest: Array, good) -> Iterator[Kind]:
     d = film(chest)
     d.PixelData += b"\1\2"
     yield good("two bytes more than the pixels need", save(d))
+    yield good("16 bits as UN", spliced(plain, 0x7FE00010, unknown(0x7FE00010, chest.tobytes(), False), instead=True))
     d = film(chest)
     d["PixelData"].VR = "OB"
     yield good("16 bits as OB", save(d))
@@ -115,11 +133,13 @@ def elements(chest: Array, good) -> Iterator[Kind]:
 
 
 def without_header(chest: Array, good) -> Iterator[Kind]:
+    plain = save(film(chest))
     yield good("meta header without preamble", save(film(chest))[132:])
     yield good("data set alone, explicit little endian", body(save(film(chest))))
     yield good("data set alone, implicit little endian", body(save(film(chest), ImplicitVRLittleEndian)))
     yield good("data set alone, explicit big endian", body(save(film(chest.astype(">u2")), ExplicitVRBigEndian)))
     yield good("preamble and DICM, no meta header", bytes(128) + b"DICM" + body(save(film(chest))))
+    yield good("meta header, its UID padded by a blank", spliced(plain, 0x00020010, explicit(0x00020010, "UI", b"1.2.840.10008.1.2.1 "), instead=True))
     yield good("preamble that looks like TIFF", b"II*\0" + save(film(chest))[4:])
 
 

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from films import Array, Kind, answered, element, film, put, read, refused, save, window
 
 GROUP = "values"
+SHUT = "shutter|crop|border|turn|orient"
 FEW = "contrast|stretch|level|unlike|range"
 
 
@@ -50,19 +51,18 @@ def containers(chest: Array) -> Iterator[Kind]:
         yield Kind(GROUP, f"{bits} bits with high bit {high}", save(d), read(), values / (2**bits - 1),
                    apart={"pydicom": "does not shift"})
     d = film((chest.astype(int) | 0xA000).astype("<u2"), window=None)
-    yield Kind(GROUP, "12 bits under bits of an overlay", save(d), read(), chest / 4095, apart={"pydicom": "does not mask"})
+    yield Kind(GROUP, "12 bits under bits of an overlay", save(d), read(), chest / 4095)
     signed = chest.astype(int) - 2048
     d = film((signed & 0xFFF).astype("<u2"), window=None)
     d.PixelRepresentation = 1
-    yield Kind(GROUP, "12 bits, signed, without sign extension", save(d), read(), chest / 4095, apart={"pydicom": "does not extend"})
+    yield Kind(GROUP, "12 bits, signed, without sign extension", save(d), read(), chest / 4095)
     d = film(chest.astype(">u2"), window=None)
     yield Kind(GROUP, "12 bits, big endian", save(d, ExplicitVRBigEndian), read(), chest / 4095)
     small = (chest >> 4).astype("u1")
     for vr in ("OB", "OW"):
         d = film(small, bits=8, window=None)
         put(d, small.reshape(-1, 2)[:, ::-1] if vr == "OW" else small, vr)
-        yield Kind(GROUP, f"8 bits, big endian, as {vr}", save(d, ExplicitVRBigEndian), read(), small / 255,
-                   apart={"pydicom": "does not swap"} if vr == "OW" else {})
+        yield Kind(GROUP, f"8 bits, big endian, as {vr}", save(d, ExplicitVRBigEndian), read(), small / 255)
         d = film(small, bits=8, window=None)
         put(d, small, vr)
         yield Kind(GROUP, f"8 bits, little endian, as {vr}", save(d), read(), small / 255)
@@ -243,7 +243,7 @@ def voi_tables(chest: Array) -> Iterator[Kind]:
     long = (np.arange(30000) * 65535 // 29999).astype("<u2")
     d.VOILUTSequence = table(34000, 16, long)
     yield Kind(GROUP, "VOI LUT from 34000, signed pixels, intercept 32768", save(d), read(),
-               looked_up(chest.astype(int) * 7 + 1500 + 32768, 34000, long) / 65535, apart={"pydicom": "takes the sign of the pixels"})
+               looked_up(chest.astype(int) * 7 + 1500 + 32768, 34000, long) / 65535)
     d = film(chest, window=None)
     d.VOILUTSequence = table(0, 16, entries)
     del d.VOILUTSequence[0].LUTDescriptor
@@ -275,11 +275,12 @@ def padded(chest: Array) -> Iterator[Kind]:
         ("padding value 4095", "MONOCHROME2", 4095, None),
         ("padding values 4000 to 4095", "MONOCHROME2", 4000, 4095),
         ("padding values 4095 to 4000", "MONOCHROME2", 4095, 4000),
+        ("padding values 4000 to 65535", "MONOCHROME2", 4000, 65535),
         ("padding value 4095, MONOCHROME1", "MONOCHROME1", 4095, None),
         ("padding value 0, MONOCHROME1", "MONOCHROME1", 0, None),
     ):
         pixels = chest.clip(1, 3999).astype("<u2") if photometric == "MONOCHROME2" else (4095 - chest).clip(1, 3999).astype("<u2")
-        pixels[corner] = value
+        pixels[corner] = min(value, 4095)
         shown = window(pixels, 2048, 4096)
         d = film(pixels, photometric=photometric)
         d.add(element(0x00280120, "US", value))
@@ -307,7 +308,26 @@ def shutters(chest: Array) -> Iterator[Kind]:
             d.CenterOfCircularShutter, d.RadiusOfCircularShutter = [128, 112], 110
         else:
             d.VerticesOfThePolygonalShutter = [21, 15, 21, 209, 234, 209, 234, 15]
-        yield Kind(GROUP, f"shutter {name}", save(d), read(may="shutter|crop|border"), made, inside=shown, black=outside)
+        yield Kind(GROUP, f"shutter {name}", save(d), read(may=SHUT), made, inside=shown, black=outside)
+    d = film(np.ascontiguousarray(np.rot90(chest)), window=(2048, 4096))
+    d.PatientOrientation, d.ShutterShape = ["F", "R"], ["RECTANGULAR", "CIRCULAR"]
+    d.ShutterLeftVerticalEdge, d.ShutterRightVerticalEdge = 20, 240
+    d.ShutterUpperHorizontalEdge, d.ShutterLowerHorizontalEdge = 15, 210
+    d.CenterOfCircularShutter, d.RadiusOfCircularShutter = [112, 128], 118
+    # As filed: 224 rows, 256 columns.
+    down, across = np.mgrid[1:225, 1:257]
+    far = np.hypot(down - 112, across - 128)
+    shown = (down > 15) & (down < 210) & (across > 20) & (across < 240) & (far < 116)
+    outside = (down < 15) | (down > 210) | (across < 20) | (across > 240) | (far > 120)
+    turn = lambda a: np.rot90(a, -1)
+    yield Kind(GROUP, "two shutters on a film that lies on its side", save(d), read(may=SHUT), made, turn=turn,
+               inside=turn(shown), black=turn(outside))
+    d = film(chest)
+    d.ShutterShape, d.ShutterPresentationValue = "RECTANGULAR", 65535
+    d.ShutterLeftVerticalEdge, d.ShutterRightVerticalEdge = 15, 210
+    d.ShutterUpperHorizontalEdge, d.ShutterLowerHorizontalEdge = 20, 240
+    shown = (rows > 20) & (rows < 240) & (columns > 15) & (columns < 210)
+    yield Kind(GROUP, "shutter that is shown white", save(d), read(may=SHUT), made, inside=shown)
 
 
 def aspects(chest: Array) -> Iterator[Kind]:
@@ -322,6 +342,11 @@ def aspects(chest: Array) -> Iterator[Kind]:
         d = film(flat)
         d.add(element(attribute, "IS" if attribute == 0x00280034 else "DS", values))
         yield Kind(GROUP, name, save(d), read(may=may), made, compare="canonical", bar=0.01)
+    thin = np.ascontiguousarray(flat.T)
+    d = film(thin)
+    d.add(element(0x00280034, "IS", ["1", "2"]))
+    d.PatientOrientation = ["F", "L"]
+    yield Kind(GROUP, "pixel aspect ratio 1\\2, film on its side", save(d), read(may=may + "|turn|orient"), made, compare="canonical", bar=0.01)
     for name, attribute, values in (
         ("pixel aspect ratio 1\\1", 0x00280034, ["1", "1"]),
         ("pixel spacing 0.2\\0.2", 0x00280030, ["0.2", "0.2"]),
