@@ -120,10 +120,14 @@ def run_generators(program: pathlib.Path, generators: pathlib.Path, folder: path
     """Runs every program of a folder, and prints what becomes of the file that it writes."""
     paths = []
     for script in sorted(generators.glob("*.py")):
-        path = folder / f"{script.stem}.out"
-        done = subprocess.run([sys.executable, script.name, str(path.resolve())], cwd=generators, capture_output=True, text=True, check=False)
-        if path.is_file():
-            paths.append(path)
+        # Some programs choose the format by the ending of the name.
+        for suffix in ("dcm", "jpg"):
+            path = folder / f"{script.stem}.{suffix}"
+            command = [sys.executable, script.name, str(path.resolve())]
+            done = subprocess.run(command, cwd=generators, capture_output=True, text=True, timeout=60, check=False)
+            if path.is_file() and path.stat().st_size:
+                paths.append(path)
+                break
         else:
             print(f"{script.name}: wrote no file (exit status {done.returncode})")
     for path, ours in zip(paths, render(program, paths, folder / "ours"), strict=True):
