@@ -6,6 +6,7 @@
 
 mod dataset;
 mod frame;
+mod grey;
 mod rle;
 mod value;
 mod voi;
@@ -14,12 +15,12 @@ use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Statements, Warning};
 use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
-use crate::image::range;
 use crate::image::terms::{BodyPart, Modality, Photometric, Stated, View};
-use crate::image::{Attribute, Settings};
+use crate::image::{Attribute, Rect, Settings, Turn};
 use crate::image::{Error, Format, Result, Value};
 use dataset::Dataset;
 use frame::{Frame, Layout};
+use grey::Transforms;
 use std::collections::BTreeMap;
 use voi::{Modal, Voi};
 
@@ -43,6 +44,9 @@ pub(crate) fn texts<'a>(bytes: &'a [u8], list: &'static [Attribute]) -> Result<T
 /// A DICOM image in grey, as it is to be displayed.
 pub(super) struct Read {
     pub picture: Picture,
+    /// The part of it that is no border.
+    pub keep: Rect,
+    pub turn: Turn,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -61,39 +65,10 @@ pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning
     let modal = Modal::read(&dataset, layout.signed)?;
     let voi = Voi::read(&dataset)?;
     let padding = padding(&dataset, &layout)?;
-    let Frame { width, height, raw } = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels, settings, memory)?;
-
-    let inverted = resolved.photometric == Photometric::Monochrome1;
-    let is_padding = |stored: i32| padding.is_some_and(|(low, high)| (low..=high).contains(&stored));
-    let shown: Box<dyn Fn(f64) -> f32> = match &voi {
-        Some(voi) => Box::new(|value| voi.apply(value) as f32),
-        None => {
-            let declared = modal.range(&layout);
-            let mut seen = vec![false; layout.table_len()];
-            for &bits in &raw {
-                if let Some(seen) = seen.get_mut(layout.index(bits)) {
-                    *seen = true;
-                }
-            }
-            let stored = (0u32..).zip(&seen).filter(|&(_, &seen)| seen).map(|(index, _)| layout.value(index));
-            let values = stored.filter(|&stored| !is_padding(stored)).map(|stored| modal.apply(stored));
-            let range = range::used(declared, values, layout.stored > 8, warnings);
-            Box::new(move |value| range::unit(value, range))
-        }
-    };
-    let table: Vec<f32> = (0u32..)
-        .take(layout.table_len())
-        .map(|index| {
-            let stored = layout.value(index);
-            match (is_padding(stored), shown(modal.apply(stored))) {
-                (true, _) => 0.0,
-                (false, grey) if inverted => 1.0 - grey,
-                (false, grey) => grey,
-            }
-        })
-        .collect();
-    let grey = raw.iter().map(|&bits| table.get(layout.index(bits)).copied().unwrap_or(0.0)).collect();
-    Ok(Read { picture: Picture::new(width, height, grey)?, bits: layout.stored, resolved })
+    let frame = Frame::read(&dataset, &layout, (stating.width, stating.height), pixels, settings, memory)?;
+    let (bits, inverted) = (layout.stored, resolved.photometric == Photometric::Monochrome1);
+    let (picture, keep) = Transforms { layout, modal, voi, padding, inverted }.apply(frame, warnings)?;
+    Ok(Read { picture, keep, turn: Turn::None, bits, resolved })
 }
 
 fn stating(dataset: &Dataset<'_>, samples: i64) -> Result<Statements> {

@@ -18,8 +18,8 @@ mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
 pub use crate::image::{
-    Assume, Attribute, Canonical, Error, Format, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric, Picture, Placement,
-    Reserved, Result, SIDE, Settings, Value, View, attribute,
+    Assume, Attribute, Canonical, Error, Format, Geometry, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric, Picture,
+    Placement, Rect, Reserved, Result, SIDE, Settings, Turn, Value, View, attribute,
 };
 
 use crate::dicom;
@@ -43,9 +43,9 @@ pub struct Ingested {
 pub struct Report {
     /// The format that the file's first bytes announce.
     pub format: Format,
-    /// Columns of the file's picture.
+    /// Columns of the picture as it is filed.
     pub width: usize,
-    /// Rows of the file's picture.
+    /// Rows of the picture as it is filed.
     pub height: usize,
     /// Bits that a pixel's value may fill.
     pub bits: u32,
@@ -55,7 +55,9 @@ pub struct Report {
     pub view: Option<View>,
     /// Stated or assumed photometric interpretation.
     pub photometric: Photometric,
-    /// Where the picture lies in the canonical image.
+    /// How the filed picture became the upright one.
+    pub geometry: Geometry,
+    /// Where the upright picture lies in the canonical image.
     pub placement: Placement,
     /// What the user should know.
     pub warnings: Vec<Warning>,
@@ -136,28 +138,32 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
     // Held until the canonical image is made.
     let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
-    let (picture, bits, resolved) = match format {
+    let (picture, keep, turn, bits, resolved) = match format {
         Format::Dicom => {
             let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.bits, read.resolved)
+            (read.picture, read.keep, read.turn, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
             let read = read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.bits, read.resolved)
+            (read.picture, read.keep, read.turn, read.bits, read.resolved)
         }
     };
+    let (width, height) = (picture.width(), picture.height());
+    let geometry = Geometry { turn, crop: keep };
+    let picture = geometry.upright(picture)?;
     checks::pixels(&picture, &settings.checks)?;
     let (image, placement) = Canonical::from_picture(&picture)?;
     drop(memory);
     let report = Report {
         format,
-        width: picture.width(),
-        height: picture.height(),
+        width,
+        height,
         bits,
         modality: resolved.modality,
         view: resolved.view,
         photometric: resolved.photometric,
+        geometry,
         placement,
         warnings,
     };

@@ -65,11 +65,6 @@ impl Layout {
         1 << self.stored
     }
 
-    /// A stored value's bits, as an index below [`Layout::table_len`].
-    pub(super) fn index(&self, bits: u16) -> usize {
-        usize::from(bits) & (self.table_len() - 1)
-    }
-
     /// The bits of a value as stored.
     pub(super) fn mask_of(&self, value: i64) -> u32 {
         (value & ((1 << self.stored) - 1)) as u32

@@ -104,7 +104,7 @@ fn image(item: Item, film: &Film, mask: &Mask<'_>, made: &Made<'_>) -> Item {
         .short(tags::BITS_STORED, 1)
         .short(tags::HIGH_BIT, 0)
         .short(tags::PIXEL_REPRESENTATION, 0);
-    film.compression_in(item).bytes(tags::PIXEL_DATA, mask.bits(film.rows, film.columns, &film.placement))
+    film.compression_in(item).bytes(tags::PIXEL_DATA, mask.bits(film.rows, film.columns, &film.geometry, &film.placement))
 }
 
 /// The other half of C.8.20.2, and its Segment Description macro (C.8.20.4).
