@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from films import Array, Expect
+from films import Array, Expect, Turn
 
 RASTER = "photometric=MONOCHROME2,view=PA,modality=CR"
 # Of an affine comparison: the least part of the range between the first and the last hundredth of the pixels, and the least part of pixels
@@ -33,7 +33,7 @@ class Ours:
         """Each warning: its variant's name and its text."""
         if not self.read:
             return []
-        return [f"{one['warning']}: {text}" for one, text in zip(self.said["report"]["warnings"], self.said["warnings"], strict=True)]
+        return [f"{one['is']['warning']}: {one['text']}" for one in self.said["warnings"]]
 
     @property
     def reason(self) -> str:
@@ -45,7 +45,7 @@ class Ours:
     def short(self) -> str:
         """The verdict in a few words."""
         if self.read:
-            names = [one["warning"] for one in self.said["report"]["warnings"]]
+            names = [one["is"]["warning"] for one in self.said["warnings"]]
             return "read" + (f", warns: {', '.join(names)}" if names else "")
         return "refused: " + ((self.said.get("refusal") or {}).get("rule") or self.said["kind"])
 
@@ -85,6 +85,17 @@ def verdict(ours: Ours, expect: Expect) -> str | None:
         return f"no warning of {missing}; warnings {ours.warnings}"
     spare = [text for text in ours.warnings if not any(matches(word, text) for word in (*wanted, *expect.may))]
     return f"unexpected warnings {spare}" if spare else None
+
+
+def kept(ours: Ours, turn: Turn | None) -> tuple[slice, slice]:
+    """The part of the upright picture that ours shows, which leaves out borders: rows and columns."""
+    report = ours.said["report"]
+    crop = report["geometry"]["crop"]
+    filed = np.zeros((report["height"], report["width"]), bool)
+    filed[crop["top"] : crop["top"] + crop["height"], crop["left"] : crop["left"] + crop["width"]] = True
+    upright = turn(filed) if turn else filed
+    rows, columns = np.flatnonzero(upright.any(axis=1)), np.flatnonzero(upright.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def difference(ours: Array, other: Array, inside: Array | None) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 import oracles
 import page
 import shipped
-from compare import RASTER, Ours, affine, difference, render, verdict
+from compare import RASTER, Ours, affine, difference, kept, render, verdict
 from films import Array, Kind, chest
 from kinds import colour, contrast, raster, statements, structure, syntaxes, values
 
@@ -56,24 +56,30 @@ def judge(kind: Kind, ours: Ours, path: pathlib.Path, folder: pathlib.Path, refe
             result.differences[name] = kind.apart[name]
             continue
         try:
-            pictures[name] = upright(kind, other(name, kind, path, folder))
+            picture = other(name, kind, path, folder)
+            # Pillow turns as the file says, the others do not.
+            pictures[name] = picture if name == "Pillow" else upright(kind, picture)
         except oracles.NotRead:
             result.differences[name] = "does not read it"
     measure = affine if kind.compare == "affine" else difference
+    part = kept(ours, kind.turn)
+    inside = kind.inside[part] if kind.inside is not None else None
     for name, picture in pictures.items():
         if kind.compare == "canonical":
             if name != "formula":
                 continue
             found = float(np.abs(ours.canonical - reference).mean()) / 2
         else:
-            found = measure(ours.picture, picture, kind.inside)
+            found = measure(ours.picture, picture[part], inside)
         result.differences[name] = found
         bar = oracles.dcmtk_bar(oracles.dataset(kind.data), kind.bar) if name == "dcmtk" else kind.bar
         if not found <= bar:
             result.wrong.append(f"{name}: largest difference {found:.3g}, allowed {bar:.3g}")
     if kind.compare != "canonical" and not pictures:
         result.wrong.append("no picture to compare with")
-    if kind.black is not None and ours.picture.shape == kind.black.shape and float(ours.picture[kind.black].max()) > 0:
+    black = kind.black[part] if kind.black is not None else None
+    # A picture of another shape has been found wrong above.
+    if black is not None and black.shape == ours.picture.shape and float(ours.picture[black].max(initial=0)) > 0:
         result.wrong.append("pixels that are to be black are not")
     return result
 

@@ -196,18 +196,18 @@ def oriented(grey: Array, wide: Array) -> Iterator[Kind]:
         exif = Image.Exif()
         exif[0x0112] = number
         lying = np.ascontiguousarray(back(grey))
-        yield good(f"JPEG, EXIF orientation {number}", file(lying, "JPEG", quality=95, exif=exif), "jpg", None, LOSSY, read(may=may))
-        yield good(f"PNG, EXIF orientation {number}", file(lying, "PNG", exif=exif), "png", grey / 255, expect=read(may=may))
-        yield good(f"WebP, EXIF orientation {number}", file(np.stack([lying] * 3, -1), "WEBP", lossless=True, exif=exif), "webp", grey / 255, expect=read(may=may))
+        yield good(f"JPEG, EXIF orientation {number}", file(lying, "JPEG", quality=95, exif=exif), "jpg", None, LOSSY, read(may=may), turn=TURNS[number])
+        yield good(f"PNG, EXIF orientation {number}", file(lying, "PNG", exif=exif), "png", grey / 255, expect=read(may=may), turn=TURNS[number])
+        yield good(f"WebP, EXIF orientation {number}", file(np.stack([lying] * 3, -1), "WEBP", lossless=True, exif=exif), "webp", grey / 255, expect=read(may=may), turn=TURNS[number])
         data = grey_tiff(np.ascontiguousarray(back(wide)), t274=(3, [number]))
-        yield good(f"TIFF, orientation {number}", data, "tif", wide / 65535, expect=read(may=may))
+        yield good(f"TIFF, orientation {number}", data, "tif", wide / 65535, expect=read(may=may), turn=TURNS[number])
     exif = Image.Exif()
     exif[0x0112] = 9
     yield good("JPEG, EXIF orientation 9, which does not exist", file(grey, "JPEG", quality=95, exif=exif), "jpg", None, LOSSY, read(may=may))
     lying = np.ascontiguousarray(BACK[6](grey))
     exif[0x0112] = 6
     big = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    yield good("JPEG, EXIF orientation 6, big endian", file(lying, "JPEG", quality=95, exif=big), "jpg", None, LOSSY, read(may=may))
+    yield good("JPEG, EXIF orientation 6, big endian", file(lying, "JPEG", quality=95, exif=big), "jpg", None, LOSSY, read(may=may), turn=TURNS[6])
     broken = b"Exif\0\0MM\0*\xff\xff\xff\xff\0\x01"
     yield good("JPEG, EXIF that is damaged", file(grey, "JPEG", quality=95, exif=broken), "jpg", None, LOSSY, read(may=may))
 

@@ -11,6 +11,7 @@
 use clap::Parser;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use veilray_imaging::fitness;
 use veilray_imaging::ingest::{AdmissibilityLimits, Assume, Error, Ingested, Picture, Settings, read_picture};
 
 #[derive(Parser)]
@@ -45,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let line = match read.and_then(|bytes| read_picture(&bytes, &settings)) {
             Ok(read) => {
                 if let Some(folder) = &out {
-                    write(&folder.join(format!("{number}.picture")), read.0.grey())?;
+                    write(&folder.join(format!("{number}.picture")), &read.0.grey())?;
                     write(&folder.join(format!("{number}.canonical")), read.1.image.values())?;
                 }
                 said(&read)
@@ -57,8 +58,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn said((picture, Ingested { report, .. }): &(Picture, Ingested)) -> Value {
-    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+fn said((picture, Ingested { report, image }): &(Picture, Ingested)) -> Value {
+    // As a client warns: of the file, then of what the pixels show.
+    let warnings = report.warnings.iter().copied().chain(fitness::warnings(image));
+    let warnings: Vec<Value> = warnings.map(|warning| json!({ "is": warning, "text": warning.to_string() })).collect();
     json!({ "read": true, "width": picture.width(), "height": picture.height(), "report": report, "warnings": warnings })
 }
 
