@@ -112,6 +112,15 @@ fn failed(error: std::io::Error) -> Error {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
+    read(bytes, settings, None).map(|(_, read)| read)
+}
+
+/// [`read_bytes`], and the picture that the canonical image was made of: upright, at its full size, grey as it is to be displayed. For
+/// comparison with what other software renders.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`].
+pub fn read_picture(bytes: &[u8], settings: &Settings) -> Result<(Picture, Ingested)> {
     read(bytes, settings, None)
 }
 
@@ -121,10 +130,10 @@ pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes_within(bytes: &[u8], settings: &Settings, budget: &MemoryBudget) -> Result<Ingested> {
-    read(bytes, settings, Some(budget))
+    read(bytes, settings, Some(budget)).map(|(_, read)| read)
 }
 
-fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<Ingested> {
+fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<(Picture, Ingested)> {
     checked_file(bytes.len() as u64, settings.limits.file_bytes)?;
     let mut warnings = Vec::new();
     // Held until the canonical image is made.
@@ -164,7 +173,7 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
         placement,
         warnings,
     };
-    Ok(Ingested { image, report })
+    Ok((picture, Ingested { image, report }))
 }
 
 /// How the picture lies as it is filed.
