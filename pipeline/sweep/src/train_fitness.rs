@@ -8,6 +8,7 @@
 mod figures;
 mod images;
 mod network;
+mod page;
 
 pub use figures::Figures;
 
@@ -27,11 +28,16 @@ use veilray_nn::training::{self, LoopConfig};
 /// Trains the network of the checks of fitness (is there a chest, is it upright, is it no negative), sets its thresholds and measures it.
 ///
 /// A run that was interrupted goes on where it was when started again with the same arguments.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
     /// Data sets of frontal chest films, separated by commas: known ones, or folders with a labels.csv.
-    #[arg(long, value_delimiter = ',', default_value = "nih14,kermany_pneumonia,tb_nlm_cxr", value_name = "NAMES")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "nih_cxr14_256,nih_cxr14_128,rsna_normal,kermany_pneumonia,tb_nlm_cxr",
+        value_name = "NAMES"
+    )]
     pub data: Vec<String>,
     /// Data sets of other images, which must be warned of; they are never trained on.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
@@ -40,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Steps of training, of 64 images each.
-    #[arg(long, default_value_t = 6000, value_name = "N")]
+    #[arg(long, default_value_t = 8000, value_name = "N")]
     pub steps: u64,
     /// Part of a data set's validation films that each of the three warnings may be wrong about.
     #[arg(long, default_value_t = 0.002, value_name = "PART")]
@@ -51,7 +57,7 @@ pub struct Args {
     /// Reads at most this many films of each split: for a first look.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Writes the figures to this JSON file too, which the page `fitness.md` is made of.
+    /// Writes the figures as a page of Markdown to this file, `docs/results/fitness.md`.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Data and output.
@@ -113,7 +119,9 @@ pub fn run(args: &Args) -> Result<Report> {
     let thresholds = figures::thresholds(&network(unset)?, &validation, args.false_alarms);
     let network = network(thresholds)?;
     write_atomically(&args.out.join("network.bin"), &network.to_bytes())?;
-    let test = read(Split::Test)?;
+    // A set without a test split is measured on its validation films, and says so.
+    let test =
+        read(Split::Test)?.into_iter().zip(validation).map(|(test, validation)| test.or_named(validation)).collect::<Vec<_>>();
     let others = others.iter().map(|set| Films::read(set, Split::Test, args.limit)).collect::<Result<Vec<_>>>()?;
     let report = Report {
         films,
@@ -124,7 +132,7 @@ pub fn run(args: &Args) -> Result<Report> {
     };
     output::write_json(&args.out.join("report.json"), &report)?;
     if let Some(record) = &args.record {
-        output::write_json(record, &report)?;
+        write_atomically(record, page::of(&report, args).as_bytes())?;
     }
     Ok(report)
 }

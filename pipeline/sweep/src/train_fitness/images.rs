@@ -33,6 +33,11 @@ impl Films {
         Ok(Self { name: set.name.clone(), levels: read.into_iter().flatten().flatten().collect() })
     }
 
+    /// These films, or where there are none the validation films of the set, named as such.
+    pub(super) fn or_named(self, validation: Self) -> Self {
+        if self.len() > 0 { self } else { Self { name: format!("{} (val)", validation.name), ..validation } }
+    }
+
     /// Number of films.
     pub(super) fn len(&self) -> usize {
         self.levels.len() / PIXELS
