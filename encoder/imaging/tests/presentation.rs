@@ -11,6 +11,7 @@
 mod support;
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use std::ops::RangeInclusive;
 use support::dicom::{self, File};
 use support::{picture, refusal};
 use veilray_imaging::ingest::{Error, Ingested, Rule, Settings, Value, Warning, attribute, read_bytes};
@@ -108,13 +109,16 @@ fn deep(signed: bool) -> (File, Vec<i16>) {
     (file, values)
 }
 
+/// No value.
+const NOTHING: RangeInclusive<i32> = RangeInclusive::new(1, 0);
+
 #[test]
 fn padding_is_black_and_values_that_no_pixel_can_have_pad_nothing() {
     // Value and limit, and the stored values that they pad.
-    let unsigned: [(u16, Option<u16>, std::ops::RangeInclusive<i32>); 7] = [
-        (65_535, None, 1..=0),
-        (4096, None, 1..=0),
-        (40_000, Some(65_535), 1..=0),
+    let unsigned: [(u16, Option<u16>, RangeInclusive<i32>); 7] = [
+        (65_535, None, NOTHING),
+        (4096, None, NOTHING),
+        (40_000, Some(65_535), NOTHING),
         (4095, None, 4095..=4095),
         (0, Some(99), 0..=99),
         (99, Some(0), 0..=99),
@@ -122,9 +126,9 @@ fn padding_is_black_and_values_that_no_pixel_can_have_pad_nothing() {
     ];
     let negative = |value: i16| value.cast_unsigned();
     let signed = [
-        (negative(-32_768), None, 1..=0),
-        (2048, None, 1..=0),
-        (4095, None, 1..=0),
+        (negative(-32_768), None, NOTHING),
+        (2048, None, NOTHING),
+        (4095, None, NOTHING),
         (negative(-2048), None, -2048..=-2048),
         (negative(-1), None, -1..=-1),
         (negative(-32_768), Some(negative(-2000)), -2048..=-2000),
