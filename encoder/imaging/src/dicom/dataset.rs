@@ -1,9 +1,10 @@
 //! The elements of a DICOM file that ingest reads, as slices of the file.
 
+use super::syntax::{Coding, coding};
 use super::value;
 use crate::catch_panic::catch_panic;
 use crate::image::attribute::{self, Attribute};
-use crate::image::{Error, Format, Result, Value};
+use crate::image::{Error, Format, Result};
 use dicom_core::header::{DataElementHeader, HasLength, Header};
 use dicom_core::{Tag, VR};
 use dicom_parser::dataset::LazyDataToken;
@@ -36,15 +37,6 @@ pub(super) enum PixelData<'a> {
     Encapsulated(Vec<&'a [u8]>),
 }
 
-/// How the pixel data is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    Native,
-    Rle,
-    Jpeg,
-    Jpeg2000,
-}
-
 /// The elements on a list of attributes, at the root and in the first item of a sequence on it, and the pixel data.
 pub(super) struct Dataset<'a> {
     /// The transfer syntax UID.
@@ -68,8 +60,10 @@ impl<'a> Dataset<'a> {
             walk.run(start, uid)?;
             let pixels = match (walk.pixels, coding) {
                 (Some(pixels @ PixelData::Native(_)), Coding::Native) => pixels,
-                (Some(pixels @ PixelData::Encapsulated(_)), Coding::Rle | Coding::Jpeg | Coding::Jpeg2000) => pixels,
-                (Some(_), _) => return Err(Error::at(attribute::PIXEL_DATA, "encapsulated or not, against the transfer syntax")),
+                (Some(_), Coding::Native) | (Some(PixelData::Native(_)), _) => {
+                    return Err(Error::at(attribute::PIXEL_DATA, "encapsulated or not, against the transfer syntax"));
+                }
+                (Some(pixels @ PixelData::Encapsulated(_)), _) => pixels,
                 (None, _) => return Err(Error::Missing { attribute: attribute::PIXEL_DATA }),
             };
             Ok(Self { syntax: uid, coding, big_endian, elements: walk.elements, pixels })
@@ -146,32 +140,6 @@ fn file_meta(bytes: &[u8]) -> Result<(&str, usize)> {
         return Err(Error::malformed(Format::Dicom, "the file ends after its preamble"));
     }
     Ok((uid.ok_or(Error::Missing { attribute: attribute::TRANSFER_SYNTAX_UID })?, at))
-}
-
-/// How a transfer syntax writes pixels, and whether it is big endian.
-fn coding(uid: &str) -> Result<(Coding, bool)> {
-    Ok(match uid {
-        "1.2.840.10008.1.2" | "1.2.840.10008.1.2.1" => (Coding::Native, false),
-        "1.2.840.10008.1.2.2" => (Coding::Native, true),
-        "1.2.840.10008.1.2.5" => (Coding::Rle, false),
-        "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.51" | "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => {
-            (Coding::Jpeg, false)
-        }
-        "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" if cfg!(feature = "jpeg2000") => (Coding::Jpeg2000, false),
-        _ => {
-            let known = TransferSyntaxRegistry.get(uid).map(|syntax| Value::Term(syntax.name()));
-            return Err(Error::Unsupported {
-                format: Format::Dicom,
-                what: "the transfer syntax",
-                found: known.unwrap_or(Value::Unlisted { bytes: uid.len() }),
-                wanted: if cfg!(feature = "jpeg2000") {
-                    "uncompressed, RLE, JPEG baseline, extended (8 bits) or lossless, or JPEG 2000"
-                } else {
-                    "uncompressed, RLE, or JPEG baseline, extended (8 bits) or lossless (JPEG 2000 with the feature `jpeg2000`)"
-                },
-            });
-        }
-    })
 }
 
 /// An open sequence or item of the walk.

@@ -9,6 +9,7 @@ mod view;
 pub(super) use object::check;
 pub(super) use shutter::Shutter;
 
+use super::colour::Colour;
 use super::dataset::Dataset;
 use super::frame::Layout;
 use super::voi::{Modal, Voi};
@@ -29,7 +30,10 @@ pub(super) fn stating(dataset: &Dataset<'_>) -> Result<Statements> {
     };
     let text = |attribute| dataset.text(attribute);
     let mut photometric = Stated::read(text(at::PHOTOMETRIC_INTERPRETATION), Photometric::parse);
-    if dataset.integer(at::SAMPLES_PER_PIXEL)?.unwrap_or(1) != 1 {
+    if Colour::stated(dataset)?.is_some() {
+        // Its luma is what is looked at; whether it has colour is seen in the pixels.
+        photometric = Stated::Is(Photometric::Monochrome2);
+    } else if dataset.integer(at::SAMPLES_PER_PIXEL)?.unwrap_or(1) != 1 {
         photometric = Stated::Is(Photometric::Colour);
     } else if let Stated::Unlisted(found) = photometric {
         return Err(Error::Unsupported {

@@ -81,6 +81,7 @@ attributes! {
     NUMBER_OF_FRAMES = 0x0028, 0x0008, "NumberOfFrames";
     ROWS = 0x0028, 0x0010, "Rows";
     COLUMNS = 0x0028, 0x0011, "Columns";
+    PLANAR_CONFIGURATION = 0x0028, 0x0006, "PlanarConfiguration";
     PIXEL_SPACING = 0x0028, 0x0030, "PixelSpacing";
     PIXEL_ASPECT_RATIO = 0x0028, 0x0034, "PixelAspectRatio";
     BITS_ALLOCATED = 0x0028, 0x0100, "BitsAllocated";
@@ -104,6 +105,15 @@ attributes! {
     VIEW_CODE_SEQUENCE = 0x0054, 0x0220, "ViewCodeSequence";
     PRESENTATION_LUT_SEQUENCE = 0x2050, 0x0010, "PresentationLUTSequence";
     PRESENTATION_LUT_SHAPE = 0x2050, 0x0020, "PresentationLUTShape";
+    RED_PALETTE_DESCRIPTOR = 0x0028, 0x1101, "RedPaletteColorLookupTableDescriptor";
+    GREEN_PALETTE_DESCRIPTOR = 0x0028, 0x1102, "GreenPaletteColorLookupTableDescriptor";
+    BLUE_PALETTE_DESCRIPTOR = 0x0028, 0x1103, "BluePaletteColorLookupTableDescriptor";
+    RED_PALETTE_DATA = 0x0028, 0x1201, "RedPaletteColorLookupTableData";
+    GREEN_PALETTE_DATA = 0x0028, 0x1202, "GreenPaletteColorLookupTableData";
+    BLUE_PALETTE_DATA = 0x0028, 0x1203, "BluePaletteColorLookupTableData";
+    SEGMENTED_RED_PALETTE_DATA = 0x0028, 0x1221, "SegmentedRedPaletteColorLookupTableData";
+    SEGMENTED_GREEN_PALETTE_DATA = 0x0028, 0x1222, "SegmentedGreenPaletteColorLookupTableData";
+    SEGMENTED_BLUE_PALETTE_DATA = 0x0028, 0x1223, "SegmentedBluePaletteColorLookupTableData";
     PIXEL_DATA = 0x7FE0, 0x0010, "PixelData";
 }
 

@@ -47,6 +47,14 @@ pub enum Error {
         /// What it may be.
         wanted: &'static str,
     },
+    /// A DICOM transfer syntax that is not read here.
+    #[error("DICOM: the transfer syntax {found} is not read here; {way_out}")]
+    TransferSyntax {
+        /// Its name in PS3.6, or the length of a UID that is in no table.
+        found: Value,
+        /// How to get the same image in one that is: a command, or what to ask the archive for.
+        way_out: &'static str,
+    },
     /// The bytes begin like the format and then contradict it: a damaged or cut file. Export it anew.
     #[error("{format}: {reason}{}", At(*attribute))]
     Malformed {

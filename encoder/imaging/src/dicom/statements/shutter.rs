@@ -74,15 +74,15 @@ impl Shutter {
         })
     }
 
-    /// Covers what is not shown of a picture's values, row by row.
-    pub(in crate::dicom) fn cover(&self, grey: &mut [f32]) {
-        for (row, line) in grey.chunks_exact_mut(self.size.0.max(1)).enumerate() {
+    /// Puts `cover` over what is not shown of a picture's values, row by row.
+    pub(in crate::dicom) fn cover<T: Copy>(&self, values: &mut [T], cover: T) {
+        for (row, line) in values.chunks_exact_mut(self.size.0.max(1)).enumerate() {
             let mut covered = 0;
             for shown in self.shown(row) {
-                line.get_mut(covered..shown.start).unwrap_or_default().fill(self.outside);
+                line.get_mut(covered..shown.start).unwrap_or_default().fill(cover);
                 covered = covered.max(shown.end);
             }
-            line.get_mut(covered..).unwrap_or_default().fill(self.outside);
+            line.get_mut(covered..).unwrap_or_default().fill(cover);
         }
     }
 }
