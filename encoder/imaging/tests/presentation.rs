@@ -11,6 +11,7 @@
 mod support;
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use proptest::prelude::*;
 use std::ops::RangeInclusive;
 use support::dicom::{self, File};
 use support::{picture, refusal};
@@ -246,4 +247,74 @@ fn an_absurd_shape_is_refused_and_an_unreadable_one_passed_over() {
     let read = ingest(against);
     assert!(read.image == plain);
     assert!(matches!(read.report.warnings[..], [Warning::Contradiction { attribute: attribute::PIXEL_ASPECT_RATIO, .. }]));
+}
+
+/// Every attribute that states something of the picture, each a text as far as the file goes.
+const STATED: [(u16, u16); 27] = [
+    (0x0008, 0x0008),
+    (0x0008, 0x0016),
+    (0x0008, 0x0068),
+    (0x0008, 0x2111),
+    (0x0010, 0x2210),
+    (0x0018, 0x0015),
+    (0x0018, 0x1164),
+    (0x0018, 0x1460),
+    (0x0018, 0x1491),
+    (0x0018, 0x1600),
+    (0x0018, 0x1602),
+    (0x0018, 0x1604),
+    (0x0018, 0x1606),
+    (0x0018, 0x1608),
+    (0x0018, 0x1610),
+    (0x0018, 0x1612),
+    (0x0018, 0x1620),
+    (0x0018, 0x1622),
+    (0x0018, 0x2010),
+    (0x0018, 0x5101),
+    (0x0020, 0x0020),
+    (0x0028, 0x0008),
+    (0x0028, 0x0030),
+    (0x0028, 0x0034),
+    (0x0028, 0x0120),
+    (0x0028, 0x1041),
+    (0x2050, 0x0020),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_is_stated_is_followed_or_answered(
+        texts in prop::collection::vec((prop::sample::select(STATED.to_vec()), "[-0-9A-Z.\\\\ é]{0,24}"), 1..6),
+        shape in prop::sample::select(vec!["RECTANGULAR", "CIRCULAR", "POLYGONAL", "POLYGONAL\\CIRCULAR\\RECTANGULAR"]),
+        numbers in prop::collection::vec(prop::collection::vec(-1e9f64..1e9, 1..9), 7),
+        vr in prop::sample::select(vec![VR::LO, VR::UN]),
+    ) {
+        let joined = |numbers: &[f64]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join("\\");
+        let mut file = film().text((0x0018, 0x1600), VR::CS, shape);
+        for (tag, numbers) in [0x1602, 0x1604, 0x1606, 0x1608, 0x1610, 0x1612, 0x1620].into_iter().zip(&numbers) {
+            file = file.text((0x0018, tag), VR::LO, &joined(numbers));
+        }
+        for (tag, text) in texts {
+            let value = PrimitiveValue::from(text.into_bytes());
+            file = file.with(DataElement::new(Tag(tag.0, tag.1), vr, value));
+        }
+        if let Ok(read) = read_bytes(&file.write(dicom::EXPLICIT), &Settings::default()) {
+            prop_assert!(read.image.values().iter().all(|value| (-1.0..=1.0).contains(value)));
+        }
+    }
+}
+
+#[test]
+fn a_text_without_end_takes_no_memory_of_its_size() {
+    // 8 MiB of values, which would be a text of their own each, in an element that may have them.
+    let long = "A\\".repeat(4 << 20);
+    for tag in [(0x0018, 0x5101), (0x0020, 0x0020), (0x0008, 0x0008), (0x0008, 0x2111), (0x0028, 0x0030), (0x0018, 0x1600)] {
+        let bytes = film().with(DataElement::new(Tag(tag.0, tag.1), VR::UN, PrimitiveValue::from(long.clone().into_bytes())));
+        let bytes = bytes.write(dicom::EXPLICIT);
+        let info = allocation_counter::measure(|| {
+            let _ = read_bytes(&bytes, &Settings::default());
+        });
+        assert!(info.bytes_max < 4 << 20, "{tag:?}: {} bytes", info.bytes_max);
+    }
 }
