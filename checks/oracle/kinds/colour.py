@@ -14,6 +14,8 @@ from kinds.syntaxes import FAMILY, LOSSY, by_dcmtk, compressed
 
 GROUP = "colour"
 CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+# The luma of three samples is rounded to a level of their depth.
+ROUNDED = 0.5 / 255 + 1e-5
 MAY = "colour|secondary|capture"
 
 
@@ -49,11 +51,11 @@ def rgb(grey: Array, tinted: Array) -> Iterator[Kind]:
     noisy = three(grey).astype(int)
     noisy[..., 0] += np.arange(grey.size).reshape(grey.shape) % 3
     noisy = noisy.clip(0, 255).astype("u1")
-    yield Kind(GROUP, "RGB that is grey within two levels", save(colour_film(noisy, "RGB")), read(may=MAY))
+    yield Kind(GROUP, "RGB that is grey within two levels", save(colour_film(noisy, "RGB")), read(may=MAY), bar=ROUNDED)
     marked = three(grey)
     marked[8:24, 8:40] = (255, 0, 0)
     # A red marker is not a coloured picture.
-    yield Kind(GROUP, "RGB that is grey but for a red marker", save(colour_film(marked, "RGB")), read(may=MAY))
+    yield Kind(GROUP, "RGB that is grey but for a red marker", save(colour_film(marked, "RGB")), read(may=MAY), bar=ROUNDED)
     wide = three(grey.astype("<u2") * 257)
     yield Kind(GROUP, "RGB of 16 bits that is grey", save(colour_film(wide, "RGB")), either_read(), grey / 255)
     d = colour_film(three(grey), "RGB")
@@ -66,7 +68,7 @@ def rgb(grey: Array, tinted: Array) -> Iterator[Kind]:
 
 def either_read() -> Expect:
     """Of what is rare: read, or refused as colour."""
-    return either("colour|bits")
+    return either("colour|bits|palette")
 
 
 def luma_and_chroma(grey: Array, tinted: Array) -> Iterator[Kind]:

@@ -11,6 +11,7 @@ from pydicom.sr.codedict import codes
 from films import CR, DX, DX_PROCESSING, Array, Kind, Turn, answered, film, read, refused, save, window
 
 GROUP = "statements"
+NEGATIVE = "negative"
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 # Of CID 4010, by SCT code: those seen from the front or the back, not turned to a side.
@@ -185,7 +186,7 @@ def orientations(chest: Array, made: Array) -> Iterator[Kind]:
     yield Kind(GROUP, "patient orientation not stated", save(d), read(), made)
     d = film(filed(chest, TURNS["R", "F"]), photometric="MONOCHROME1")
     d.PatientOrientation = ["R", "F"]
-    yield Kind(GROUP, "mirrored, MONOCHROME1", save(d), read(may=may + "|negative|invert|polarity"), 1 - made, turn=np.fliplr)
+    yield Kind(GROUP, "mirrored, MONOCHROME1", save(d), read(may=f"{may}|{NEGATIVE}"), 1 - made, turn=np.fliplr)
 
 
 def photometric(chest: Array, made: Array) -> Iterator[Kind]:
@@ -196,8 +197,8 @@ def photometric(chest: Array, made: Array) -> Iterator[Kind]:
         ("MONOCHROME2", "IDENTITY", chest, read(), made),
         ("MONOCHROME1", "INVERSE", negative, read(), turned),
         ("MONOCHROME1", None, negative, read(), turned),
-        ("MONOCHROME1", "IDENTITY", negative, answered(word), None),
-        ("MONOCHROME2", "INVERSE", negative, answered(word), None),
+        ("MONOCHROME1", "IDENTITY", negative, answered(word, may=NEGATIVE), None),
+        ("MONOCHROME2", "INVERSE", negative, answered(word, may=NEGATIVE), None),
     ):
         d = film(pixels, photometric=term)
         if shape:

@@ -32,6 +32,7 @@ def kinds(chest: Array) -> Iterator[Kind]:
     yield from jpeg_ls(chest)
     yield from jpeg_2000(chest)
     yield from fragments(chest)
+    yield from uncompressed(chest)
     yield from unread(chest)
 
 
@@ -153,7 +154,9 @@ def jpeg_2000(chest: Array) -> Iterator[Kind]:
         high = imagecodecs.htj2k_encode(values, reversible=True)
         for number in ("201", "202", "203"):
             yield Kind(GROUP, f"HTJ2K {FAMILY}{number}, {bits} bits, reversible", compressed(unsigned(), FAMILY + number, high), read(), made)
-        lossy = imagecodecs.htj2k_encode(values, level=0.0005, reversible=False)
+        # The step of quantisation is a part of what the samples' type can hold.
+        step = 0.0005 * 2.0 ** (bits - 8 * values.dtype.itemsize)
+        lossy = imagecodecs.htj2k_encode(values, level=step, reversible=False)
         yield Kind(GROUP, f"HTJ2K lossy, {bits} bits", compressed(unsigned(), FAMILY + "203", lossy), read(), bar=LOSSY)
 
 
@@ -181,6 +184,11 @@ def fragments(chest: Array) -> Iterator[Kind]:
     yield Kind(GROUP, "compressed, against its transfer syntax", data, refused("transfer syntax"))
 
 
+def uncompressed(chest: Array) -> Iterator[Kind]:
+    data = restated(compressed(film(chest, window=None), FAMILY + "70", chest.tobytes()), "1.2.840.10008.1.2.1.98")
+    yield Kind(GROUP, "encapsulated uncompressed", data, either("transfer syntax"), chest / 4095)
+
+
 def unread(chest: Array) -> Iterator[Kind]:
     for uid, what in (
         (FAMILY + "92", "JPEG 2000 part 2 lossless"),
@@ -191,7 +199,6 @@ def unread(chest: Array) -> Iterator[Kind]:
         (FAMILY + "107", "HEVC"),
         (FAMILY + "110", "JPEG XL lossless"),
         (FAMILY + "112", "JPEG XL"),
-        ("1.2.840.10008.1.2.1.98", "encapsulated uncompressed"),
         ("1.2.840.10008.1.2.6.1", "RFC 2557 MIME"),
         ("1.2.840.113619.5.2", "private, GE"),
         ("1.2.3.4.5", "unlisted"),
