@@ -6,9 +6,12 @@
 
 mod dataset;
 mod frame;
+mod objects;
 mod rle;
 mod value;
 mod voi;
+
+pub(crate) use objects::object_without_image;
 
 use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Statements, Warning};

@@ -4,12 +4,13 @@ use super::classify::{ReadArgs, ResendArgs};
 use super::output::report;
 use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::batch::{Batch, Concurrency};
+use crate::client::files::expect_output;
 use crate::client::findings::NOT_FOR_DIAGNOSIS;
 use crate::client::segmentation::{self, OutputKind, Segmented};
 use crate::client::session::Session;
-use crate::client::{Exit, Result, images};
+use crate::client::{Error, Exit, Result, images};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use veilray_base::digest::sha256_hex;
 
 /// Arguments of `segment`.
@@ -70,6 +71,7 @@ struct Line {
 /// A model that gives labels, an image that is refused or of which no DICOM Segmentation can be made where one is asked for, no
 /// keys, no server, a reply that is not believed.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    expect_outputs(args)?;
     let remote = settings.remote(&args.server)?;
     let keys = settings.key_set(&args.keys)?;
     OutputKind::Masks.require(keys.interface())?;
@@ -120,6 +122,21 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     };
     report(args.json, &line, || text(&line))?;
     Ok(Exit::Done)
+}
+
+/// Refuses outputs that cannot be written, or of which one would replace another or the image.
+fn expect_outputs(args: &Args) -> Result<()> {
+    let outputs = [("--out", Some(&args.out)), ("--mask", args.mask.as_ref()), ("--seg", args.seg.as_ref())];
+    let mut before: Vec<&Path> = Vec::new();
+    for (flag, path) in outputs.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path()))) {
+        expect_output(flag, path, [args.file.as_path()])?;
+        if before.contains(&path) {
+            let path = crate::client::text::path(path);
+            return Err(Error::Usage(format!("{flag} {path}: another output has that name: choose another one")));
+        }
+        before.push(path);
+    }
+    Ok(())
 }
 
 fn text(line: &Line) -> String {
