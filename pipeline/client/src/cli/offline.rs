@@ -170,7 +170,7 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
         return Ok(Exit::ReplyRefused);
     }
     if images == 0 {
-        return Err(Error::Usage("no image was encrypted, so no file was written".into()));
+        return Err(Error::Usage(format!("no image was encrypted, so no file was written{tally}")));
     }
     let record = session.keys().record();
     let head = Head {

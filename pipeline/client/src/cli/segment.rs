@@ -12,6 +12,7 @@ use crate::client::{Error, Exit, Result, images};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use veilray_base::digest::sha256_hex;
+use veilray_imaging::mask::Implausible;
 
 /// Arguments of `segment`.
 #[derive(clap::Args)]
@@ -59,6 +60,8 @@ struct Line {
     pixels: usize,
     /// The part of all pixels that they are.
     fraction: f64,
+    /// Whether the mask can be one of what it shows; the warnings say why not.
+    plausible: bool,
     warnings: Vec<String>,
     server_ms: f64,
     sent: usize,
@@ -98,8 +101,24 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         segmentation::write(path, &found.to_png()?)?;
     }
     let interface = session.keys().interface();
-    if let (Some(path), Some(film)) = (&args.seg, &film) {
-        segmentation::write(path, &found.to_dicom(film, interface)?)?;
+    let implausible = found.implausible(&read.report.placement);
+    let mut warnings = seen.warnings;
+    let mut warn = |warning: String| {
+        eprintln!("veilray: {warning}");
+        warnings.push(warning);
+    };
+    for why in &implausible {
+        warn(format!("implausible: {why}; look at the picture with the mask on it"));
+    }
+    let mut exit = Exit::Done;
+    match (&args.seg, &film) {
+        // In an archive it would say of a patient that there is no lung.
+        (Some(_), Some(_)) if implausible.contains(&Implausible::Empty) => {
+            warn("--seg: no DICOM Segmentation was written of an empty mask".into());
+            exit = Exit::SomeImages;
+        }
+        (Some(path), Some(film)) => segmentation::write(path, &found.to_dicom(film, interface, !implausible.is_empty())?)?,
+        _ => {}
     }
     let fraction = found.fraction();
     let pixels = found.inside.iter().filter(|inside| **inside).count();
@@ -115,13 +134,14 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         threshold,
         pixels,
         fraction,
-        warnings: seen.warnings,
+        plausible: implausible.is_empty(),
+        warnings,
         server_ms: answer.times.server_ms,
         sent: answer.sent,
         received: answer.received,
     };
     report(args.json, &line, || text(&line))?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// Refuses outputs that cannot be written, or of which one would replace another or the image.

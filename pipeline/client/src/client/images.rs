@@ -6,6 +6,7 @@ mod pattern;
 mod search;
 
 pub(crate) use left_out::LeftOut;
+pub(crate) use search::{HEAD, Seen, seen};
 
 use super::{Error, Result, files};
 use search::Search;
@@ -89,11 +90,11 @@ impl Tally {
 }
 
 impl fmt::Display for Tally {
-    /// `, 2 skipped (1 DICOMDIR, 1 Structured Report), 1 not read (1 empty file)`; nothing of what is zero.
+    /// `, 2 skipped (DICOMDIR: 1, Structured Report: 1), 1 not read (empty file: 1)`; nothing of what is zero.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (counts, word) in [(&self.skipped, "skipped"), (&self.not_read, "not read")] {
             if !counts.is_empty() {
-                let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+                let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
                 write!(f, ", {} {word} ({})", counts.values().sum::<usize>(), kinds.join(", "))?;
             }
         }
@@ -266,8 +267,8 @@ mod tests {
         assert_eq!((tally.images, tally.not_read()), (2, 4));
         assert_eq!(
             tally.to_string(),
-            ", 8 skipped (1 DICOMDIR, 1 Presentation State, 2 Structured Report, 1 empty folder, 1 given twice, 1 link to a folder, \
-             1 not an image), 4 not read (1 empty file, 1 link to a folder, 1 link to nothing, 1 unknown format)"
+            ", 8 skipped (DICOMDIR: 1, Presentation State: 1, Structured Report: 2, empty folder: 1, given twice: 1, link to a folder: 1, \
+             not an image: 1), 4 not read (empty file: 1, link to a folder: 1, link to nothing: 1, unknown format: 1)"
         );
         // Once the folder behind the link is named too, nothing is missing.
         wanted[10].1 = Some(LeftOut::LinkWithin);
@@ -281,7 +282,7 @@ mod tests {
         }
         let only_beside = find(&[path("CD/DICOMDIR"), path("CD/EMPTY/../README.T*")]).unwrap();
         let refused = Tally::of(&only_beside).expect_any().unwrap_err().to_string();
-        assert_eq!(refused, "none of what was named is an image to read, 2 skipped (1 DICOMDIR, 1 not an image)");
+        assert_eq!(refused, "none of what was named is an image to read, 2 skipped (DICOMDIR: 1, not an image: 1)");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use veilray_imaging::ingest::Format;
 use walkdir::{DirEntry, WalkDir};
 
 /// Bytes by which a file is told: the file meta group of a DICOM file has fewer.
-const HEAD: u64 = 4096;
+pub(crate) const HEAD: u64 = 4096;
 
 /// What was found so far.
 #[derive(Default)]
@@ -184,13 +184,27 @@ fn contents(path: &Path) -> Option<LeftOut> {
     if let Err(why) = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)) {
         return Some(LeftOut::Unreadable(why.to_string()));
     }
-    if head.starts_with(gzip::MAGIC) {
-        let unpacked = gzip::head(&head, HEAD);
-        if ingest::detect(&unpacked) == Some(Format::Dicom) {
-            return ingest::object_without_image(&unpacked).map(LeftOut::Object);
-        }
-    } else if ingest::detect(&head).is_some() {
-        return ingest::object_without_image(&head).map(LeftOut::Object);
+    match seen(&head) {
+        Some(seen) => seen.object.map(LeftOut::Object),
+        None => Some(left_out::of_contents(path, &head)),
     }
-    Some(left_out::of_contents(path, &head))
+}
+
+/// What the first bytes of a file show that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its format.
+    pub format: Format,
+    /// Whether that is under gzip.
+    pub packed: bool,
+    /// What a DICOM object is that holds no image.
+    pub object: Option<&'static str>,
+}
+
+/// What the first [`HEAD`] bytes of a file show; none of what is not read.
+pub(crate) fn seen(head: &[u8]) -> Option<Seen> {
+    let packed = head.starts_with(gzip::MAGIC);
+    let unpacked = if packed { &gzip::head(head, HEAD) } else { head };
+    let format = ingest::detect(unpacked).filter(|format| !packed || *format == Format::Dicom)?;
+    Some(Seen { format, packed, object: ingest::object_without_image(unpacked) })
 }
