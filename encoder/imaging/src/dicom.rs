@@ -11,12 +11,15 @@ mod frame;
 mod grey;
 mod header;
 mod inflate;
+mod objects;
 mod rle;
 mod statements;
 mod syntax;
 mod value;
 mod voi;
 mod walk;
+
+pub(crate) use objects::object_without_image;
 
 use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Warning};

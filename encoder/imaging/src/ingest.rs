@@ -199,6 +199,12 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
     }
 }
 
+/// What a DICOM file is that holds no image, such as "Structured Report" or "DICOMDIR", by the SOP class that its first bytes state; some
+/// hundred do. None for one that holds an image, or a class that is not known, and for what is not DICOM.
+pub fn object_without_image(head: &[u8]) -> Option<&'static str> {
+    dicom::object_without_image(head)
+}
+
 fn checked_file(found: u64, limit: u64) -> Result<()> {
     if found > limit { Err(Error::TooLarge { what: "the file's bytes", found, limit }) } else { Ok(()) }
 }
