@@ -3,16 +3,20 @@
 pub mod attribute;
 mod canonical;
 pub mod checks;
+mod code;
+pub(crate) mod contrast;
 mod error;
+pub(crate) mod geometry;
 pub(crate) mod memory;
 pub(crate) mod picture;
-pub(crate) mod range;
 mod settings;
 pub(crate) mod terms;
 
 pub use attribute::Attribute;
 pub use canonical::{Canonical, PREPROCESSING, Placement, SIDE};
+pub use code::Code;
 pub use error::{Error, Format, Result, Value};
+pub use geometry::{Geometry, Rect, Turn};
 pub use memory::{MemoryBudget, Reserved};
 pub use picture::Picture;
 pub use settings::{Limits, Settings};

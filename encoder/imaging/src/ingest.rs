@@ -14,12 +14,13 @@
 //! # Ok::<(), veilray_imaging::ingest::Error>(())
 //! ```
 
+mod exif;
 mod raster;
 
 pub use crate::image::checks::{self, AdmissibilityLimits, Refusal, Rule, Warning};
 pub use crate::image::{
-    Assume, Attribute, Canonical, Error, Format, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric, Picture, Placement,
-    Reserved, Result, SIDE, Settings, Value, View, attribute,
+    Assume, Attribute, Canonical, Code, Error, Format, Geometry, Limits, MemoryBudget, Modality, PREPROCESSING, Photometric,
+    Picture, Placement, Rect, Reserved, Result, SIDE, Settings, Turn, Value, View, attribute,
 };
 
 use crate::dicom;
@@ -43,9 +44,9 @@ pub struct Ingested {
 pub struct Report {
     /// The format that the file's first bytes announce.
     pub format: Format,
-    /// Columns of the file's picture.
+    /// Columns of the picture as it is filed.
     pub width: usize,
-    /// Rows of the file's picture.
+    /// Rows of the picture as it is filed.
     pub height: usize,
     /// Bits that a pixel's value may fill.
     pub bits: u32,
@@ -55,7 +56,9 @@ pub struct Report {
     pub view: Option<View>,
     /// Stated or assumed photometric interpretation.
     pub photometric: Photometric,
-    /// Where the picture lies in the canonical image.
+    /// How the filed picture became the upright one.
+    pub geometry: Geometry,
+    /// Where the upright picture lies in the canonical image.
     pub placement: Placement,
     /// What the user should know.
     pub warnings: Vec<Warning>,
@@ -109,6 +112,15 @@ fn failed(error: std::io::Error) -> Error {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
+    read(bytes, settings, None).map(|(_, read)| read)
+}
+
+/// [`read_bytes`], and the picture that the canonical image was made of: upright, at its full size, grey as it is to be displayed. For
+/// comparison with what other software renders.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`].
+pub fn read_picture(bytes: &[u8], settings: &Settings) -> Result<(Picture, Ingested)> {
     read(bytes, settings, None)
 }
 
@@ -118,41 +130,60 @@ pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes_within(bytes: &[u8], settings: &Settings, budget: &MemoryBudget) -> Result<Ingested> {
-    read(bytes, settings, Some(budget))
+    read(bytes, settings, Some(budget)).map(|(_, read)| read)
 }
 
-fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<Ingested> {
+fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<(Picture, Ingested)> {
     checked_file(bytes.len() as u64, settings.limits.file_bytes)?;
     let mut warnings = Vec::new();
     // Held until the canonical image is made.
     let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
-    let (picture, bits, resolved) = match format {
+    let (picture, Lie { keep, turn, aspect }, bits, resolved) = match format {
         Format::Dicom => {
             let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.bits, read.resolved)
+            (read.picture, Lie { keep: read.keep, turn: read.turn, aspect: read.aspect }, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg => {
             let read = if format == Format::Png { raster::png } else { raster::jpeg };
             let read = read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, read.bits, read.resolved)
+            let turn = exif::turn(bytes);
+            if turn.mirrors() {
+                warnings.push(Warning::Mirrored { attribute: None });
+            }
+            (read.picture, Lie { keep: read.keep, turn, aspect: 1.0 }, read.bits, read.resolved)
         }
     };
+    let (width, height) = (picture.width(), picture.height());
+    let geometry = Geometry { turn, crop: keep };
+    let picture = geometry.upright(picture)?;
     checks::pixels(&picture, &settings.checks)?;
-    let (image, placement) = Canonical::from_picture(&picture)?;
+    let aspect = if turn.exchanges_sides() { 1.0 / aspect } else { aspect };
+    let (image, placement) = Canonical::from_picture_of_aspect(&picture, aspect)?;
     drop(memory);
     let report = Report {
         format,
-        width: picture.width(),
-        height: picture.height(),
+        width,
+        height,
         bits,
         modality: resolved.modality,
         view: resolved.view,
         photometric: resolved.photometric,
+        geometry,
         placement,
         warnings,
     };
-    Ok(Ingested { image, report })
+    Ok((picture, Ingested { image, report }))
+}
+
+/// How the picture lies as it is filed.
+struct Lie {
+    /// What brings it upright.
+    turn: Turn,
+    /// Height of a pixel divided by its width.
+    aspect: f64,
+    /// The part of the picture that is no border.
+    keep: Rect,
 }
 
 /// Bytes of a file that [`detect`] looks at, at most.
@@ -170,6 +201,12 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
     } else {
         None
     }
+}
+
+/// What a DICOM file is that holds no image, such as "Structured Report" or "DICOMDIR", by the SOP class that its first bytes state; some
+/// hundred do. None for one that holds an image, or a class that is not known, and for what is not DICOM.
+pub fn object_without_image(head: &[u8]) -> Option<&'static str> {
+    dicom::object_without_image(head)
 }
 
 fn checked_file(found: u64, limit: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! DICOM Segmentations (PS3.3 A.51): the mask of a film, as an object that an archive files in the film's study.
 //!
-//! It is binary, of one segment, at the rows and columns of the film: bit by bit its pixels lie on the film's own, for ingest scales a film
-//! and frames it in black, but neither turns nor mirrors it. Patient and study are copied from the film's file, byte by byte and in its
+//! It is binary, of one segment, at the rows and columns of the film: bit by bit its pixels lie on the film's own, as it is filed. Where ingest
+//! turned or mirrored the film to bring it upright, or left out a part of it, the mask is turned back, and the part is outside. Patient and study are copied from the film's file, byte by byte and in its
 //! character set; this is the one place where Veilray reads them, and they go nowhere but into the object.
 //!
 //! ```no_run

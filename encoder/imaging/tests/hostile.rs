@@ -59,10 +59,8 @@ fn seeds() -> &'static [Vec<u8>] {
             jpeg::baseline(20, 20, &picture(20, 20)),
             jpeg::lossless(N, N, 12, &words),
         ];
-        if cfg!(feature = "jpeg2000") {
-            for stream in [include_bytes!("vectors/grey12.j2k").as_slice(), include_bytes!("vectors/lossy8.j2k").as_slice()] {
-                seeds.push(File::new(144, 128, 16, 12).fragments(vec![stream.to_vec()]).write(dicom::JPEG_2000));
-            }
+        for stream in [include_bytes!("vectors/grey12.j2k").as_slice(), include_bytes!("vectors/lossy8.j2k").as_slice()] {
+            seeds.push(File::new(144, 128, 16, 12).fragments(vec![stream.to_vec()]).write(dicom::JPEG_2000));
         }
         seeds
     })

@@ -1,5 +1,4 @@
 //! JPEG 2000 in DICOM, against streams of another implementation (see `vectors/README.md`).
-#![cfg(feature = "jpeg2000")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -171,7 +171,6 @@ pub(crate) fn films() -> Vec<Vec<u8>> {
 }
 
 /// Streams of JPEG 2000 in a film; those of the imaging package's tests.
-#[cfg(feature = "jpeg2000")]
 pub(crate) fn jpeg2000() -> Vec<Vec<u8>> {
     let film = |stream: &[u8], allocated, stored| {
         let syntax = "1.2.840.10008.1.2.4.90";

@@ -9,7 +9,6 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::binary("dicom", read, || Ok(dicom::films()), 24),
     Target::binary("jpeg", read, || Ok(jpeg::all()), 12),
     Target::binary("png", read, picture::pngs, 20).mended(picture::mend_png),
-    #[cfg(feature = "jpeg2000")]
     Target::binary("jpeg2000", read, || Ok(dicom::jpeg2000()), 3),
 ];
 

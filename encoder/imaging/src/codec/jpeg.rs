@@ -3,8 +3,9 @@
 mod stream;
 
 use crate::catch_panic::catch_panic;
+use crate::codec::Samples;
 use crate::image::{Error, Format, Limits, Result, Value};
-use jpeg_decoder::{Decoder, PixelFormat};
+use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 use stream::Stream;
 
 /// A stream whose header was read and whose size and work are within the limits; nothing is decoded yet.
@@ -28,6 +29,10 @@ impl<'a> Jpeg<'a> {
     pub(crate) fn open(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Self> {
         let stream = Stream::walk(bytes);
         stream.check(format, limits)?;
+        if let Some((found, wanted)) = refused(&stream) {
+            let wanted = if format == Format::Dicom { wanted.dicom } else { wanted.file };
+            return Err(Error::Unsupported { format, what: "JPEG", found: Value::Term(found), wanted });
+        }
         let info = catch_panic(format, || {
             let mut decoder = Decoder::new(bytes);
             decoder.read_info().map_err(|error| failure(format, &error))?;
@@ -43,14 +48,6 @@ impl<'a> Jpeg<'a> {
         if (width as u64, height as u64, channels) != (stream.width, stream.height, stream.channels()) {
             return Err(Error::malformed(format, "the JPEG stream's frame cannot be read"));
         }
-        let unsupported = |what, found, wanted| Err(Error::Unsupported { format, what, found: Value::Term(found), wanted });
-        if stream.lossless && stream.restarts {
-            // The decoder does not start its predictor anew there (T.81 H.1.2.1), and would give a wrong picture without a word.
-            return unsupported("lossless JPEG", "with restart intervals", "without them");
-        }
-        if channels > 1 && stream.sample_bytes() > 1 {
-            return unsupported("lossless JPEG", "of several channels with more than 8 bits", "one channel, or 8 bits");
-        }
         Ok(Self { format, bytes, stream, width, height, channels, bits })
     }
 
@@ -59,15 +56,33 @@ impl<'a> Jpeg<'a> {
         self.stream.memory()
     }
 
-    /// Decodes the samples: interleaved, row by row, of one byte, or two in the machine's order where [`Jpeg::bits`] is 16.
+    /// Bits of a sample in the stream.
+    pub(crate) fn precision(&self) -> u32 {
+        u32::from(self.stream.precision)
+    }
+
+    /// Whether an Adobe segment says that three channels are luma and chroma; none where there is no such segment.
+    pub(crate) fn is_luma_and_chroma(&self) -> Option<bool> {
+        self.stream.adobe.map(|transform| transform != 0)
+    }
+
+    /// Decodes the samples: interleaved, row by row, of one byte, or two in the machine's order where [`Jpeg::bits`] is 16. Luma and chroma
+    /// become red, green and blue, where the stream is so by the usual guess.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Unsupported`].
     pub(crate) fn decode(&self) -> Result<Vec<u8>> {
+        self.decode_as(None)
+    }
+
+    fn decode_as(&self, transform: Option<ColorTransform>) -> Result<Vec<u8>> {
         let size = self.width * self.height * self.channels * (self.bits as usize / 8);
         catch_panic(self.format, || {
             let mut decoder = Decoder::new(self.bytes);
             decoder.set_max_decoding_buffer_size(size);
+            if let Some(transform) = transform {
+                decoder.set_color_transform(transform);
+            }
             let bytes = decoder.decode().map_err(|error| failure(self.format, &error))?;
             if bytes.len() != size {
                 return Err(Error::malformed(self.format, "the JPEG stream holds another number of pixels than its header says"));
@@ -76,18 +91,63 @@ impl<'a> Jpeg<'a> {
         })
     }
 
-    /// [`Jpeg::decode`], each sample as a number.
+    /// The channels as the stream holds them, each sample as a number; `signed` says that it is a two's complement of
+    /// [`Jpeg::precision`] bits.
     ///
     /// # Errors
     /// As [`Jpeg::decode`].
-    pub(crate) fn decode_values(&self) -> Result<Vec<u16>> {
-        let bytes = self.decode()?;
+    pub(crate) fn decode_samples(&self, signed: bool) -> Result<Samples> {
+        let bytes = self.decode_as((self.channels == 3).then_some(ColorTransform::RGB))?;
+        let spare = 32 - self.precision().clamp(1, 16);
+        let value = |sample: u16| {
+            let bits = u32::from(sample) << spare;
+            if signed { bits.cast_signed() >> spare } else { (bits >> spare).cast_signed() }
+        };
+        let lossy = !self.stream.lossless;
         Ok(if self.bits == 16 {
-            bytes.as_chunks::<2>().0.iter().map(|&pair| u16::from_ne_bytes(pair)).collect()
+            Samples::collect(bytes.as_chunks::<2>().0.iter().map(|&pair| value(u16::from_ne_bytes(pair))), lossy)
         } else {
-            bytes.into_iter().map(u16::from).collect()
+            Samples::collect(bytes.into_iter().map(|byte| value(byte.into())), lossy)
         })
     }
+}
+
+/// What is read instead, with the way out of a DICOM file.
+struct Wanted {
+    dicom: &'static str,
+    file: &'static str,
+}
+
+/// What the decoder would refuse late, or read wrongly without a word; both found by the header.
+fn refused(stream: &Stream) -> Option<(&'static str, Wanted)> {
+    let wide = stream.precision > 8;
+    Some(match () {
+        () if !stream.lossless && wide => (
+            "of more than 8 bits with loss (extended)",
+            Wanted {
+                dicom: "8 bits, or lossless (`dcmdjpeg in.dcm out.dcm` or `gdcmconv --raw in.dcm out.dcm` rewrites the file)",
+                file: "8 bits, or lossless",
+            },
+        ),
+        // The decoder does not start its predictor anew there (T.81 H.1.2.1).
+        () if stream.lossless && stream.restarts => (
+            "lossless with restart intervals",
+            Wanted { dicom: "without them (`dcmdjpeg in.dcm out.dcm` rewrites the file)", file: "without them" },
+        ),
+        // The decoder predicts from samples that it has shifted already.
+        () if stream.lossless && stream.point_transform => (
+            "lossless with a point transform",
+            Wanted { dicom: "without it (`dcmdjpeg in.dcm out.dcm` rewrites the file)", file: "without it" },
+        ),
+        () if stream.lossless && stream.channels() > 1 && (wide || !stream.is_full()) => (
+            "lossless, of several channels with more than 8 bits or fewer samples than pixels",
+            Wanted {
+                dicom: "one channel, or 8 bits (`dcmdjpeg in.dcm out.dcm` rewrites the file)",
+                file: "one channel, or 8 bits",
+            },
+        ),
+        () => return None,
+    })
 }
 
 /// The decoder's own words may quote the stream; only their kind is kept.

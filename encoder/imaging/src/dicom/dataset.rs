@@ -2,13 +2,13 @@
 
 use super::content::Content;
 use super::header;
+use super::syntax::{Coding, coding};
 use super::value;
 use super::walk::Walk;
 use crate::catch_panic::catch_panic;
 use crate::image::attribute::{self, Attribute};
 use crate::image::{Error, Format, Result, Value};
 use dicom_core::VR;
-use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
 use std::collections::BTreeMap;
 
 /// One element: how it is written, and its bytes.
@@ -28,15 +28,6 @@ pub(super) enum PixelData<'a> {
     Native(Element<'a>),
     /// Fragments without the offset table.
     Encapsulated(Vec<&'a [u8]>),
-}
-
-/// How the pixel data is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    Native,
-    Rle,
-    Jpeg,
-    Jpeg2000,
 }
 
 /// The elements on a list of attributes, at the root and in the first item of a sequence on it, and the pixel data.
@@ -65,8 +56,10 @@ impl<'a> Dataset<'a> {
                     return Err(Error::Missing { attribute: attribute::TRANSFER_SYNTAX_UID });
                 }
                 (Some(pixels @ PixelData::Native(_)), Coding::Native) => pixels,
-                (Some(pixels @ PixelData::Encapsulated(_)), Coding::Rle | Coding::Jpeg | Coding::Jpeg2000) => pixels,
-                (Some(_), _) => return Err(Error::at(attribute::PIXEL_DATA, "encapsulated or not, against the transfer syntax")),
+                (Some(_), Coding::Native) | (Some(PixelData::Native(_)), _) => {
+                    return Err(Error::at(attribute::PIXEL_DATA, "encapsulated or not, against the transfer syntax"));
+                }
+                (Some(pixels @ PixelData::Encapsulated(_)), _) => pixels,
                 (None, _) => return Err(walk.float.map_or(Error::Missing { attribute: attribute::PIXEL_DATA }, float)),
             };
             let big_endian = content.has_big_pixels() || matches!(pixels, PixelData::Native(Element { big: true, .. }));
@@ -130,32 +123,6 @@ impl<'a> Dataset<'a> {
     pub(super) fn decimal(&self, attribute: Attribute) -> Result<Option<f64>> {
         self.element(attribute).map_or(Ok(None), |element| value::decimal(attribute, element))
     }
-}
-
-/// How a transfer syntax writes pixels, and whether it is big endian.
-fn coding(uid: &str) -> Result<(Coding, bool)> {
-    Ok(match uid {
-        "1.2.840.10008.1.2" | "1.2.840.10008.1.2.1" => (Coding::Native, false),
-        "1.2.840.10008.1.2.2" => (Coding::Native, true),
-        "1.2.840.10008.1.2.5" => (Coding::Rle, false),
-        "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.51" | "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => {
-            (Coding::Jpeg, false)
-        }
-        "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" if cfg!(feature = "jpeg2000") => (Coding::Jpeg2000, false),
-        _ => {
-            let known = TransferSyntaxRegistry.get(uid).map(|syntax| Value::Term(syntax.name()));
-            return Err(Error::Unsupported {
-                format: Format::Dicom,
-                what: "the transfer syntax",
-                found: known.unwrap_or(Value::Unlisted { bytes: uid.len() }),
-                wanted: if cfg!(feature = "jpeg2000") {
-                    "uncompressed, RLE, JPEG baseline, extended (8 bits) or lossless, or JPEG 2000"
-                } else {
-                    "uncompressed, RLE, or JPEG baseline, extended (8 bits) or lossless (JPEG 2000 with the feature `jpeg2000`)"
-                },
-            });
-        }
-    })
 }
 
 fn float(attribute: Attribute) -> Error {

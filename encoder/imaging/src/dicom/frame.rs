@@ -1,16 +1,22 @@
 //! The stored values of the one frame, from whatever encoding.
 
-use super::dataset::{Coding, Dataset, PixelData};
-use super::{rle, value};
+use super::dataset::{Dataset, PixelData};
+use super::rle;
+use super::syntax::Coding;
+use crate::codec::Samples;
 use crate::codec::jpeg::Jpeg;
-#[cfg(feature = "jpeg2000")]
 use crate::codec::jpeg2000::Jpeg2000;
 use crate::image::attribute as at;
 use crate::image::memory::Memory;
 use crate::image::{Error, Format, Result, Settings, Value};
 use dicom_core::VR;
+use std::borrow::Cow;
+
+/// A lossy stream may have values beyond those allowed by this part of their range, as its last bits are guessed.
+const LOSSY_SLACK: i32 = 8;
 
 /// How a stored value lies in its container (PS3.5 8.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     /// Bits of the container: 8, 16 or 32.
     pub allocated: u32,
@@ -60,19 +66,19 @@ impl Layout {
         Ok(Self { allocated, stored, shift: high + 1 - stored, signed })
     }
 
+    /// Unsigned values at the bottom of their container.
+    pub(super) fn of(allocated: u32, stored: u32) -> Self {
+        Self { allocated, stored, shift: 0, signed: false }
+    }
+
+    /// The stored bits at the bottom.
+    pub(super) fn mask(&self) -> u32 {
+        (1 << self.stored) - 1
+    }
+
     /// Number of different stored values.
     pub(super) fn table_len(&self) -> usize {
         1 << self.stored
-    }
-
-    /// A stored value's bits, as an index below [`Layout::table_len`].
-    pub(super) fn index(&self, bits: u16) -> usize {
-        usize::from(bits) & (self.table_len() - 1)
-    }
-
-    /// The bits of a value as stored.
-    pub(super) fn mask_of(&self, value: i64) -> u32 {
-        (value & ((1 << self.stored) - 1)) as u32
     }
 
     /// The value of a stored value's bits.
@@ -84,6 +90,52 @@ impl Layout {
     /// Smallest and largest value.
     pub(super) fn range(&self) -> (i32, i32) {
         if self.signed { (-(1 << (self.stored - 1)), (1 << (self.stored - 1)) - 1) } else { (0, (1 << self.stored) - 1) }
+    }
+
+    /// Refuses a value that does not lie at the bottom of its container, in a stream that holds the value alone: writers disagree whether
+    /// it was shifted.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`].
+    fn check_compressed(&self) -> Result<()> {
+        if self.shift == 0 {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            format: Format::Dicom,
+            what: "HighBit of compressed pixels",
+            found: Value::Count(u64::from(self.shift + self.stored - 1)),
+            wanted: "BitsStored − 1 (`dcmdjpeg in.dcm out.dcm` or `gdcmconv --raw in.dcm out.dcm` rewrites the file)",
+        })
+    }
+
+    /// Decoded values as stored bits. A stream has bits and a sign of its own, which may differ from the attributes' as long as every
+    /// value is one that they allow; what a lossy stream has a little beyond them is cut off. A sign was read of `sign_of` bits: with fewer
+    /// than are stored, it cannot be told from a large value.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for other values: either the stream or the attributes are wrong.
+    pub(super) fn fit(&self, samples: Samples, sign_of: u32) -> Result<Vec<u16>> {
+        let Samples { mut values, least, most, lossy } = samples;
+        let (mut low, high) = self.range();
+        if sign_of < self.stored {
+            low = 0;
+        }
+        if low <= least && most <= high {
+            return Ok(values);
+        }
+        let slack = (high - low) / LOSSY_SLACK;
+        if !lossy || least < low - slack || most > high + slack {
+            return Err(Error::at(
+                at::BITS_STORED,
+                "the compressed image has values that do not fit BitsStored and PixelRepresentation",
+            ));
+        }
+        for value in &mut values {
+            let signed = if least < 0 { i32::from(value.cast_signed()) } else { i32::from(*value) };
+            *value = signed.clamp(low, high) as u16;
+        }
+        Ok(values)
     }
 
     /// A container's stored bits.
@@ -122,41 +174,50 @@ impl Frame {
             PixelData::Native(element) => {
                 let bytes = element.bytes.get(..wanted).ok_or_else(short)?;
                 memory.take(0, pixels)?;
-                containers(bytes, bytes_each, dataset.big_endian, element.vr, element.bytes)
-                    .map(|container| layout.unpack(container))
-                    .collect()
+                unpacked(layout, bytes, bytes_each, dataset.big_endian, element.vr, element.bytes)
             }
             PixelData::Encapsulated(fragments) => {
-                let joined;
                 // Fragments are joined beside the file's own bytes; stored values of two bytes stand beside what they are decoded from.
                 let copied = if fragments.len() > 1 { fragments.iter().map(|one| one.len() as u64).sum() } else { 0 };
                 let stored = copied + 2 * pixels as u64;
-                let stream: &[u8] = match fragments.as_slice() {
-                    [] => return Err(short()),
-                    [only] => only,
-                    several => {
-                        joined = several.concat();
-                        &joined
-                    }
-                };
+                let stream = joined(fragments).ok_or_else(short)?;
                 match dataset.coding {
                     Coding::Rle => {
                         memory.take(stored + 4 * pixels as u64, pixels)?;
-                        rle::decode(stream, pixels, bytes_each)?.into_iter().map(|c| layout.unpack(c)).collect()
+                        rle::decode(&stream, pixels, bytes_each, 1)?.into_iter().map(|c| layout.unpack(c)).collect()
+                    }
+                    Coding::Fragments => {
+                        let bytes = stream.get(..wanted).ok_or_else(short)?;
+                        memory.take(stored, pixels)?;
+                        unpacked(layout, bytes, bytes_each, false, VR::OB, bytes)
                     }
                     Coding::Jpeg => {
-                        let image = Jpeg::open(Format::Dicom, stream, &settings.limits)?;
+                        let image = Jpeg::open(Format::Dicom, &stream, &settings.limits)?;
                         same_size(&image, (width, height))?;
+                        layout.check_compressed()?;
                         memory.take(stored + image.memory(), pixels)?;
-                        // The stream holds the value alone: no shift.
-                        image.decode_values()?
+                        layout.fit(image.decode_samples(layout.signed)?, image.precision())?
                     }
-                    Coding::Jpeg2000 => jpeg2000_values(stream, (width, height), settings, stored, memory)?,
+                    Coding::Jpeg2000 => {
+                        let image = Jpeg2000::open(&stream, (width, height), 1, settings.limits.pixels)?;
+                        layout.check_compressed()?;
+                        memory.take(stored + image.memory(), pixels)?;
+                        layout.fit(image.decode()?, layout.stored)?
+                    }
                     Coding::Native => return Err(short()),
                 }
             }
         };
         Ok(Self { width, height, raw })
+    }
+}
+
+/// The stream of the one frame; none where there are no fragments.
+pub(super) fn joined<'a>(fragments: &[&'a [u8]]) -> Option<Cow<'a, [u8]>> {
+    match fragments {
+        [] => None,
+        [only] => Some(Cow::Borrowed(only)),
+        several => Some(Cow::Owned(several.concat())),
     }
 }
 
@@ -170,38 +231,19 @@ fn same_size(image: &Jpeg<'_>, size: (usize, usize)) -> Result<()> {
     Ok(())
 }
 
-#[cfg(feature = "jpeg2000")]
-fn jpeg2000_values(
-    stream: &[u8],
-    size: (usize, usize),
-    settings: &Settings,
-    stored: u64,
-    memory: &mut Memory<'_>,
-) -> Result<Vec<u16>> {
-    let image = Jpeg2000::open(stream, size, settings.limits.pixels)?;
-    memory.take(stored + image.memory(), size.0 * size.1)?;
-    image.decode()
-}
-
-#[cfg(not(feature = "jpeg2000"))]
-fn jpeg2000_values(_: &[u8], _: (usize, usize), _: &Settings, _: u64, _: &mut Memory<'_>) -> Result<Vec<u16>> {
-    // `dataset::coding` has refused the transfer syntax.
-    Err(Error::at(at::PIXEL_DATA, "JPEG 2000 needs the feature `jpeg2000`"))
-}
-
-/// The containers of native pixel data.
-fn containers<'a>(bytes: &'a [u8], each: usize, big: bool, vr: VR, all: &'a [u8]) -> Box<dyn Iterator<Item = u32> + 'a> {
+/// The stored values of native pixel data: `bytes`, of `each` bytes a pixel, which `all` of the element begins with.
+fn unpacked(layout: &Layout, bytes: &[u8], each: usize, big: bool, vr: VR, all: &[u8]) -> Vec<u16> {
+    let unpack = |container: u32| layout.unpack(container);
     match each {
         // Bytes written as 16-bit words: big endian swaps each pair, the last one's partner included.
         1 if big && vr == VR::OW => {
             let pairs = all.as_chunks::<2>().0.iter().flat_map(|&[second, first]| [first, second]);
-            Box::new(pairs.take(bytes.len()).map(u32::from))
+            pairs.take(bytes.len()).map(|byte| unpack(u32::from(byte))).collect()
         }
-        1 => Box::new(bytes.iter().map(|&byte| u32::from(byte))),
-        2 => Box::new(value::words(bytes, big).map(u32::from)),
-        _ => {
-            let long = if big { u32::from_be_bytes } else { u32::from_le_bytes };
-            Box::new(bytes.as_chunks::<4>().0.iter().map(move |&four| long(four)))
-        }
+        1 => bytes.iter().map(|&byte| unpack(u32::from(byte))).collect(),
+        2 if big => bytes.as_chunks::<2>().0.iter().map(|&two| unpack(u32::from(u16::from_be_bytes(two)))).collect(),
+        2 => bytes.as_chunks::<2>().0.iter().map(|&two| unpack(u32::from(u16::from_le_bytes(two)))).collect(),
+        _ if big => bytes.as_chunks::<4>().0.iter().map(|&four| unpack(u32::from_be_bytes(four))).collect(),
+        _ => bytes.as_chunks::<4>().0.iter().map(|&four| unpack(u32::from_le_bytes(four))).collect(),
     }
 }

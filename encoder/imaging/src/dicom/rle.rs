@@ -3,24 +3,26 @@
 use crate::image::attribute::PIXEL_DATA;
 use crate::image::{Error, Result};
 
-/// Decodes `pixels` containers of `bytes_each` bytes.
+/// Decodes `pixels` containers of `bytes_each` bytes for each of the channels, one plane of containers behind the other.
 ///
 /// # Errors
 /// [`Error::Malformed`] for another number of segments, or segments of another length.
-pub(super) fn decode(stream: &[u8], pixels: usize, bytes_each: usize) -> Result<Vec<u32>> {
+pub(super) fn decode(stream: &[u8], pixels: usize, bytes_each: usize, channels: usize) -> Result<Vec<u32>> {
     let damaged = |reason| Error::at(PIXEL_DATA, reason);
     let header = stream.first_chunk::<64>().ok_or(damaged("the RLE header is cut short"))?;
     let mut words = header.as_chunks::<4>().0.iter().map(|&word| u32::from_le_bytes(word) as usize);
-    if words.next() != Some(bytes_each) {
+    let segments = bytes_each * channels;
+    if words.next() != Some(segments) {
         return Err(damaged("one RLE segment per byte of a pixel is wanted"));
     }
-    let offsets: Vec<usize> = words.take(bytes_each).collect();
-    let mut containers = vec![0u32; pixels];
+    let offsets: Vec<usize> = words.take(segments).collect();
+    let mut containers = vec![0u32; pixels * channels];
     for (i, &offset) in offsets.iter().enumerate() {
         let end = offsets.get(i + 1).copied().unwrap_or(stream.len());
         let segment =
             stream.get(offset..end).filter(|_| offset >= 64).ok_or(damaged("an RLE segment lies outside the stream"))?;
-        unpack(segment, &mut containers).ok_or(damaged("an RLE segment ends too early"))?;
+        let plane = containers.chunks_exact_mut(pixels.max(1)).nth(i / bytes_each.max(1)).unwrap_or_default();
+        unpack(segment, plane).ok_or(damaged("an RLE segment ends too early"))?;
     }
     Ok(containers)
 }

@@ -5,6 +5,7 @@
 
 use super::attribute::Attribute;
 use super::checks::Refusal;
+use super::code::Code;
 use serde::Serialize;
 use std::fmt;
 
@@ -45,6 +46,14 @@ pub enum Error {
         found: Value,
         /// What it may be.
         wanted: &'static str,
+    },
+    /// A DICOM transfer syntax that is not read here.
+    #[error("DICOM: the transfer syntax {found} is not read here; {way_out}")]
+    TransferSyntax {
+        /// Its name in PS3.6, or the length of a UID that is in no table.
+        found: Value,
+        /// How to get the same image in one that is: a command, or what to ask the archive for.
+        way_out: &'static str,
     },
     /// The bytes begin like the format and then contradict it: a damaged or cut file. Export it anew.
     #[error("{format}: {reason}{}", At(*attribute))]
@@ -128,6 +137,8 @@ pub enum Value {
         /// Its length in bytes.
         bytes: usize,
     },
+    /// A code that is in no table.
+    Code(Code),
     /// A count, in the unit that the rule names.
     Count(u64),
     /// A measured share or spread, in the unit that the rule names.
@@ -141,6 +152,7 @@ impl fmt::Display for Value {
         match self {
             Self::Term(term) => f.write_str(term),
             Self::Unlisted { bytes } => write!(f, "an unlisted text of {bytes} bytes (not shown)"),
+            Self::Code(code) => write!(f, "the unlisted code {code}"),
             Self::Count(count) => write!(f, "{count}"),
             Self::Measure(value) => write!(f, "{value:.4}"),
             Self::Absent => f.write_str("nothing"),

@@ -1,30 +1,51 @@
 //! The words a file may use for what it shows: modality, view, photometric interpretation, body part.
 
+mod object;
+mod region;
+mod view;
+
+pub(crate) use object::Object;
+pub(crate) use region::BodyPart;
+pub use view::View;
+
+use super::code::Code;
 use super::error::{Error, Result, Value};
 use serde::Serialize;
 use std::str::FromStr;
 
+/// Longest text that is looked at for terms, bytes.
+const MAX_PHRASE: usize = 1024;
+
 /// What a file says about one thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stated<T> {
     /// A term of a table here.
     Is(T),
-    /// Text that is in no table here; only its length in bytes is kept.
-    Unlisted(usize),
+    /// Text that is in no table here: what may be shown of it.
+    Unlisted(Value),
     /// Nothing, or an empty value.
     Absent,
 }
 
 impl<T> Stated<T> {
-    /// Reads a text with `parse`; empty text is absent.
+    /// Reads a text with `parse`; empty text is absent, and one that is longer than any term or phrase is in no table.
     pub(crate) fn read(text: &[u8], parse: impl FnOnce(&str) -> Option<T>) -> Self {
         let text = text.trim_ascii();
         if text.is_empty() {
             return Self::Absent;
         }
-        match std::str::from_utf8(text).ok().and_then(|t| parse(&t.to_ascii_uppercase())) {
+        let short = text.get(..MAX_PHRASE.min(text.len())).filter(|short| short.len() == text.len());
+        match short.and_then(|short| std::str::from_utf8(short).ok()).and_then(|t| parse(&t.to_ascii_uppercase())) {
             Some(term) => Self::Is(term),
-            None => Self::Unlisted(text.len()),
+            None => Self::Unlisted(Value::Unlisted { bytes: text.len() }),
+        }
+    }
+
+    /// Reads a code with `parse`; one that is in no table is kept if it is one that may be shown.
+    pub(crate) fn read_code(text: &[u8], parse: impl FnOnce(&str) -> Option<T>) -> Self {
+        match (Self::read(text, parse), Code::of(text.trim_ascii())) {
+            (Self::Unlisted(_), Some(code)) => Self::Unlisted(Value::Code(code)),
+            (stated, _) => stated,
         }
     }
 
@@ -40,7 +61,7 @@ impl<T> Stated<T> {
     pub(crate) fn value(self, name: impl FnOnce(T) -> &'static str) -> Value {
         match self {
             Self::Is(term) => Value::Term(name(term)),
-            Self::Unlisted(bytes) => Value::Unlisted { bytes },
+            Self::Unlisted(value) => value,
             Self::Absent => Value::Absent,
         }
     }
@@ -78,69 +99,6 @@ impl Modality {
     }
 }
 
-/// From where the patient is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum View {
-    /// From behind to the front: the standing film.
-    Pa,
-    /// From the front to behind: often lying.
-    Ap,
-    /// From the front or the back, which of them is not said.
-    Frontal,
-    /// From the side.
-    Lateral,
-    /// Neither frontal nor lateral.
-    Oblique,
-    /// Frontal to the patient lying on a side.
-    Decubitus,
-}
-
-impl View {
-    /// Reads a term of ViewPosition (PS3.3 C.8.7.1.1, C.8.11.7), or a code value of ViewCodeSequence (CID 4010). A phrase such as
-    /// `AP SUPINE` is read by its words; one that names a side is lateral whatever else it says.
-    pub fn parse(term: &str) -> Option<Self> {
-        term.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter_map(Self::word).max_by_key(|view| match view {
-            Self::Frontal => 0,
-            Self::Pa | Self::Ap => 1,
-            Self::Decubitus => 2,
-            Self::Oblique => 3,
-            Self::Lateral => 4,
-        })
-    }
-
-    fn word(word: &str) -> Option<Self> {
-        Some(match word {
-            "PA" | "POSTEROANTERIOR" | "POSTERO-ANTERIOR" | "R-10214" | "272479007" => Self::Pa,
-            "AP" | "ANTEROPOSTERIOR" | "ANTERO-POSTERIOR" | "R-10206" | "399348003" => Self::Ap,
-            "FRONTAL" => Self::Frontal,
-            "LL" | "RL" | "LAT" | "LATERAL" | "LLAT" | "RLAT" | "R-10228" | "R-10232" | "R-10236" | "399067008" | "399173006"
-            | "399198007" => Self::Lateral,
-            "LLO" | "RLO" | "LAO" | "RAO" | "LPO" | "RPO" | "OBLIQUE" => Self::Oblique,
-            "LLD" | "RLD" | "DECUBITUS" => Self::Decubitus,
-            _ => return None,
-        })
-    }
-
-    /// The name of the view.
-    pub fn term(self) -> &'static str {
-        match self {
-            Self::Pa => "PA",
-            Self::Ap => "AP",
-            Self::Frontal => "FRONTAL",
-            Self::Lateral => "LATERAL",
-            Self::Oblique => "OBLIQUE",
-            Self::Decubitus => "DECUBITUS",
-        }
-    }
-
-    /// Whether it is what the classifiers were trained on.
-    pub(crate) fn is_frontal(self) -> bool {
-        matches!(self, Self::Pa | Self::Ap | Self::Frontal)
-    }
-}
-
 /// What a pixel's number means (PS3.3 C.7.6.3.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -172,36 +130,6 @@ impl Photometric {
             Self::Monochrome1 => "MONOCHROME1",
             Self::Monochrome2 => "MONOCHROME2",
             Self::Colour => "COLOUR",
-        }
-    }
-}
-
-/// What BodyPartExamined says, as far as it matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyPart {
-    /// The chest, or a part of it.
-    Chest,
-    /// Another part, by its defined term.
-    Other(&'static str),
-}
-
-impl BodyPart {
-    const OTHERS: &'static str = "ABDOMEN ANKLE ARM BREAST CSPINE ELBOW EXTREMITY FEMUR FOOT HAND HEAD HIP KNEE LEG LSPINE NECK PELVIS \
-        SHOULDER SKULL SPINE TSPINE WRIST";
-
-    /// Reads a term of BodyPartExamined.
-    pub(crate) fn parse(term: &str) -> Option<Self> {
-        if ["CHEST", "THORAX", "LUNG", "RIB"].iter().any(|part| term.contains(part)) {
-            return Some(Self::Chest);
-        }
-        Self::OTHERS.split(' ').find(|&known| known == term).map(Self::Other)
-    }
-
-    /// The defined term; every part of the chest is `CHEST`.
-    pub(crate) fn term(self) -> &'static str {
-        match self {
-            Self::Chest => "CHEST",
-            Self::Other(term) => term,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{Error, Made, Mask, Result, object, uid};
 use crate::dicom::{self, Texts};
 use crate::image::attribute::filing as at;
 use crate::image::memory::Memory;
-use crate::image::{self, Attribute, Format, Limits, Placement};
+use crate::image::{self, Attribute, Format, Geometry, Limits, Placement};
 use crate::ingest::Report;
 use dicom_core::Tag;
 use std::collections::BTreeMap;
@@ -45,6 +45,7 @@ pub struct Film {
     lossy: bool,
     pub(super) rows: u16,
     pub(super) columns: u16,
+    pub(super) geometry: Geometry,
     pub(super) placement: Placement,
 }
 
@@ -81,7 +82,7 @@ impl Film {
             _ => LOSSY.contains(&syntax),
         };
         let values = values.into_iter().filter(|(_, text)| !text.is_empty()).map(|(attribute, text)| (attribute, text.to_vec()));
-        Ok(Self { values: values.collect(), lossy, rows, columns, placement: report.placement })
+        Ok(Self { values: values.collect(), lossy, rows, columns, geometry: report.geometry, placement: report.placement })
     }
 
     /// The Segmentation of this film, as a DICOM file in explicit VR little endian, with identifiers that no other object has.

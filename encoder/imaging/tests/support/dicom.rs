@@ -69,6 +69,14 @@ impl File {
         self.with(DataElement::new(Tag(tag.0, tag.1), VR::SQ, DataSetSequence::from(items)))
     }
 
+    pub(crate) fn bytes(self, tag: (u16, u16), vr: VR, bytes: &[u8]) -> Self {
+        self.with(DataElement::new(Tag(tag.0, tag.1), vr, PrimitiveValue::from(bytes.to_vec())))
+    }
+
+    pub(crate) fn words(self, tag: (u16, u16), vr: VR, words: &[u16]) -> Self {
+        self.with(DataElement::new(Tag(tag.0, tag.1), vr, PrimitiveValue::U16(words.iter().copied().collect())))
+    }
+
     pub(crate) fn pixels8(self, bytes: &[u8]) -> Self {
         self.with(DataElement::new(Tag(0x7FE0, 0x0010), VR::OB, PrimitiveValue::from(bytes.to_vec())))
     }

@@ -133,6 +133,36 @@ pub(crate) fn baseline(blocks_wide: usize, blocks_high: usize, greys: &[u8]) -> 
     out
 }
 
+/// Baseline JPEG of three channels in blocks of 8 × 8; each block has a grey for each channel. `adobe` is the transform of an Adobe segment.
+pub(crate) fn three_channels(blocks_wide: usize, blocks_high: usize, greys: &[[u8; 3]], adobe: Option<u8>) -> Vec<u8> {
+    let mut out = vec![0xff, 0xd8];
+    if let Some(transform) = adobe {
+        out.extend(segment(0xee, &[&b"Adobe\0\x64\0\0\0\0"[..], &[transform]].concat()));
+    }
+    out.extend(segment(0xdb, &[&[0][..], &[1; 64]].concat()));
+    let mut body = vec![8];
+    body.extend((8 * blocks_high as u16).to_be_bytes());
+    body.extend((8 * blocks_wide as u16).to_be_bytes());
+    body.extend([3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
+    out.extend(segment(0xc0, &body));
+    out.extend(flat_table(0x00, &(0..=11).collect::<Vec<u8>>()));
+    out.extend(flat_table(0x10, &[0]));
+    out.extend(segment(0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]));
+    let mut bits = Bits::default();
+    let mut last = [0; 3];
+    for block in greys {
+        for (&grey, last) in block.iter().zip(&mut last) {
+            let dc = 8 * (i32::from(grey) - 128);
+            bits.difference(dc - *last);
+            *last = dc;
+            bits.put(0, 5);
+        }
+    }
+    out.extend(bits.finish());
+    out.extend([0xff, 0xd9]);
+    out
+}
+
 /// A progressive stream of 8 × 8 blocks of one grey each: the DC scan, then `refinements` scans that add nothing, each for the
 /// coefficients 1 to 63. Where the data of a scan ends, a decoder reads zeros: the end of every block, and not one byte for all.
 pub(crate) fn progressive(blocks_wide: usize, blocks_high: usize, greys: &[u8], refinements: usize) -> Vec<u8> {

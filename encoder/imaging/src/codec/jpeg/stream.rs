@@ -33,6 +33,10 @@ pub(super) struct Stream {
     pub lossless: bool,
     /// A restart interval is set somewhere.
     pub restarts: bool,
+    /// A lossless scan leaves out low bits (T.81 A.4).
+    pub point_transform: bool,
+    /// The colour transform that an Adobe segment names: 0 none, 1 YCbCr, 2 YCCK.
+    pub adobe: Option<u8>,
     components: Vec<Component>,
     scans: u64,
     work: u64,
@@ -80,6 +84,8 @@ impl Stream {
         match marker {
             0xc4 => self.table_bytes += segment.len() as u64,
             0xdd => self.restarts |= segment != [0, 0],
+            // Version, two words of flags, the transform.
+            0xee if segment.starts_with(b"Adobe") => self.adobe = segment.get(11).copied(),
             0xc0..=0xcf if marker != 0xc8 && marker != 0xcc => return self.components.is_empty() && self.frame(marker, segment),
             SOS => return self.scan(segment),
             _ => {}
@@ -115,9 +121,16 @@ impl Stream {
             }
             _ => samples / 64 * 72,
         };
+        self.point_transform |= self.lossless && rest.get(2 * usize::from(count) + 2).is_some_and(|shift| shift & 15 != 0);
         self.work = self.work.saturating_add(work);
         self.scans += 1;
         true
+    }
+
+    /// Whether every component has a sample for each pixel.
+    pub(super) fn is_full(&self) -> bool {
+        let factors = |component: &Component| (component.horizontal, component.vertical);
+        self.components.iter().all(|component| self.components.first().map(factors) == Some(factors(component)))
     }
 
     /// Number of components.

@@ -1,7 +1,8 @@
 //! What a JPEG 2000 stream costs its decoder, from its headers (ISO/IEC 15444-1 annex A).
 //!
 //! Tiles, precincts, code blocks and layers are set up one by one however few bytes they have, and every bit plane of every pixel is
-//! visited. A few hundred bytes can announce more of each than a picture has pixels.
+//! visited. A few hundred bytes can announce more of each than a picture has pixels. HTJ2K (ISO/IEC 15444-15) has the same headers, and a
+//! mark in the coding style of its blocks.
 
 use super::damaged;
 use crate::image::{Error, Format, Result, Value};
@@ -22,33 +23,52 @@ const QCD: u8 = 0x5c;
 /// COC, QCC, region of interest, and progression order changes: what a stream may set for parts of the picture.
 const PARTIAL: [u8; 4] = [0x53, 0x5d, 0x5e, 0x5f];
 
-/// Refuses a stream of one channel that costs too much. `image` and `tile` are columns and rows, `tiles` is the tiles' number, `limit` the
-/// number of pixels that a picture may have. Gives the number of parts that [`MAX_PARTS`] bounds.
+/// What the coding style says of the whole picture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    /// Code blocks by layers and weighted precincts, of all tiles and channels: what [`MAX_PARTS`] bounds.
+    pub parts: u64,
+    /// Code blocks of high throughput (ISO/IEC 15444-15).
+    pub high_throughput: bool,
+    /// The reversible wavelet.
+    pub reversible: bool,
+    /// The channels are transformed together.
+    pub transformed: bool,
+}
+
+/// Refuses a stream that costs too much. `image` and `tile` are columns and rows, `tiles` is the tiles' number, `channels` that of the
+/// components, `limit` the number of pixels that a picture may have.
 ///
 /// # Errors
 /// [`Error::TooLarge`], [`Error::Malformed`], [`Error::Unsupported`] for coding styles of parts of the picture.
-pub(super) fn check(stream: &[u8], image: (u64, u64), tile: (u64, u64), tiles: u64, limit: u64) -> Result<u64> {
-    let (mut parts, mut planes) = (None, None);
+pub(super) fn check(
+    stream: &[u8],
+    image: (u64, u64),
+    tile: (u64, u64),
+    (tiles, channels): (u64, u64),
+    limit: u64,
+) -> Result<Style> {
+    let (mut style, mut planes) = (None, None);
     let mut rest = stream.get(2..).unwrap_or_default();
     loop {
         let (marker, segment, after) = segment(rest).ok_or_else(damaged)?;
         match marker {
             SOT => break,
-            COD => parts = Some(parts_of_tile(segment, (tile.0.min(image.0), tile.1.min(image.1))).ok_or_else(damaged)?),
+            COD => style = Some(style_of_tile(segment, (tile.0.min(image.0), tile.1.min(image.1))).ok_or_else(damaged)?),
             QCD => planes = Some(bit_planes(segment).ok_or_else(damaged)?),
             _ if PARTIAL.contains(&marker) => return Err(partial()),
             _ => {}
         }
         rest = after;
     }
-    let (parts, planes) = (parts.ok_or_else(damaged)?, planes.ok_or_else(damaged)?);
+    let (style, planes) = (style.ok_or_else(damaged)?, planes.ok_or_else(damaged)?);
     let within = |what, found, limit| if found > limit { Err(Error::TooLarge { what, found, limit }) } else { Ok(()) };
-    let parts = tiles.saturating_mul(parts);
+    let parts = tiles.saturating_mul(channels).saturating_mul(style.parts);
     within("the JPEG 2000 stream's code blocks, precincts and layers", parts, MAX_PARTS)?;
-    let visited = image.0.saturating_mul(image.1).saturating_mul(planes);
+    let visited = image.0.saturating_mul(image.1).saturating_mul(channels).saturating_mul(planes);
     within("bit planes of all of the JPEG 2000 stream's pixels", visited, limit.saturating_mul(PLANES_PER_PIXEL))?;
     tile_parts(rest)?;
-    Ok(parts)
+    Ok(Style { parts, ..style })
 }
 
 fn partial() -> Error {
@@ -101,9 +121,9 @@ fn bit_planes(segment: &[u8]) -> Option<u64> {
     Some((u64::from(style >> 5) + largest).max(1))
 }
 
-/// Code blocks by layers and weighted precincts of a tile of so many columns and rows, by its coding style (A.6.1).
-fn parts_of_tile(segment: &[u8], (columns, rows): (u64, u64)) -> Option<u64> {
-    let &[style, _, layers1, layers0, _, levels, wide, high, _, _] = segment.first_chunk()?;
+/// The coding style (A.6.1), with the parts of one channel of a tile of so many columns and rows.
+fn style_of_tile(segment: &[u8], (columns, rows): (u64, u64)) -> Option<Style> {
+    let &[style, _, layers1, layers0, transform, levels, wide, high, blocks, wavelet] = segment.first_chunk()?;
     let layers = u64::from(u16::from_be_bytes([layers1, layers0]));
     let levels = u32::from(levels);
     let (wide, high) = (u32::from(wide & 15) + 2, u32::from(high & 15) + 2);
@@ -121,9 +141,9 @@ fn parts_of_tile(segment: &[u8], (columns, rows): (u64, u64)) -> Option<u64> {
         let pieces = |side: u64, exponent: u32| side.div_ceil(1 << exponent) + 1;
         let precincts = pieces(side(columns), across) * pieces(side(rows), down);
         let block = |exponent: u32, precinct: u32| exponent.min(precinct.saturating_sub(half));
-        let blocks = |full: u64, exponent: u32| pieces(side(full).div_ceil(1 << half), exponent);
-        let blocks = bands * blocks(columns, block(wide, across)) * blocks(rows, block(high, down));
+        let along = |full: u64, exponent: u32| pieces(side(full).div_ceil(1 << half), exponent);
+        let blocks = bands * along(columns, block(wide, across)) * along(rows, block(high, down));
         parts = parts.saturating_add(layers.saturating_mul(16 * precincts + blocks));
     }
-    Some(parts)
+    Some(Style { parts, high_throughput: blocks & 0x40 != 0, reversible: wavelet == 1, transformed: transform != 0 })
 }
