@@ -147,6 +147,33 @@ fn rle(plane: &[u8]) -> Vec<u8> {
     stream
 }
 
+/// The data set of a file of [`Film`] in explicit VR little endian or implicit, without its meta information.
+fn data_set(file: &[u8]) -> Vec<u8> {
+    const FIRST: [u8; 4] = [8, 0, 5, 0];
+    let at = file.windows(FIRST.len()).position(|window| window == FIRST).unwrap_or(0);
+    file.get(at..).unwrap_or_default().to_vec()
+}
+
+/// A deflated stream (RFC 1951) of blocks that are stored as they are.
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let blocks = bytes.chunks(50_000);
+    let last = blocks.len().saturating_sub(1);
+    let block = |(number, block): (usize, &[u8])| {
+        let length = block.len() as u16;
+        [vec![u8::from(number == last)], length.to_le_bytes().to_vec(), (!length).to_le_bytes().to_vec(), block.to_vec()].concat()
+    };
+    blocks.enumerate().flat_map(block).collect()
+}
+
+/// A private element as a converter writes it that does not know it: UN of undefined length, implicit inside.
+fn unknown() -> Vec<u8> {
+    let film = Film { form: Form::Implicit, syntax: "", width: 0, allocated: 16, stored: 8 };
+    let inside = [film.item(&film.text((0x0009, 0x1001), "", "AB")), film.end()].concat();
+    let nested = element(Form::Implicit, (0x0009, 0x1003), "", &inside, true);
+    let header = [&[0x09, 0, 0x02, 0x10][..], b"UN\0\0", &[0xff; 4]].concat();
+    [header, film.item(&nested), film.end()].concat()
+}
+
 /// A film in each encoding.
 pub(crate) fn films() -> Vec<Vec<u8>> {
     let side = picture::SIDE;
@@ -160,9 +187,22 @@ pub(crate) fn films() -> Vec<Vec<u8>> {
         Film { form: Form::Explicit, syntax, width: side as u16, allocated, stored }.encapsulated(frame)
     };
     let greys = picture::levels(side / 8, side / 8);
+    let (implicit, explicit) = (native(Form::Implicit, "1.2.840.10008.1.2"), native(Form::Explicit, "1.2.840.10008.1.2.1"));
+    let name = [0x10, 0, 0x10, 0, b'P', b'N'];
+    let private = explicit.windows(name.len()).position(|window| window == name).unwrap_or(0);
+    let mut with_unknown = explicit.clone();
+    with_unknown.splice(private..private, unknown());
+    let mut in_deflated = native(Form::Explicit, "1.2.840.10008.1.2.1.99");
+    let body = data_set(&in_deflated);
+    in_deflated.truncate(in_deflated.len() - body.len());
+    in_deflated.extend(deflated(&data_set(&with_unknown)));
     vec![
-        native(Form::Implicit, "1.2.840.10008.1.2"),
-        native(Form::Explicit, "1.2.840.10008.1.2.1"),
+        data_set(&implicit),
+        data_set(&explicit),
+        implicit,
+        explicit,
+        with_unknown,
+        in_deflated,
         native(Form::Big, "1.2.840.10008.1.2.2"),
         fragment("1.2.840.10008.1.2.5", 8, 8, &rle(&levels)),
         fragment("1.2.840.10008.1.2.4.50", 8, 8, &jpeg::baseline(side / 8, &greys, 1)),
