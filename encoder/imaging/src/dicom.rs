@@ -27,7 +27,7 @@ use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::{Attribute, Format, Rect, Result, Settings, Turn};
 use colour::Colour;
-pub(crate) use content::{Content, is_dicom};
+pub(crate) use content::{Content, HEAD, is_dicom};
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use grey::Transforms;

@@ -1,7 +1,7 @@
 //! From a file to a canonical image `[1, 256, 256]` in [−1, 1], or a reason why not.
 //!
-//! A file is DICOM, PNG or JPEG, by its first bytes. Its size and the picture's are checked before anything is allocated, then what it states
-//! ([`checks`]), then its pixels. A DICOM file's attributes are read from a fixed list ([`attribute`]); the others, the patient's among them,
+//! A file is DICOM, PNG or JPEG, by its first bytes; a DICOM data set is known also without preamble and meta information. Its size and the
+//! picture's are checked before anything is allocated, then what it states ([`checks`]), then its pixels. A DICOM file's attributes are read from a fixed list ([`attribute`]); the others, the patient's among them,
 //! are stepped over. What [`crate::seg`] copies into a Segmentation has a list of its own.
 //!
 //! ```no_run
@@ -186,7 +186,11 @@ struct Lie {
     keep: Rect,
 }
 
-/// The format that a file's first bytes announce.
+/// Bytes of a file that [`detect`] looks at, at most.
+pub const HEAD: usize = dicom::HEAD;
+
+/// The format that a file's first [`HEAD`] bytes announce. A DICOM file has `DICM` behind its preamble, or begins with elements of its meta
+/// information or of a data set (groups 0002 and 0008).
 pub fn detect(bytes: &[u8]) -> Option<Format> {
     if dicom::is_dicom(bytes) {
         Some(Format::Dicom)

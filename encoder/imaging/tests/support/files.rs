@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod dicom;
+pub(crate) mod elements;
 pub(crate) mod jpeg;
 
 use veilray_imaging::ingest::{Canonical, Error, Refusal, Rule, Settings, read_bytes};
