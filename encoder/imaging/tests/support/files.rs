@@ -3,6 +3,7 @@
 
 pub(crate) mod dicom;
 pub(crate) mod jpeg;
+pub(crate) mod raster;
 
 use veilray_imaging::ingest::{Canonical, Error, Refusal, Rule, Settings, read_bytes};
 
