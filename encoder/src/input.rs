@@ -3,6 +3,7 @@
 use crate::release::{Compressed, Released};
 use crate::vqgan::Result;
 use veilray_base::release;
+use veilray_imaging::fitness;
 use veilray_imaging::ingest::{Canonical, Warning};
 use veilray_imaging::pixels::Pixels;
 
@@ -63,18 +64,20 @@ impl InputEncoder {
         }
     }
 
-    /// The input of one image, `[channel, height, width]`, and a warning for each limit of its training images that the image is beyond;
-    /// pixels are never warned of.
+    /// The input of one image, `[channel, height, width]`, and what is to be said of the image itself: that it shows no upright chest
+    /// ([`fitness`]), and for an encoder each limit of its training images that the image is beyond.
     ///
     /// # Errors
     /// [`Error::Network`](crate::vqgan::Error::Network).
     pub fn encode_checked(&self, image: &Canonical) -> Result<(Vec<f32>, Vec<Warning>)> {
+        let mut said = fitness::warnings(image);
         Ok(match self {
             Self::Encoder(encoder) => {
                 let Compressed { latent, warnings, .. } = encoder.compress(image)?;
-                (latent, warnings)
+                said.extend(warnings);
+                (latent, said)
             }
-            Self::Pixels(pixels) => (pixels.values(image), Vec::new()),
+            Self::Pixels(pixels) => (pixels.values(image), said),
         })
     }
 }

@@ -7,6 +7,7 @@
 mod colour;
 mod dataset;
 mod frame;
+mod grey;
 mod rle;
 mod statements;
 mod syntax;
@@ -17,11 +18,11 @@ use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Warning};
 use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
-use crate::image::range;
 use crate::image::{Attribute, Format, Rect, Result, Settings, Turn};
 use colour::Colour;
 use dataset::Dataset;
 use frame::{Frame, Layout};
+use grey::Transforms;
 use statements::Presentation;
 use std::collections::BTreeMap;
 use voi::{Modal, Voi};
@@ -46,12 +47,12 @@ pub(crate) fn texts<'a>(bytes: &'a [u8], list: &'static [Attribute]) -> Result<T
 /// A DICOM image in grey, as it is to be displayed.
 pub(super) struct Read {
     pub picture: Picture,
+    /// The part of it that is no border.
+    pub keep: Rect,
     /// What brings it upright.
     pub turn: Turn,
     /// Height of a pixel, as it is filed, divided by its width.
     pub aspect: f64,
-    /// The part that holds everything that its shutter shows, where it has one.
-    pub shown: Option<Rect>,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -76,53 +77,11 @@ pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning
     };
     statements::check_sign(&dataset, inverted, &modal, voi.as_ref(), warnings)?;
     let size = (stating.width, stating.height);
-    let (Frame { width, height, raw }, layout) = match &colour {
+    let (frame, layout) = match &colour {
         Some(colour) => colour.read(&dataset, &layout, size, pixels, settings, memory)?,
         None => (Frame::read(&dataset, &layout, size, pixels, settings, memory)?, layout),
     };
-
-    let is_padding = |stored: i32| padding.is_some_and(|(low, high)| (low..=high).contains(&stored));
-    let shown: Box<dyn Fn(f64) -> f32> = match &voi {
-        Some(voi) => Box::new(|value| voi.apply(value) as f32),
-        None => {
-            let declared = modal.range(&layout);
-            let mut seen = vec![false; layout.table_len()];
-            let mut see = |values: &[u16]| {
-                for &bits in values {
-                    if let Some(seen) = seen.get_mut(layout.index(bits)) {
-                        *seen = true;
-                    }
-                }
-            };
-            match &shutter {
-                None => see(&raw),
-                Some(shutter) => {
-                    for (row, line) in raw.chunks_exact(width).enumerate() {
-                        shutter.shown(row).into_iter().for_each(|shown| see(line.get(shown).unwrap_or_default()));
-                    }
-                }
-            }
-            let stored = (0u32..).zip(&seen).filter(|&(_, &seen)| seen).map(|(index, _)| layout.value(index));
-            let values = stored.filter(|&stored| !is_padding(stored)).map(|stored| modal.apply(stored));
-            let range = range::used(declared, values, layout.stored > 8, warnings);
-            Box::new(move |value| range::unit(value, range))
-        }
-    };
-    let table: Vec<f32> = (0u32..)
-        .take(layout.table_len())
-        .map(|index| {
-            let stored = layout.value(index);
-            match (is_padding(stored), shown(modal.apply(stored))) {
-                (true, _) => 0.0,
-                (false, grey) if inverted => 1.0 - grey,
-                (false, grey) => grey,
-            }
-        })
-        .collect();
-    let mut grey: Vec<f32> = raw.iter().map(|&bits| table.get(layout.index(bits)).copied().unwrap_or(0.0)).collect();
-    if let Some(shutter) = &shutter {
-        shutter.cover(&mut grey);
-    }
-    let shown = shutter.and_then(|shutter| shutter.bounds());
-    Ok(Read { picture: Picture::new(width, height, grey)?, turn, aspect, shown, bits: layout.stored, resolved })
+    let bits = layout.stored;
+    let (picture, keep) = Transforms { layout, modal, voi, padding, shutter, inverted }.apply(frame, warnings)?;
+    Ok(Read { picture, keep, turn, aspect, bits, resolved })
 }

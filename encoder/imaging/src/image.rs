@@ -4,11 +4,11 @@ pub mod attribute;
 mod canonical;
 pub mod checks;
 mod code;
+pub(crate) mod contrast;
 mod error;
 pub(crate) mod geometry;
 pub(crate) mod memory;
 pub(crate) mod picture;
-pub(crate) mod range;
 mod settings;
 pub(crate) mod terms;
 

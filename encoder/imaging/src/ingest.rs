@@ -112,6 +112,15 @@ fn failed(error: std::io::Error) -> Error {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
+    read(bytes, settings, None).map(|(_, read)| read)
+}
+
+/// [`read_bytes`], and the picture that the canonical image was made of: upright, at its full size, grey as it is to be displayed. For
+/// comparison with what other software renders.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`].
+pub fn read_picture(bytes: &[u8], settings: &Settings) -> Result<(Picture, Ingested)> {
     read(bytes, settings, None)
 }
 
@@ -121,19 +130,19 @@ pub fn read_bytes(bytes: &[u8], settings: &Settings) -> Result<Ingested> {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Io`].
 pub fn read_bytes_within(bytes: &[u8], settings: &Settings, budget: &MemoryBudget) -> Result<Ingested> {
-    read(bytes, settings, Some(budget))
+    read(bytes, settings, Some(budget)).map(|(_, read)| read)
 }
 
-fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<Ingested> {
+fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Result<(Picture, Ingested)> {
     checked_file(bytes.len() as u64, settings.limits.file_bytes)?;
     let mut warnings = Vec::new();
     // Held until the canonical image is made.
     let mut memory = Memory::new(bytes.len() as u64, settings.limits.memory_bytes, budget);
     let format = detect(bytes).ok_or(Error::UnknownFormat)?;
-    let (picture, Lie { turn, aspect, shown }, bits, resolved) = match format {
+    let (picture, Lie { keep, turn, aspect }, bits, resolved) = match format {
         Format::Dicom => {
             let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
-            (read.picture, Lie { turn: read.turn, aspect: read.aspect, shown: read.shown }, read.bits, read.resolved)
+            (read.picture, Lie { keep: read.keep, turn: read.turn, aspect: read.aspect }, read.bits, read.resolved)
         }
         Format::Png | Format::Jpeg | Format::Tiff | Format::Bmp | Format::WebP => {
             let read = match format {
@@ -148,16 +157,13 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
             if turn.mirrors() {
                 warnings.push(Warning::Mirrored { attribute: None });
             }
-            (read.picture, Lie { turn, aspect: 1.0, shown: None }, read.bits, read.resolved)
+            (read.picture, Lie { keep: read.keep, turn, aspect: 1.0 }, read.bits, read.resolved)
         }
     };
     let (width, height) = (picture.width(), picture.height());
-    match shown {
-        None => checks::pixels(&picture, &settings.checks)?,
-        Some(shown) => checks::part(&picture, &shown, &settings.checks)?,
-    }
-    let geometry = Geometry { turn, crop: Rect::whole(width, height) };
+    let geometry = Geometry { turn, crop: keep };
     let picture = geometry.upright(picture)?;
+    checks::pixels(&picture, &settings.checks)?;
     let aspect = if turn.exchanges_sides() { 1.0 / aspect } else { aspect };
     let (image, placement) = Canonical::from_picture_of_aspect(&picture, aspect)?;
     drop(memory);
@@ -173,7 +179,7 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
         placement,
         warnings,
     };
-    Ok(Ingested { image, report })
+    Ok((picture, Ingested { image, report }))
 }
 
 /// How the picture lies as it is filed.
@@ -182,8 +188,8 @@ struct Lie {
     turn: Turn,
     /// Height of a pixel divided by its width.
     aspect: f64,
-    /// The part that holds everything that is to be shown, where not all of it is.
-    shown: Option<Rect>,
+    /// The part of the picture that is no border.
+    keep: Rect,
 }
 
 /// The format that a file's first bytes announce.

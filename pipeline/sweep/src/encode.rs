@@ -21,7 +21,7 @@ use veilray_encoder::input::InputEncoder;
 #[derive(Debug, clap::Args)]
 #[command(after_help = output::EXIT_CODES)]
 pub struct Args {
-    /// A known data set (nih14, nih_cxr14_256, nih_cxr14_128, kermany_pneumonia, tb_nlm_cxr, kidney_ct, pneumoniamnist) or a folder with a
+    /// A known data set (nih14, nih_cxr14_256, nih_cxr14_128, rsna_normal, kermany_pneumonia, tb_nlm_cxr, kidney_ct, pneumoniamnist) or a folder with a
     /// labels.csv.
     #[arg(long, value_name = "NAME|DIR")]
     pub data: String,

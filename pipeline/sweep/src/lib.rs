@@ -32,4 +32,5 @@ pub mod run;
 pub mod teach;
 pub mod train_classifier;
 pub mod train_fcnn;
+pub mod train_fitness;
 pub mod train_segmenter;

@@ -7,7 +7,9 @@ mod tests;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use veilray_sweep::command::output;
-use veilray_sweep::{encode, encoders, evaluate, reply_bits, report, run, teach, train_classifier, train_fcnn, train_segmenter};
+use veilray_sweep::{
+    encode, encoders, evaluate, reply_bits, report, run, teach, train_classifier, train_fcnn, train_fitness, train_segmenter,
+};
 
 /// Experiments on encrypted chest X-ray classification: what each compression factor costs. Not for diagnostic use.
 #[derive(Parser)]
@@ -27,6 +29,7 @@ enum Command {
     Teach(teach::Args),
     TrainFcnn(train_fcnn::Args),
     TrainSegmenter(train_segmenter::Args),
+    TrainFitness(train_fitness::Args),
     Run(run::Args),
     Resume(run::ResumeArgs),
     Report(report::Args),
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
     let trains = match &command {
         Command::TrainEncoder(_) | Command::TrainClassifier(_) | Command::TrainFcnn(_) | Command::TrainSegmenter(_) => true,
         // Forward passes alone, but as many.
-        Command::Teach(_) => true,
+        Command::Teach(_) | Command::TrainFitness(_) => true,
         // What measures as well needs the freed memory.
         Command::Run(args) => args.choices.train_only,
         Command::Resume(args) => args.choices.train_only,
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Teach(args) => output::end(teach::run(&args), args.common.json),
         Command::TrainFcnn(args) => output::end(train_fcnn::run(&args), args.training.common.json),
         Command::TrainSegmenter(args) => output::end(train_segmenter::run(&args), args.training.common.json),
+        Command::TrainFitness(args) => output::end(train_fitness::run(&args), args.common.json),
         Command::Run(args) => output::end(run::run(&args), args.choices.common.json),
         Command::Resume(args) => output::end(run::resume(&args), args.choices.common.json),
         Command::Report(args) => output::end(report::run(&args), args.json),

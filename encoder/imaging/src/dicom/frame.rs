@@ -1,8 +1,8 @@
 //! The stored values of the one frame, from whatever encoding.
 
 use super::dataset::{Dataset, PixelData};
+use super::rle;
 use super::syntax::Coding;
-use super::{rle, value};
 use crate::codec::Samples;
 use crate::codec::jpeg::Jpeg;
 use crate::codec::jpeg2000::Jpeg2000;
@@ -79,11 +79,6 @@ impl Layout {
     /// Number of different stored values.
     pub(super) fn table_len(&self) -> usize {
         1 << self.stored
-    }
-
-    /// A stored value's bits, as an index below [`Layout::table_len`].
-    pub(super) fn index(&self, bits: u16) -> usize {
-        usize::from(bits) & (self.table_len() - 1)
     }
 
     /// The value of a stored value's bits.
@@ -179,9 +174,7 @@ impl Frame {
             PixelData::Native(element) => {
                 let bytes = element.bytes.get(..wanted).ok_or_else(short)?;
                 memory.take(0, pixels)?;
-                containers(bytes, bytes_each, dataset.big_endian, element.vr, element.bytes)
-                    .map(|container| layout.unpack(container))
-                    .collect()
+                unpacked(layout, bytes, bytes_each, dataset.big_endian, element.vr, element.bytes)
             }
             PixelData::Encapsulated(fragments) => {
                 // Fragments are joined beside the file's own bytes; stored values of two bytes stand beside what they are decoded from.
@@ -196,7 +189,7 @@ impl Frame {
                     Coding::Fragments => {
                         let bytes = stream.get(..wanted).ok_or_else(short)?;
                         memory.take(stored, pixels)?;
-                        containers(bytes, bytes_each, false, VR::OB, bytes).map(|container| layout.unpack(container)).collect()
+                        unpacked(layout, bytes, bytes_each, false, VR::OB, bytes)
                     }
                     Coding::Jpeg => {
                         let image = Jpeg::open(Format::Dicom, &stream, &settings.limits)?;
@@ -238,19 +231,19 @@ fn same_size(image: &Jpeg<'_>, size: (usize, usize)) -> Result<()> {
     Ok(())
 }
 
-/// The containers of native pixel data.
-fn containers<'a>(bytes: &'a [u8], each: usize, big: bool, vr: VR, all: &'a [u8]) -> Box<dyn Iterator<Item = u32> + 'a> {
+/// The stored values of native pixel data: `bytes`, of `each` bytes a pixel, which `all` of the element begins with.
+fn unpacked(layout: &Layout, bytes: &[u8], each: usize, big: bool, vr: VR, all: &[u8]) -> Vec<u16> {
+    let unpack = |container: u32| layout.unpack(container);
     match each {
         // Bytes written as 16-bit words: big endian swaps each pair, the last one's partner included.
         1 if big && vr == VR::OW => {
             let pairs = all.as_chunks::<2>().0.iter().flat_map(|&[second, first]| [first, second]);
-            Box::new(pairs.take(bytes.len()).map(u32::from))
+            pairs.take(bytes.len()).map(|byte| unpack(u32::from(byte))).collect()
         }
-        1 => Box::new(bytes.iter().map(|&byte| u32::from(byte))),
-        2 => Box::new(value::words(bytes, big).map(u32::from)),
-        _ => {
-            let long = if big { u32::from_be_bytes } else { u32::from_le_bytes };
-            Box::new(bytes.as_chunks::<4>().0.iter().map(move |&four| long(four)))
-        }
+        1 => bytes.iter().map(|&byte| unpack(u32::from(byte))).collect(),
+        2 if big => bytes.as_chunks::<2>().0.iter().map(|&two| unpack(u32::from(u16::from_be_bytes(two)))).collect(),
+        2 => bytes.as_chunks::<2>().0.iter().map(|&two| unpack(u32::from(u16::from_le_bytes(two)))).collect(),
+        _ if big => bytes.as_chunks::<4>().0.iter().map(|&four| unpack(u32::from_be_bytes(four))).collect(),
+        _ => bytes.as_chunks::<4>().0.iter().map(|&four| unpack(u32::from_le_bytes(four))).collect(),
     }
 }

@@ -61,9 +61,13 @@ fn says(dataset: &Dataset<'_>, attribute: Attribute, term: &str) -> bool {
     dataset.text(attribute).eq_ignore_ascii_case(term.as_bytes())
 }
 
-/// The values of a text in upper case; what is no text has none.
+/// Longest text whose values are taken apart, bytes; a shutter of a thousand corners has fewer.
+const MAX_TEXT: usize = 32 << 10;
+
+/// The values of a text in upper case; bytes that are not UTF-8 are replaced. One that is too long has a single value, which is no term.
 fn values(text: &[u8]) -> impl Iterator<Item = String> {
-    let text = std::str::from_utf8(text).unwrap_or_default().to_ascii_uppercase();
+    let text = if text.len() > MAX_TEXT { b"?".as_slice() } else { text };
+    let text = String::from_utf8_lossy(text).to_ascii_uppercase();
     text.split('\\').map(|value| value.trim().to_owned()).collect::<Vec<_>>().into_iter()
 }
 

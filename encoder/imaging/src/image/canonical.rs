@@ -116,16 +116,65 @@ fn fitted_lengths(width: f64, height: f64) -> (usize, usize) {
     if width >= height { (SIDE, scaled(height, width)) } else { (scaled(width, height), SIDE) }
 }
 
+/// Rows that are brought to their new width at a time: whole groups of those that the resampler takes together.
+const STRIP: usize = 64;
+
+/// The picture's values at another size. Rows first, strip by strip, then columns, as the resampler itself does: a large film never stands in
+/// memory in values of four bytes.
 fn resize(picture: &Picture, width: usize, height: usize) -> Result<Vec<f32>> {
     if (picture.width(), picture.height()) == (width, height) {
-        return Ok(picture.grey().to_vec());
+        return Ok(picture.grey().into_owned());
     }
-    let refused = || Error::Picture { width: picture.width(), height: picture.height(), found: picture.grey().len() };
+    let mut resizer = Resizer::new();
+    let mut narrow: Vec<F32> = Vec::with_capacity(width * picture.height());
+    let mut strip: Vec<F32> = Vec::with_capacity(picture.width() * STRIP.min(picture.height()));
+    for top in (0..picture.height()).step_by(STRIP) {
+        strip.clear();
+        picture.rows_into(top, STRIP, &mut strip, F32::new);
+        let rows = strip.len() / picture.width();
+        if picture.width() == width {
+            narrow.extend_from_slice(&strip);
+        } else {
+            narrow.extend_from_slice(convolved(&mut resizer, &strip, (picture.width(), rows), (width, rows))?.pixels());
+        }
+    }
+    let tall = (width, picture.height());
+    let pixels = |image: &[F32]| image.iter().map(|pixel| pixel.0).collect();
+    if picture.height() == height {
+        return Ok(pixels(&narrow));
+    }
+    Ok(pixels(convolved(&mut resizer, &narrow, tall, (width, height))?.pixels()))
+}
+
+fn convolved(
+    resizer: &mut Resizer,
+    pixels: &[F32],
+    from: (usize, usize),
+    to: (usize, usize),
+) -> Result<TypedImage<'static, F32>> {
+    let refused = || Error::Picture { width: from.0, height: from.1, found: pixels.len() };
     let side = |n: usize| u32::try_from(n).map_err(|_| refused());
-    let pixels: Vec<F32> = picture.grey().iter().map(|&value| F32::new(value)).collect();
-    let from = TypedImageRef::new(side(picture.width())?, side(picture.height())?, &pixels).map_err(|_| refused())?;
-    let mut to = TypedImage::<F32>::new(side(width)?, side(height)?);
+    let source = TypedImageRef::new(side(from.0)?, side(from.1)?, pixels).map_err(|_| refused())?;
+    let mut out = TypedImage::<F32>::new(side(to.0)?, side(to.1)?);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize_typed(&from, &mut to, &options).map_err(|_| refused())?;
-    Ok(to.pixels().iter().map(|pixel| pixel.0).collect())
+    resizer.resize_typed(&source, &mut out, &options).map_err(|_| refused())?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strips_give_what_the_resampler_gives_at_once_bit_by_bit() {
+        for (width, height) in [(300, 200), (256, 700), (130, 131), (517, 256), (901, 1023), (64, 65), (255, 3)] {
+            let grey: Vec<f32> = (0..width * height).map(|i| ((i * 7919) % 4096) as f32 / 4095.0).collect();
+            let picture = Picture::new(width, height, grey.clone()).unwrap();
+            let pixels: Vec<F32> = grey.into_iter().map(F32::new).collect();
+            let (to_width, to_height) = fitted(width, height);
+            let once = convolved(&mut Resizer::new(), &pixels, (width, height), (to_width, to_height)).unwrap();
+            let once: Vec<f32> = once.pixels().iter().map(|pixel| pixel.0).collect();
+            assert_eq!(resize(&picture, to_width, to_height).unwrap(), once, "{width} × {height}");
+        }
+    }
 }

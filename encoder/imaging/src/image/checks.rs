@@ -12,7 +12,6 @@ pub use warning::Warning;
 
 use super::attribute::{self, Attribute};
 use super::error::{Result, Value};
-use super::geometry::Rect;
 use super::picture::Picture;
 use super::terms::{Assume, BodyPart, Modality, Photometric, Stated, View};
 use serde::{Deserialize, Serialize};
@@ -129,28 +128,14 @@ pub(crate) fn stated(
 /// # Errors
 /// [`Error::Refused`] for an image without contrast, or one that is mostly black or white.
 pub fn pixels(picture: &Picture, limits: &AdmissibilityLimits) -> Result<()> {
-    grey(picture.grey().iter().copied(), limits)
-}
-
-/// [`pixels`], on a part of a picture: of the rest nothing is said.
-///
-/// # Errors
-/// As [`pixels`].
-pub(crate) fn part(picture: &Picture, part: &Rect, limits: &AdmissibilityLimits) -> Result<()> {
-    let rows = picture.grey().chunks_exact(picture.width()).skip(part.top).take(part.height);
-    grey(rows.flat_map(|row| row.iter().skip(part.left).take(part.width).copied()), limits)
-}
-
-fn grey(values: impl Iterator<Item = f32>, limits: &AdmissibilityLimits) -> Result<()> {
-    let (mut sum, mut squares, mut saturated, mut count) = (0.0, 0.0, 0u64, 0u64);
-    for grey in values {
-        count += 1;
+    let count = (picture.width() * picture.height()) as f64;
+    let (mut sum, mut squares, mut saturated) = (0.0, 0.0, 0u64);
+    picture.count(|grey, times| {
         let grey = f64::from(grey);
-        sum += grey;
-        squares += grey * grey;
-        saturated += u64::from(!(0.5 / 255.0..=254.5 / 255.0).contains(&grey));
-    }
-    let count = count as f64;
+        sum += grey * times as f64;
+        squares += grey * grey * times as f64;
+        saturated += if (0.5 / 255.0..=254.5 / 255.0).contains(&grey) { 0 } else { times };
+    });
     let mean = sum / count;
     let deviation = (squares / count - mean * mean).max(0.0).sqrt();
     if deviation < limits.min_deviation {

@@ -199,9 +199,11 @@ impl Geometry {
         if *self == Self::whole(width, height) {
             return Ok(picture);
         }
-        let kept = self.crop.of_values(picture.into_grey(), width);
-        let (columns, rows) = self.upright_size();
-        Picture::new(columns, rows, self.turn.of_values(kept, self.crop.width))
+        picture.rearranged(self.upright_size(), |grey| self.of_values(grey, width), |codes| self.of_values(codes, width))
+    }
+
+    fn of_values<T: Copy>(&self, values: Vec<T>, width: usize) -> Vec<T> {
+        self.turn.of_values(self.crop.of_values(values, width), self.crop.width)
     }
 
     /// For each of the filed picture's `columns` and `rows`, the cell that its pixels' centres lie in, along the axis of a grid over the

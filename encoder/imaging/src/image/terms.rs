@@ -13,6 +13,9 @@ use super::error::{Error, Result, Value};
 use serde::Serialize;
 use std::str::FromStr;
 
+/// Longest text that is looked at for terms, bytes.
+const MAX_PHRASE: usize = 1024;
+
 /// What a file says about one thing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stated<T> {
@@ -25,13 +28,14 @@ pub(crate) enum Stated<T> {
 }
 
 impl<T> Stated<T> {
-    /// Reads a text with `parse`; empty text is absent.
+    /// Reads a text with `parse`; empty text is absent, and one that is longer than any term or phrase is in no table.
     pub(crate) fn read(text: &[u8], parse: impl FnOnce(&str) -> Option<T>) -> Self {
         let text = text.trim_ascii();
         if text.is_empty() {
             return Self::Absent;
         }
-        match std::str::from_utf8(text).ok().and_then(|t| parse(&t.to_ascii_uppercase())) {
+        let short = text.get(..MAX_PHRASE.min(text.len())).filter(|short| short.len() == text.len());
+        match short.and_then(|short| std::str::from_utf8(short).ok()).and_then(|t| parse(&t.to_ascii_uppercase())) {
             Some(term) => Self::Is(term),
             None => Self::Unlisted(Value::Unlisted { bytes: text.len() }),
         }

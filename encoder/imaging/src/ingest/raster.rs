@@ -11,11 +11,11 @@ mod webp;
 use crate::codec::jpeg::Jpeg;
 use crate::image::Settings;
 use crate::image::checks::{self, Resolved, Statements, Warning};
+use crate::image::contrast::{self, Codes};
 use crate::image::memory::Memory;
 use crate::image::picture::Picture;
-use crate::image::range;
 use crate::image::terms::{Photometric, Stated};
-use crate::image::{Format, Result};
+use crate::image::{Format, Rect, Result};
 use decode::Announced;
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::png::PngDecoder;
@@ -26,6 +26,8 @@ use std::io::Cursor;
 /// A raster image in grey, the photometric interpretation applied.
 pub(crate) struct Raster {
     pub picture: Picture,
+    /// The part of it that is no border.
+    pub keep: Rect,
     pub bits: u32,
     pub resolved: Resolved,
 }
@@ -160,9 +162,17 @@ fn grey(samples: Samples, resolved: Resolved, settings: &Settings, warnings: &mu
     }
     drop(bytes);
     checks::colour(chroma / full / grey.len() as f64, &settings.checks)?;
-    let range = range::used((0.0, full), grey.iter().map(|&level| f64::from(level)), bits > 8, warnings);
-    grey.iter_mut().for_each(|level| *level = range::unit(f64::from(*level), range));
+    // Luma may lie between two levels; to look at the pixels, the nearest one will do.
+    let values: Vec<f64> = (0..1u32 << bits).map(f64::from).collect();
+    let codes: Vec<u16> = grey.iter().map(|level| level.round() as u16).collect();
+    let looked = Codes { size: (width, height), codes: &codes, values: &values };
+    let found = looked.look();
+    let range = contrast::range((0.0, full), &found, warnings);
+    let inverted = resolved.photometric == Photometric::Monochrome1;
+    let shown = |level: f64| if inverted { 1.0 - contrast::unit(level, range) } else { contrast::unit(level, range) };
+    let keep = looked.keep(&found.inside, |code| shown(f64::from(code)));
+    drop(codes);
+    grey.iter_mut().for_each(|level| *level = shown(f64::from(*level)));
     let picture = Picture::new(width, height, grey)?;
-    let picture = if resolved.photometric == Photometric::Monochrome1 { picture.inverted() } else { picture };
-    Ok(Raster { picture, bits, resolved })
+    Ok(Raster { picture, keep, bits, resolved })
 }

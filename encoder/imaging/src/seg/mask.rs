@@ -80,6 +80,7 @@ fn cells(count: usize, first: usize, extent: usize, cells: usize) -> impl Iterat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{Rect, Turn};
 
     const WHOLE: Placement = Placement { left: 0, top: 0, width: 256, height: 256 };
 
@@ -104,6 +105,21 @@ mod tests {
         assert_eq!(columns(3), [2, 4, 5]);
         let largest: Vec<usize> = cells(65_535, 0, 256, 65_535).collect();
         assert_eq!(largest, (0..65_535).collect::<Vec<_>>(), "no overflow");
+    }
+
+    #[test]
+    fn a_turned_part_of_a_film_has_its_cells_and_the_rest_is_outside() {
+        // A film of 4 × 3 pixels; the two columns and three rows from column 1 on were turned clockwise to 3 × 2, a cell each:
+        //   . a b .        e c a
+        //   . c d .   ->   f d b
+        //   . e f .
+        let geometry = Geometry { turn: Turn::Clockwise, crop: Rect { left: 1, top: 0, width: 2, height: 3 } };
+        for (cell, [column, row]) in [[1, 2], [1, 1], [1, 0], [2, 2], [2, 1], [2, 0]].into_iter().enumerate() {
+            let inside: Vec<bool> = (0..6).map(|other| other == cell).collect();
+            let mask = Mask::new(Structure::Lung, [2, 3], &inside).unwrap();
+            let wanted = 1u16 << (row * 4 + column);
+            assert_eq!(mask.bits(3, 4, &geometry, &WHOLE), wanted.to_le_bytes(), "cell {cell}");
+        }
     }
 
     #[test]

@@ -111,9 +111,10 @@ fn origin(dataset: &Dataset<'_>) -> Result<Option<(&'static str, Attribute)>> {
     Ok(derived.or(secondary.then_some(("SECONDARY", at::IMAGE_TYPE))))
 }
 
-/// Words in upper case, one blank between them.
+/// Words in upper case, one blank between them, of what a short text holds at most (PS3.5 6.2, ST).
 fn normal(text: &[u8]) -> String {
-    let text = std::str::from_utf8(text).unwrap_or_default().to_ascii_uppercase();
+    const MAX_LENGTH: usize = 1024;
+    let text = String::from_utf8_lossy(text.get(..MAX_LENGTH).unwrap_or(text)).to_ascii_uppercase();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }

@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Corners of a polygon, at most; each costs a step in every row.
 const MAX_CORNERS: usize = 1024;
 
+/// How far from a shape's edge a pixel's centre still lies on it, in pixels: more than what computing the edge rounds off.
+const ROUNDING: f64 = 1e-6;
+
 /// One shape; places are counted in pixels from the centre of the first, rows `y` and columns `x`.
 enum Shape {
     /// First and last column, first and last row that are shown.
@@ -71,15 +74,15 @@ impl Shutter {
         })
     }
 
-    /// Covers what is not shown of a picture's values, row by row.
-    pub(in crate::dicom) fn cover(&self, grey: &mut [f32]) {
-        for (row, line) in grey.chunks_exact_mut(self.size.0.max(1)).enumerate() {
+    /// Puts `cover` over what is not shown of a picture's values, row by row.
+    pub(in crate::dicom) fn cover<T: Copy>(&self, values: &mut [T], cover: T) {
+        for (row, line) in values.chunks_exact_mut(self.size.0.max(1)).enumerate() {
             let mut covered = 0;
             for shown in self.shown(row) {
-                line.get_mut(covered..shown.start).unwrap_or_default().fill(self.outside);
+                line.get_mut(covered..shown.start).unwrap_or_default().fill(cover);
                 covered = covered.max(shown.end);
             }
-            line.get_mut(covered..).unwrap_or_default().fill(self.outside);
+            line.get_mut(covered..).unwrap_or_default().fill(cover);
         }
     }
 }
@@ -115,7 +118,7 @@ impl Shape {
     fn spans(&self, y: f64, width: usize) -> Vec<Range<usize>> {
         let between = |from: f64, to: f64| {
             // The casts saturate: what lies beyond an edge of the picture ends at it.
-            let (first, end) = (from.ceil().max(0.0) as usize, (to.floor() + 1.0).max(0.0) as usize);
+            let (first, end) = ((from - ROUNDING).ceil().max(0.0) as usize, ((to + ROUNDING).floor() + 1.0).max(0.0) as usize);
             first..end.min(width)
         };
         match self {
@@ -139,10 +142,14 @@ impl Shape {
                 };
                 let mut crossings: Vec<f64> = corners.iter().zip(next).filter_map(crossing).collect();
                 crossings.sort_by(f64::total_cmp);
-                let level = corners.iter().zip(corners.iter().cycle().skip(1)).filter(|((_, ay), (_, by))| *ay == y && *by == y);
-                let edges = level.map(|((ax, _), (bx, _))| between(ax.min(*bx), ax.max(*bx)));
+                // The outline is shown too: a corner without its edge below, and an edge along the row.
+                let next = corners.iter().cycle().skip(1);
+                let outline = corners.iter().zip(next).filter(|((_, ay), _)| *ay == y).map(|((ax, _), (bx, by))| {
+                    let to = if *by == y { *bx } else { *ax };
+                    between(ax.min(to), ax.max(to))
+                });
                 let inside = crossings.as_chunks::<2>().0.iter().map(|&[from, to]| between(from, to));
-                let mut spans: Vec<Range<usize>> = inside.chain(edges).collect();
+                let mut spans: Vec<Range<usize>> = inside.chain(outline).collect();
                 spans.sort_by_key(|span| span.start);
                 spans
             }

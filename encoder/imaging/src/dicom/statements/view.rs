@@ -31,11 +31,10 @@ pub(super) fn region(dataset: &Dataset<'_>) -> Stated<BodyPart> {
 
 /// The view of ViewPosition; words such as `ERECT` alone say nothing of it.
 fn position(text: &[u8]) -> Stated<View> {
-    match Stated::read_code(text, View::parse) {
-        Stated::Unlisted(_) if std::str::from_utf8(text).is_ok_and(|text| View::is_unsaid(&text.to_ascii_uppercase())) => {
-            Stated::Absent
-        }
-        view => view,
+    match Stated::read_code(text, |text| View::parse(text).map(Some).or_else(|| View::is_unsaid(text).then_some(None))) {
+        Stated::Is(Some(view)) => Stated::Is(view),
+        Stated::Is(None) | Stated::Absent => Stated::Absent,
+        Stated::Unlisted(found) => Stated::Unlisted(found),
     }
 }
 

@@ -71,6 +71,23 @@ pub enum Warning {
         /// Width of the range that the file declares.
         declared: f64,
     },
+    /// The pixels show no frontal chest.
+    NoChest {
+        /// How sure this is, 0 to 1.
+        chance: f64,
+    },
+    /// The chest is not upright.
+    Lying {
+        /// How far the image has to be turned clockwise to be upright: 90, 180 or 270 degrees.
+        degrees: u16,
+        /// How sure this is, 0 to 1.
+        chance: f64,
+    },
+    /// The image is a negative: bright where a film is dark.
+    Negative {
+        /// How sure this is, 0 to 1.
+        chance: f64,
+    },
     /// The image is far from those that the model was trained on.
     FarFromTraining {
         /// The statistic that is beyond its limit.
@@ -118,6 +135,22 @@ impl fmt::Display for Warning {
             Self::Stretched { low, high, declared } => write!(
                 f,
                 "no window is stated and the pixels fill {low} to {high} of a range of {declared}: they were stretched to that"
+            ),
+            Self::NoChest { chance } => write!(
+                f,
+                "the pixels show no frontal chest ({:.1} % sure): look at the image; findings of it mean nothing",
+                100.0 * chance
+            ),
+            Self::Lying { degrees, chance } => write!(
+                f,
+                "the chest seems to lie turned ({:.1} % sure): look at the image, and turn it by {degrees} degrees clockwise",
+                100.0 * chance
+            ),
+            Self::Negative { chance } => write!(
+                f,
+                "the image seems to be a negative, bright where a film is dark ({:.1} % sure): look at it, and export it anew or \
+                 assume photometric=MONOCHROME1",
+                100.0 * chance
             ),
             Self::FarFromTraining { statistic, value, limit } => {
                 write!(f, "unlike the training images: {statistic} is {value:.4}, beyond {limit:.4}")

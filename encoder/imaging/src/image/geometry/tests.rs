@@ -96,10 +96,10 @@ proptest! {
         let [by_column, by_row] = geometry.filed_cells((width, height), &across, &down);
         prop_assert_eq!((by_column.len(), by_row.len()), (width, height));
         let crop = geometry.crop;
-        for y in 0..height {
-            for x in 0..width {
+        for (y, row) in by_row.iter().enumerate() {
+            for (x, column) in by_column.iter().enumerate() {
                 let inside = (crop.left..crop.left + crop.width).contains(&x) && (crop.top..crop.top + crop.height).contains(&y);
-                let found = by_column[x].zip(by_row[y]);
+                let found = column.zip(*row);
                 prop_assert_eq!(found.is_some(), inside);
                 if let Some((c, r)) = found {
                     let (to_x, to_y) = moved(geometry.turn, (crop.width, crop.height), (x - crop.left, y - crop.top));
