@@ -5,14 +5,18 @@
 //! goes as PS3.3 C.11 says: modality LUT or rescale, VOI LUT or window, then the photometric interpretation.
 
 mod colour;
+mod content;
 mod dataset;
 mod frame;
 mod grey;
+mod header;
+mod inflate;
 mod rle;
 mod statements;
 mod syntax;
 mod value;
 mod voi;
+mod walk;
 
 use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Warning};
@@ -20,6 +24,7 @@ use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::{Attribute, Format, Rect, Result, Settings, Turn};
 use colour::Colour;
+pub(crate) use content::{Content, is_dicom};
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use grey::Transforms;
@@ -39,8 +44,8 @@ pub(crate) struct Texts<'a> {
 ///
 /// # Errors
 /// [`Error::Malformed`], [`Error::Unsupported`] for the transfer syntax, [`Error::Missing`] without pixel data.
-pub(crate) fn texts<'a>(bytes: &'a [u8], list: &'static [Attribute]) -> Result<Texts<'a>> {
-    let dataset = Dataset::read(bytes, list)?;
+pub(crate) fn texts<'a>(content: &'a Content<'_>, list: &'static [Attribute]) -> Result<Texts<'a>> {
+    let dataset = Dataset::read(content, list)?;
     Ok(Texts { syntax: dataset.syntax, values: dataset.texts().collect() })
 }
 
@@ -62,7 +67,8 @@ pub(super) struct Read {
 /// # Errors
 /// Every variant of [`Error`] but `Io` and `UnknownFormat`.
 pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Read> {
-    let dataset = Dataset::read(bytes, at::ALL)?;
+    let content = Content::open(bytes, &settings.limits, memory)?;
+    let dataset = Dataset::read(&content, at::ALL)?;
     let stating = statements::stating(&dataset)?;
     let resolved = checks::stated(&stating, &settings.assume, &settings.checks, warnings)?;
     statements::check(&dataset, warnings)?;
@@ -73,7 +79,11 @@ pub(super) fn read(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning
     let colour = Colour::stated(&dataset)?;
     let (modal, voi, padding) = match colour {
         Some(_) => (Modal::Rescale { slope: 1.0, intercept: 0.0 }, None, None),
-        None => (Modal::read(&dataset, layout.signed)?, Voi::read(&dataset)?, statements::padding(&dataset, &layout)?),
+        None => {
+            let modal = Modal::read(&dataset, &layout)?;
+            let voi = Voi::read(&dataset, modal.range(&layout))?;
+            (modal, voi, statements::padding(&dataset, &layout)?)
+        }
     };
     statements::check_sign(&dataset, inverted, &modal, voi.as_ref(), warnings)?;
     let size = (stating.width, stating.height);

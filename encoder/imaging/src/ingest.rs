@@ -194,7 +194,7 @@ struct Lie {
 
 /// The format that a file's first bytes announce.
 pub fn detect(bytes: &[u8]) -> Option<Format> {
-    if bytes.get(128..132) == Some(b"DICM".as_slice()) {
+    if dicom::is_dicom(bytes) {
         Some(Format::Dicom)
     } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(Format::Png)

@@ -18,15 +18,15 @@ pub(super) fn words(bytes: &[u8], big_endian: bool) -> impl Iterator<Item = u16>
 }
 
 /// The first value as an integer; none if it is empty.
-pub(super) fn integer(attribute: Attribute, element: Element<'_>, big_endian: bool) -> Result<Option<i64>> {
+pub(super) fn integer(attribute: Attribute, element: Element<'_>) -> Result<Option<i64>> {
     if element.bytes.is_empty() {
         return Ok(None);
     }
     let damaged = || Error::at(attribute, "not an integer of its kind");
-    let word = || words(element.bytes, big_endian).next().ok_or_else(damaged);
+    let word = || words(element.bytes, element.big).next().ok_or_else(damaged);
     let long = || {
         let &four = element.bytes.first_chunk::<4>().ok_or_else(damaged)?;
-        Ok(if big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
+        Ok(if element.big { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
     };
     Ok(Some(match element.vr {
         VR::US | VR::OW | VR::UN => i64::from(word()?),
@@ -41,15 +41,30 @@ pub(super) fn integer(attribute: Attribute, element: Element<'_>, big_endian: bo
 }
 
 /// The first value as a finite number; none if it is empty.
-pub(super) fn decimal(attribute: Attribute, element: Element<'_>, big_endian: bool) -> Result<Option<f64>> {
+pub(super) fn decimal(attribute: Attribute, element: Element<'_>) -> Result<Option<f64>> {
+    let finite = |value: Option<f64>| {
+        let value = value.filter(|value| value.is_finite());
+        value.map(Some).ok_or(Error::at(attribute, "not a finite decimal number"))
+    };
     match element.vr {
-        VR::US | VR::SS | VR::UL | VR::SL => Ok(integer(attribute, element, big_endian)?.map(|value| value as f64)),
+        _ if element.bytes.is_empty() => Ok(None),
+        VR::FL => finite(
+            element
+                .bytes
+                .first_chunk()
+                .map(|&four| f64::from(if element.big { f32::from_be_bytes(four) } else { f32::from_le_bytes(four) })),
+        ),
+        VR::FD => finite(
+            element.bytes.first_chunk().map(
+                |&eight| {
+                    if element.big { f64::from_be_bytes(eight) } else { f64::from_le_bytes(eight) }
+                },
+            ),
+        ),
+        VR::US | VR::SS | VR::UL | VR::SL => Ok(integer(attribute, element)?.map(|value| value as f64)),
         _ => match first_text(element.bytes) {
             None => Ok(None),
-            Some(text) => {
-                let value: Option<f64> = text.parse().ok();
-                value.filter(|v| v.is_finite()).map(Some).ok_or(Error::at(attribute, "not a finite decimal number"))
-            }
+            Some(text) => finite(text.parse().ok()),
         },
     }
 }

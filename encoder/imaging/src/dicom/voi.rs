@@ -18,8 +18,9 @@ impl Modal {
     ///
     /// # Errors
     /// [`Error::Malformed`].
-    pub(super) fn read(dataset: &Dataset<'_>, signed: bool) -> Result<Self> {
-        if let Some(lut) = Lut::read(dataset, at::MODALITY_LUT_SEQUENCE, signed)? {
+    pub(super) fn read(dataset: &Dataset<'_>, layout: &Layout) -> Result<Self> {
+        let (low, high) = layout.range();
+        if let Some(lut) = Lut::read(dataset, at::MODALITY_LUT_SEQUENCE, (low.into(), high.into()))? {
             return Ok(Self::Table(lut));
         }
         let slope = dataset.decimal(at::RESCALE_SLOPE)?.unwrap_or(1.0);
@@ -66,14 +67,13 @@ pub(super) enum Function {
 }
 
 impl Voi {
-    /// Reads the VOI LUT, or else the first window; none where there is neither.
+    /// Reads the VOI LUT, or else the first window; none where there is neither. `inputs` are the smallest and the largest value that can come
+    /// out of the modality transform.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Unsupported`] for another VOI LUT function.
-    pub(super) fn read(dataset: &Dataset<'_>) -> Result<Option<Self>> {
-        // The VOI LUT's first input is signed where the pixels are; rescaled values can be negative too, but then it is written SS.
-        let signed = dataset.integer(at::PIXEL_REPRESENTATION)? == Some(1);
-        if let Some(lut) = Lut::read(dataset, at::VOI_LUT_SEQUENCE, signed)? {
+    pub(super) fn read(dataset: &Dataset<'_>, inputs: (f64, f64)) -> Result<Option<Self>> {
+        if let Some(lut) = Lut::read(dataset, at::VOI_LUT_SEQUENCE, inputs)? {
             return Ok(Some(Self::Table(lut)));
         }
         let (Some(centre), Some(width)) = (dataset.decimal(at::WINDOW_CENTER)?, dataset.decimal(at::WINDOW_WIDTH)?) else {
@@ -136,25 +136,24 @@ pub(super) struct Lut {
 }
 
 impl Lut {
-    fn read(dataset: &Dataset<'_>, sequence: Attribute, signed: bool) -> Result<Option<Self>> {
+    fn read(dataset: &Dataset<'_>, sequence: Attribute, inputs: (f64, f64)) -> Result<Option<Self>> {
         let inside = |attribute| dataset.in_sequence(sequence, attribute);
         let (descriptor, data) = match (inside(at::LUT_DESCRIPTOR), inside(at::LUT_DATA)) {
             (Some(descriptor), Some(data)) => (descriptor, data),
             (None, None) => return Ok(None),
             _ => return Err(Error::at(sequence, "a lookup table without its descriptor or without its data")),
         };
-        let mut words = value::words(descriptor.bytes, dataset.big_endian);
+        let mut words = value::words(descriptor.bytes, descriptor.big);
         let (Some(count), Some(first), Some(bits)) = (words.next(), words.next(), words.next()) else {
             return Err(Error::at(at::LUT_DESCRIPTOR, "three values are wanted"));
         };
         let count = if count == 0 { 1 << 16 } else { usize::from(count) };
-        let signed = signed || descriptor.vr == VR::SS;
-        let first = if signed { f64::from(first.cast_signed()) } else { f64::from(first) };
+        let first = first_input(first, descriptor, inputs);
         // Some writers give 8-bit tables a descriptor of 16, or the reverse; beyond 16 there is nothing to store them in.
         if !(8..=16).contains(&bits) {
             return Err(Error::at(at::LUT_DESCRIPTOR, "8 to 16 bits per entry are wanted"));
         }
-        let entries = entries(data, count, dataset.big_endian).ok_or(Error::at(at::LUT_DATA, "fewer entries than described"))?;
+        let entries = entries(data, count).ok_or(Error::at(at::LUT_DATA, "fewer entries than described"))?;
         Ok(Some(Self { first, entries, full: f64::from((1u32 << bits) - 1) }))
     }
 
@@ -165,13 +164,29 @@ impl Lut {
     }
 }
 
-/// The table's entries: 16-bit words, or bytes where there are too few for words.
-fn entries(data: Element<'_>, count: usize, big_endian: bool) -> Option<Vec<u16>> {
+/// The first input of a table, of the 16 bits that its descriptor has. It is signed where the inputs are (PS3.3 C.11.1.1.1, C.11.2.1.1): not
+/// where the pixels are, as a rescale may have come between them, and writers differ in what representation they state. So the one of the
+/// two numbers that can be an input is taken; where both can, or neither, what is stated, and else the sign of the smallest input.
+fn first_input(bits: u16, descriptor: Element<'_>, (low, high): (f64, f64)) -> f64 {
+    let (unsigned, signed) = (f64::from(bits), f64::from(bits.cast_signed()));
+    let can_be = |first: f64| (low..=high).contains(&first);
+    let states = |vr| descriptor.stated && descriptor.vr == vr;
+    let is_signed = match (can_be(unsigned), can_be(signed)) {
+        (true, false) => false,
+        (false, true) => true,
+        (true, true) if states(VR::US) => false,
+        _ => states(VR::SS) || low < 0.0,
+    };
+    if is_signed { signed } else { unsigned }
+}
+
+/// The table's entries: 16-bit words, or bytes where there are too few for words. Two of those fill a word of 16 bits, the first in its low
+/// half; so in big endian they change places, unless they are written as bytes.
+fn entries(data: Element<'_>, count: usize) -> Option<Vec<u16>> {
     if data.bytes.len() >= 2 * count {
-        Some(value::words(data.bytes, big_endian).take(count).collect())
-    } else if data.bytes.len() >= count {
-        Some(data.bytes.iter().take(count).map(|&byte| u16::from(byte)).collect())
-    } else {
-        None
+        return Some(value::words(data.bytes, data.big).take(count).collect());
     }
+    let as_words = data.big && data.vr != VR::OB;
+    let byte = |i: usize| data.bytes.get(if as_words { i ^ 1 } else { i }).map(|&byte| u16::from(byte));
+    (0..count).map(byte).collect()
 }

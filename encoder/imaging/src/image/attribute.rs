@@ -114,6 +114,8 @@ attributes! {
     SEGMENTED_RED_PALETTE_DATA = 0x0028, 0x1221, "SegmentedRedPaletteColorLookupTableData";
     SEGMENTED_GREEN_PALETTE_DATA = 0x0028, 0x1222, "SegmentedGreenPaletteColorLookupTableData";
     SEGMENTED_BLUE_PALETTE_DATA = 0x0028, 0x1223, "SegmentedBluePaletteColorLookupTableData";
+    FLOAT_PIXEL_DATA = 0x7FE0, 0x0008, "FloatPixelData";
+    DOUBLE_FLOAT_PIXEL_DATA = 0x7FE0, 0x0009, "DoubleFloatPixelData";
     PIXEL_DATA = 0x7FE0, 0x0010, "PixelData";
 }
 

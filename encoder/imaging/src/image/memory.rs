@@ -3,6 +3,9 @@
 use super::error::{Error, Result};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+/// Bytes for each pixel after decoding: its grey value, and a copy for the resampler.
+const PIXEL_BYTES: u64 = 8;
+
 /// Memory that all threads which read images share: whoever would need more than is left waits until another is done.
 ///
 /// A third of it is for the bytes of files, the rest for decoding. A thread takes of the first before it reads a file, and of the second
@@ -89,12 +92,27 @@ pub(crate) struct Memory<'b> {
     file: u64,
     limit: u64,
     budget: Option<&'b MemoryBudget>,
+    /// Bytes that were inflated from the file.
+    inflated: u64,
     reserved: Option<Reserved<'b>>,
 }
 
 impl<'b> Memory<'b> {
     pub(crate) fn new(file: u64, limit: u64, budget: Option<&'b MemoryBudget>) -> Self {
-        Self { file, limit, budget, reserved: None }
+        Self { file, limit, budget, inflated: 0, reserved: None }
+    }
+
+    /// Takes what a file needs that is to be inflated to so many bytes, before it is. As a thread must not wait twice, what decoding will need
+    /// is taken with it: a picture has no more pixels than bytes, and at most `pixels`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above the limit of one image or of all.
+    pub(crate) fn take_inflated(&mut self, bytes: u64, pixels: u64) -> Result<()> {
+        self.check(bytes)?;
+        let decoding = bytes.min(pixels).saturating_mul(PIXEL_BYTES);
+        self.reserved = self.budget.map(|budget| budget.reserve_decoding(bytes.saturating_add(decoding))).transpose()?;
+        self.inflated = bytes;
+        Ok(())
     }
 
     /// Takes what decoding needs, before it begins, for a picture of so many pixels. To be called once.
@@ -102,13 +120,19 @@ impl<'b> Memory<'b> {
     /// # Errors
     /// [`Error::TooLarge`] above the limit of one image or of all.
     pub(crate) fn take(&mut self, decoding: u64, pixels: usize) -> Result<()> {
-        // After decoding: grey values of four bytes, and a copy of them for the resampler.
-        let bytes = decoding.max(8 * pixels as u64);
+        let bytes = decoding.max(PIXEL_BYTES * pixels as u64);
+        self.check(self.inflated.saturating_add(bytes))?;
+        if self.inflated == 0 {
+            self.reserved = self.budget.map(|budget| budget.reserve_decoding(bytes)).transpose()?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, bytes: u64) -> Result<()> {
         let found = self.file.saturating_add(bytes);
         if found > self.limit {
             return Err(Error::TooLarge { what: "bytes of memory to read the image", found, limit: self.limit });
         }
-        self.reserved = self.budget.map(|budget| budget.reserve_decoding(bytes)).transpose()?;
         Ok(())
     }
 }

@@ -4,7 +4,8 @@ use super::item::Item;
 use super::{Error, Made, Mask, Result, object, uid};
 use crate::dicom::{self, Texts};
 use crate::image::attribute::filing as at;
-use crate::image::{self, Attribute, Format, Geometry, Placement};
+use crate::image::memory::Memory;
+use crate::image::{self, Attribute, Format, Geometry, Limits, Placement};
 use crate::ingest::Report;
 use dicom_core::Tag;
 use std::collections::BTreeMap;
@@ -58,7 +59,9 @@ impl Film {
         if report.format != Format::Dicom {
             return Err(Error::NotDicom { found: report.format });
         }
-        let Texts { syntax, values } = dicom::texts(file, at::ALL)?;
+        let limits = Limits::default();
+        let content = dicom::Content::open(file, &limits, &mut Memory::new(file.len() as u64, limits.memory_bytes, None))?;
+        let Texts { syntax, values } = dicom::texts(&content, at::ALL)?;
         if let Some(attribute) =
             IDENTIFIERS.into_iter().find(|attribute| !values.get(attribute).is_some_and(|text| uid::is_uid(text)))
         {

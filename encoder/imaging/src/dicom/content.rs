@@ -1,0 +1,150 @@
+//! What a DICOM file holds: where its data set begins and how it is written, with the file meta information of PS3.10 or without, and
+//! inflated where it is deflated (PS3.5 annex A.5).
+
+use super::header::{self, Header, Order};
+use super::{inflate, value};
+use crate::image::attribute;
+use crate::image::memory::Memory;
+use crate::image::{Error, Format, Limits, Result};
+use std::borrow::Cow;
+
+const IMPLICIT: &str = "1.2.840.10008.1.2";
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+const BIG: &str = "1.2.840.10008.1.2.2";
+
+/// Length of the preamble, which says nothing.
+const PREAMBLE: usize = 128;
+
+/// Headers that tell a data set from other files where nothing announces it.
+const TELLING: usize = 3;
+
+/// A data set and how it is written.
+pub(crate) struct Content<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// Where the data set starts in the bytes.
+    pub(super) start: usize,
+    /// How its root is written.
+    pub(super) order: Order,
+    /// The transfer syntax that the file states.
+    pub(super) syntax: Option<&'a str>,
+}
+
+impl<'a> Content<'a> {
+    /// Finds the data set of a file. What is deflated is inflated, to at most [`Limits::file_bytes`]; `memory` is asked before.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::TooLarge`], [`Error::Missing`] without a transfer syntax where the data set does not show how it is
+    /// written.
+    pub(crate) fn open(bytes: &'a [u8], limits: &Limits, memory: &mut Memory<'_>) -> Result<Self> {
+        let signature = signature(bytes);
+        let (syntax, start) = file_meta(bytes, signature.unwrap_or(0))?;
+        let rest = bytes.get(start..).unwrap_or_default();
+        if signature.is_some() && rest.is_empty() {
+            return Err(Error::malformed(Format::Dicom, "the file ends before its data set"));
+        }
+        if syntax == Some(DEFLATED) {
+            let bytes = inflate::inflate(rest, limits, memory)?;
+            let order = Order::EXPLICIT.of(&bytes);
+            return Ok(Self { bytes: Cow::Owned(bytes), start: 0, order, syntax });
+        }
+        let order = match syntax {
+            Some(IMPLICIT) => Order::IMPLICIT,
+            Some(BIG) => Order::BIG,
+            Some(_) => Order::EXPLICIT,
+            None => guess(rest).ok_or(Error::Missing { attribute: attribute::TRANSFER_SYNTAX_UID })?,
+        };
+        Ok(Self { bytes: Cow::Borrowed(bytes), start, order: order.of(rest), syntax })
+    }
+
+    /// What [`Content::start`] counts in.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The transfer syntax UID: the stated one, or that of a data set written like this.
+    pub(super) fn syntax(&self) -> &'a str {
+        self.syntax.unwrap_or(match self.order {
+            Order { explicit: false, .. } => IMPLICIT,
+            Order { big: true, .. } => BIG,
+            _ => EXPLICIT,
+        })
+    }
+
+    /// The transfer syntax UID that pixels are read by: a deflated data set has them as it would have them otherwise.
+    pub(super) fn coded_as(&self) -> &'a str {
+        if self.syntax() == DEFLATED { EXPLICIT } else { self.syntax() }
+    }
+}
+
+/// Whether a file is DICOM, by its first bytes: `DICM` behind a preamble or without one, or at least three headers that a data set or the
+/// meta information begins with, in order and with the representations that the dictionary gives them.
+pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
+    if signature(bytes).is_some() {
+        return true;
+    }
+    let (order, first) = match bytes.first_chunk() {
+        Some([2, 0, _, _]) => (Order::EXPLICIT.of(bytes), 2),
+        Some([8, 0, _, _] | [0, 8, _, _]) => match guess(bytes) {
+            Some(order) => (order, 8),
+            None => return false,
+        },
+        _ => return false,
+    };
+    let mut at = 0;
+    let mut last = None;
+    for _ in 0..TELLING {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(header) = Header::read(rest, order) else { return false };
+        let known = match header.vr {
+            Some(vr) => header::fits_dictionary(header.tag, vr).unwrap_or(header.tag.1 == 0),
+            None => header::is_known(header.tag),
+        };
+        // What begins a file is short; a sequence of undefined length comes after what tells.
+        let Some(length) = header.length.filter(|length| known && length % 2 == 0 && *length <= 1024) else { return false };
+        if header.tag.0 < first || last.is_some_and(|last| header.tag <= last) {
+            return false;
+        }
+        last = Some(header.tag);
+        at += header.size + length;
+    }
+    true
+}
+
+/// Where what follows `DICM` begins.
+fn signature(bytes: &[u8]) -> Option<usize> {
+    [PREAMBLE, 0].into_iter().find(|&at| bytes.get(at..at + 4) == Some(b"DICM".as_slice())).map(|at| at + 4)
+}
+
+/// How a data set is written that nothing announces: by its first tag, whose group is 0008 or a little more, and what follows it.
+fn guess(bytes: &[u8]) -> Option<Order> {
+    let &[first, second] = bytes.first_chunk()?;
+    let big = first == 0;
+    if (first == 0) == (second == 0) {
+        return None;
+    }
+    let order = Order { explicit: true, big }.of(bytes);
+    Some(order).filter(|order| order.explicit || !big)
+}
+
+/// The transfer syntax UID, and where the data set starts. The stated length of the group is not needed, and often wrong.
+fn file_meta(bytes: &[u8], start: usize) -> Result<(Option<&str>, usize)> {
+    let mut at = start;
+    let mut uid = None;
+    // Group 0002 is to be explicit little endian.
+    while let Some(rest) = bytes.get(at..)
+        && let Some(group @ ([2, 0] | [0, 2])) = rest.first_chunk()
+    {
+        let truncated = || Error::malformed(Format::Dicom, "the file meta group runs past the end of the file");
+        let order = if *group == [2, 0] { Order::EXPLICIT } else { Order::BIG };
+        let header = Header::read(rest, order).ok_or_else(truncated)?;
+        let length = header.length.ok_or_else(truncated)?;
+        let end = header.size.checked_add(length).ok_or_else(truncated)?;
+        let value = rest.get(header.size..end).ok_or_else(truncated)?;
+        if header.tag == attribute::TRANSFER_SYNTAX_UID.tag() {
+            uid = std::str::from_utf8(value::trimmed(value)).ok().filter(|uid| !uid.is_empty());
+        }
+        at += end;
+    }
+    Ok((uid, at))
+}
