@@ -35,9 +35,15 @@ pub(super) fn integer(attribute: Attribute, element: Element<'_>) -> Result<Opti
         VR::SL => i64::from(long()?.cast_signed()),
         _ => match first_text(element.bytes) {
             None => return Ok(None),
-            Some(text) => text.parse().map_err(|_| damaged())?,
+            Some(text) => text.parse().or_else(|_| whole(text).ok_or_else(damaged))?,
         },
     }))
+}
+
+/// A whole number that is written with a point or an exponent, as some writers do.
+fn whole(text: &str) -> Option<i64> {
+    let value: f64 = text.parse().ok()?;
+    (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64)
 }
 
 /// The first value as a finite number; none if it is empty.
