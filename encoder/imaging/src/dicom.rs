@@ -11,6 +11,7 @@ mod frame;
 mod grey;
 mod header;
 mod inflate;
+mod objects;
 mod rle;
 mod statements;
 mod syntax;
@@ -18,13 +19,15 @@ mod value;
 mod voi;
 mod walk;
 
+pub(crate) use objects::object_without_image;
+
 use crate::image::attribute as at;
 use crate::image::checks::{self, Resolved, Warning};
 use crate::image::memory::Memory;
 use crate::image::picture::{Picture, checked_pixels};
 use crate::image::{Attribute, Format, Rect, Result, Settings, Turn};
 use colour::Colour;
-pub(crate) use content::{Content, is_dicom};
+pub(crate) use content::{Content, HEAD, is_dicom};
 use dataset::Dataset;
 use frame::{Frame, Layout};
 use grey::Transforms;

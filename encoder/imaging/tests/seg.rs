@@ -354,3 +354,26 @@ fn what_made_the_mask_must_be_writable_and_the_film_is_not_shown() {
     let shown = format!("{film:?}");
     assert!(shown.contains("200 × 150") && !shown.contains("ller") && !shown.contains("PID"), "{shown}");
 }
+
+#[test]
+fn the_object_of_an_implausible_mask_says_so_and_is_otherwise_the_same() {
+    let file = filed(200, 150).pixels8(&picture(200, 150)).write(dicom::EXPLICIT);
+    let film = film(&file).unwrap();
+    let inside = irregular(256);
+    let mask = Mask::new(Structure::Lung, [16, 16], &inside).unwrap();
+    let [plain, marked] = [mask, mask.implausible()].map(|mask| read(&film.segmentation(&mask, &MADE).unwrap()));
+    let described = |object: &Object| {
+        let of_segment = text(item(object, &[tags::SEGMENT_SEQUENCE]), tags::SEGMENT_DESCRIPTION);
+        [text(object, tags::CONTENT_DESCRIPTION), of_segment]
+    };
+    for (object, wanted) in [
+        (&plain, "Research software: not for diagnostic use"),
+        (&marked, "Implausible mask. Research software: not for diagnostic use"),
+    ] {
+        assert_eq!(described(object), [wanted, wanted]);
+        // The longest that a long string can be.
+        assert!(wanted.len() <= 64);
+    }
+    let bits = |object: &Object| object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().to_vec();
+    assert_eq!(bits(&plain), bits(&marked));
+}

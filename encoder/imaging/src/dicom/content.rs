@@ -16,6 +16,9 @@ const BIG: &str = "1.2.840.10008.1.2.2";
 /// Length of the preamble, which says nothing.
 const PREAMBLE: usize = 128;
 
+/// Bytes from which a file is known to be DICOM.
+pub(crate) const HEAD: usize = 1024;
+
 /// Headers that tell a data set from other files where nothing announces it.
 const TELLING: usize = 3;
 
@@ -37,7 +40,7 @@ impl<'a> Content<'a> {
     /// [`Error::Malformed`], [`Error::TooLarge`], [`Error::Missing`] without a transfer syntax where the data set does not show how it is
     /// written.
     pub(crate) fn open(bytes: &'a [u8], limits: &Limits, memory: &mut Memory<'_>) -> Result<Self> {
-        let signature = signature(bytes);
+        let signature = signature(bytes.get(..HEAD).unwrap_or(bytes));
         let (syntax, start) = file_meta(bytes, signature.unwrap_or(0))?;
         let rest = bytes.get(start..).unwrap_or_default();
         if signature.is_some() && rest.is_empty() {
@@ -77,43 +80,46 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Whether a file is DICOM, by its first bytes: `DICM` behind a preamble or without one, or at least three headers that a data set or the
-/// meta information begins with, in order and with the representations that the dictionary gives them.
+/// Whether a file is DICOM, by its first [`HEAD`] bytes: `DICM` behind a preamble or without one, or three headers that the meta information
+/// or a data set begins with, in order and with the representations that the dictionary gives them.
 pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
+    let bytes = bytes.get(..HEAD).unwrap_or(bytes);
     if signature(bytes).is_some() {
         return true;
     }
-    let (order, first) = match bytes.first_chunk() {
-        Some([2, 0, _, _]) => (Order::EXPLICIT.of(bytes), 2),
-        Some([8, 0, _, _] | [0, 8, _, _]) => match guess(bytes) {
-            Some(order) => (order, 8),
-            None => return false,
-        },
-        _ => return false,
+    let order = match bytes.first_chunk() {
+        Some([2, 0]) => Some(Order::EXPLICIT.of(bytes)),
+        Some([8, 0] | [0, 8]) => guess(bytes),
+        _ => None,
     };
-    let mut at = 0;
+    let Some(order) = order else { return false };
+    let mut rest = bytes;
     let mut last = None;
-    for _ in 0..TELLING {
-        let rest = bytes.get(at..).unwrap_or_default();
+    for number in 1..=TELLING {
         let Some(header) = Header::read(rest, order) else { return false };
-        let known = match header.vr {
-            Some(vr) => header::fits_dictionary(header.tag, vr).unwrap_or(header.tag.1 == 0),
+        let is_known = match header.vr {
+            Some(vr) => header::fits_dictionary(header.tag, vr) == Some(true),
             None => header::is_known(header.tag),
         };
-        // What begins a file is short; a sequence of undefined length comes after what tells.
-        let Some(length) = header.length.filter(|length| known && length % 2 == 0 && *length <= 1024) else { return false };
-        if header.tag.0 < first || last.is_some_and(|last| header.tag <= last) {
+        if !is_known || last.is_some_and(|last| header.tag <= last) || header.length.is_some_and(|length| length % 2 == 1) {
             return false;
         }
         last = Some(header.tag);
-        at += header.size + length;
+        let next = header.length.and_then(|length| rest.get(header.size.checked_add(length)?..));
+        match next {
+            Some(next) => rest = next,
+            None if number == TELLING => {}
+            None => return false,
+        }
     }
     true
 }
 
-/// Where what follows `DICM` begins.
+/// Where what follows `DICM` begins. Without a preamble, the meta information or a data set has to.
 fn signature(bytes: &[u8]) -> Option<usize> {
-    [PREAMBLE, 0].into_iter().find(|&at| bytes.get(at..at + 4) == Some(b"DICM".as_slice())).map(|at| at + 4)
+    let signed = |at: usize| bytes.get(at..at + 4) == Some(b"DICM".as_slice());
+    let begins = matches!(bytes.get(4..6), Some([2 | 8, 0] | [0, 2 | 8]));
+    if signed(PREAMBLE) { Some(PREAMBLE + 4) } else { (signed(0) && begins).then_some(4) }
 }
 
 /// How a data set is written that nothing announces: by its first tag, whose group is 0008 or a little more, and what follows it.

@@ -146,9 +146,9 @@ fn dictionary(tag: (u16, u16)) -> Option<VirtualVr> {
     StandardDataDictionary.by_tag(Tag(tag.0, tag.1)).map(|entry| entry.vr())
 }
 
-/// Whether the dictionary knows an element; a group's length is one.
+/// Whether the dictionary knows an element.
 pub(super) fn is_known(tag: (u16, u16)) -> bool {
-    tag.1 == 0 || dictionary(tag).is_some()
+    dictionary(tag).is_some()
 }
 
 /// Whether a stated representation is one that the dictionary gives the element; none if it does not know the element.

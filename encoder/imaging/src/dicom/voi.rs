@@ -148,12 +148,8 @@ impl Lut {
             return Err(Error::at(at::LUT_DESCRIPTOR, "three values are wanted"));
         };
         let count = if count == 0 { 1 << 16 } else { usize::from(count) };
-        let first = first_input(first, descriptor, inputs);
-        // Some writers give 8-bit tables a descriptor of 16, or the reverse; beyond 16 there is nothing to store them in.
-        if !(8..=16).contains(&bits) {
-            return Err(Error::at(at::LUT_DESCRIPTOR, "8 to 16 bits per entry are wanted"));
-        }
-        let entries = entries(data, count).ok_or(Error::at(at::LUT_DATA, "fewer entries than described"))?;
+        let first = first_input(first, count, descriptor, inputs);
+        let (entries, bits) = entries(data, count, bits).ok_or(Error::at(at::LUT_DATA, "fewer entries than described"))?;
         Ok(Some(Self { first, entries, full: f64::from((1u32 << bits) - 1) }))
     }
 
@@ -164,29 +160,44 @@ impl Lut {
     }
 }
 
-/// The first input of a table, of the 16 bits that its descriptor has. It is signed where the inputs are (PS3.3 C.11.1.1.1, C.11.2.1.1): not
-/// where the pixels are, as a rescale may have come between them, and writers differ in what representation they state. So the one of the
-/// two numbers that can be an input is taken; where both can, or neither, what is stated, and else the sign of the smallest input.
-fn first_input(bits: u16, descriptor: Element<'_>, (low, high): (f64, f64)) -> f64 {
+/// The first input of a table of `count` entries, of the 16 bits that its descriptor has. It is signed where the inputs are (PS3.3 C.11.1.1.1,
+/// C.11.2.1.1): not where the pixels are, as a rescale may have come between them, and writers differ in what representation they state. So
+/// the one of the two numbers is taken that can be an input, or else from which on inputs have entries; where that does not tell, the
+/// one that is stated, and else the one with the sign of the smallest input.
+fn first_input(bits: u16, count: usize, descriptor: Element<'_>, (low, high): (f64, f64)) -> f64 {
     let (unsigned, signed) = (f64::from(bits), f64::from(bits.cast_signed()));
-    let can_be = |first: f64| (low..=high).contains(&first);
+    let is_input = |first: f64| (low..=high).contains(&first);
+    let has_inputs = |first: f64| first <= high && first + count as f64 > low;
     let states = |vr| descriptor.stated && descriptor.vr == vr;
-    let is_signed = match (can_be(unsigned), can_be(signed)) {
-        (true, false) => false,
-        (false, true) => true,
-        (true, true) if states(VR::US) => false,
-        _ => states(VR::SS) || low < 0.0,
-    };
+    let one_of = |fits: &dyn Fn(f64) -> bool| (fits(unsigned) != fits(signed)).then(|| fits(signed));
+    let is_signed = one_of(&is_input)
+        .or_else(|| one_of(&has_inputs))
+        .unwrap_or_else(|| if is_input(signed) && states(VR::US) { false } else { states(VR::SS) || low < 0.0 });
     if is_signed { signed } else { unsigned }
 }
 
-/// The table's entries: 16-bit words, or bytes where there are too few for words. Two of those fill a word of 16 bits, the first in its low
-/// half; so in big endian they change places, unless they are written as bytes.
-fn entries(data: Element<'_>, count: usize) -> Option<Vec<u16>> {
-    if data.bytes.len() >= 2 * count {
-        return Some(value::words(data.bytes, data.big).take(count).collect());
+/// A table's entries and the bits of the largest that there can be.
+///
+/// They are 16-bit words, of which the last may be missing; or bytes where there are too few for words. Two of those fill a word of 16 bits, the
+/// first in its low half: in big endian they change places, unless they are written as bytes. A number of bits that no table can have, or
+/// that most of the range of the entries is beyond, is not the entries' own: they then have as many as the largest needs.
+fn entries(data: Element<'_>, count: usize, bits: u16) -> Option<(Vec<u16>, u32)> {
+    let length = data.bytes.len();
+    if length < count {
+        return None;
     }
-    let as_words = data.big && data.vr != VR::OB;
-    let byte = |i: usize| data.bytes.get(if as_words { i ^ 1 } else { i }).map(|&byte| u16::from(byte));
-    (0..count).map(byte).collect()
+    if length < 2 * count && (bits <= 8 || length <= count + 1) {
+        let as_words = data.big && data.vr != VR::OB;
+        let byte = |i: usize| data.bytes.get(if as_words { i ^ 1 } else { i }).map(|&byte| u16::from(byte));
+        let entries: Option<Vec<u16>> = (0..count).map(byte).collect();
+        return entries.map(|entries| (entries, 8));
+    }
+    let entries: Vec<u16> = value::words(data.bytes, data.big).take(count).collect();
+    let largest = u32::from(entries.iter().copied().max()?);
+    let needed = (u32::BITS - largest.leading_zeros()).clamp(8, 16);
+    let stated = u32::from(bits);
+    // A little beyond is a rounding of the writer's.
+    let is_beyond = |full: u32| largest > full + full / 16;
+    let bits = if (8..=16).contains(&stated) && !is_beyond((1 << stated) - 1) { stated } else { needed };
+    Some((entries, bits))
 }

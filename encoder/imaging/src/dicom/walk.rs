@@ -120,6 +120,11 @@ impl<'a> Walk<'a> {
             self.at = start;
             return self.pop();
         }
+        // Some writers end a sequence of stated length all the same.
+        if header.tag == SEQUENCE_END && header.length == Some(0) && self.levels.last().is_some_and(|level| level.defined) {
+            self.at = start;
+            return Ok(());
+        }
         if header.tag.0 == ITEM.0 {
             return Err(damaged());
         }

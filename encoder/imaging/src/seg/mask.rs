@@ -30,6 +30,8 @@ pub struct Mask<'a> {
     height: usize,
     width: usize,
     inside: &'a [bool],
+    /// Whether the object says that this can be no such structure.
+    pub(super) implausible: bool,
 }
 
 impl<'a> Mask<'a> {
@@ -42,7 +44,13 @@ impl<'a> Mask<'a> {
         if !sides || height.checked_mul(width) != Some(inside.len()) {
             return Err(Error::Mask { height, width, found: inside.len() });
         }
-        Ok(Self { structure, height, width, inside })
+        Ok(Self { structure, height, width, inside, implausible: false })
+    }
+
+    /// The same mask, which its object calls implausible where viewers show a description.
+    #[must_use]
+    pub fn implausible(self) -> Self {
+        Self { implausible: true, ..self }
     }
 
     /// A bit for each pixel of a film of `rows` × `columns`, row by row, the first in the lowest bit of the first byte (PS3.5 8.1.1), to an

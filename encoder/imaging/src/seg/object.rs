@@ -13,6 +13,8 @@ const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
 const SERIES_NUMBER: &str = "9001";
 /// What every viewer that shows a description shows.
 const DESCRIPTION: &str = "Research software: not for diagnostic use";
+/// The same of a mask that can be none of its structure, at most 64 characters.
+const IMPLAUSIBLE: &str = "Implausible mask. Research software: not for diagnostic use";
 
 impl Structure {
     /// Label of the segment.
@@ -53,7 +55,7 @@ pub(super) fn write(film: &Film, mask: &Mask<'_>, made: &Made<'_>) -> Result<Vec
     let item = film.file_in(Item::new());
     let item = series_and_equipment(item, mask.structure, made, &identifiers);
     let item = image(item, film, mask, made);
-    let item = segment(item, mask.structure, made);
+    let item = segment(item, mask, made);
     let item = frames(item, film, &identifiers);
     // Neither error is passed on: what a crate says of an object may quote it.
     let meta = FileMetaTableBuilder::new().transfer_syntax(TRANSFER_SYNTAX);
@@ -61,6 +63,10 @@ pub(super) fn write(film: &Film, mask: &Mask<'_>, made: &Made<'_>) -> Result<Vec
     let mut file = Vec::new();
     object.write_all(&mut file).map_err(|_| Error::Encoding("its data set"))?;
     Ok(file)
+}
+
+fn description(mask: &Mask<'_>) -> &'static str {
+    if mask.implausible { IMPLAUSIBLE } else { DESCRIPTION }
 }
 
 /// The UIDs that are new with an object.
@@ -93,7 +99,7 @@ fn image(item: Item, film: &Film, mask: &Mask<'_>, made: &Made<'_>) -> Item {
         .text(tags::CONTENT_DATE, made.date)
         .text(tags::CONTENT_TIME, made.time)
         .text(tags::CONTENT_LABEL, mask.structure.content_label())
-        .text(tags::CONTENT_DESCRIPTION, DESCRIPTION)
+        .text(tags::CONTENT_DESCRIPTION, description(mask))
         // No person made it.
         .text(tags::CONTENT_CREATOR_NAME, "")
         .short(tags::SAMPLES_PER_PIXEL, 1)
@@ -108,12 +114,13 @@ fn image(item: Item, film: &Film, mask: &Mask<'_>, made: &Made<'_>) -> Item {
 }
 
 /// The other half of C.8.20.2, and its Segment Description macro (C.8.20.4).
-fn segment(item: Item, structure: Structure, made: &Made<'_>) -> Item {
+fn segment(item: Item, mask: &Mask<'_>, made: &Made<'_>) -> Item {
+    let structure = mask.structure;
     let [category, kind] = structure.codes();
     let segment = Item::new()
         .short(tags::SEGMENT_NUMBER, 1)
         .text(tags::SEGMENT_LABEL, structure.label())
-        .text(tags::SEGMENT_DESCRIPTION, DESCRIPTION)
+        .text(tags::SEGMENT_DESCRIPTION, description(mask))
         .text(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")
         .text(tags::SEGMENT_ALGORITHM_NAME, made.model)
         .item(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, category)

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod dicom;
+pub(crate) mod elements;
 pub(crate) mod jpeg;
+pub(crate) mod raster;
 
 use veilray_imaging::ingest::{Canonical, Error, Refusal, Rule, Settings, read_bytes};
 

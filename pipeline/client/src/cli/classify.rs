@@ -3,6 +3,8 @@
 use super::output::{bar, print};
 use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::batch::{self, Event, Summary};
+use crate::client::files::expect_output;
+use crate::client::images::Tally;
 use crate::client::results_file::{Again, ResultsFile};
 use crate::client::row::{Form, Row};
 use crate::client::segmentation::OutputKind;
@@ -101,7 +103,8 @@ impl ReadArgs {
 /// # Errors
 /// What concerns all images; those that were answered before are printed and in the results file.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
-    let paths = images::find(&args.paths)?;
+    let entries = images::find(&args.paths)?;
+    let tally = Tally::of(&entries);
     let remote = settings.remote(&args.server)?;
     let keys = settings.key_set(&args.keys)?;
     OutputKind::Labels.require(keys.interface())?;
@@ -109,7 +112,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let labels = &point.thresholds.labels;
     let mut results = match &args.out {
         Some(out) => {
-            let names: HashSet<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            expect_output("--out", out, images::read_of(&entries))?;
+            let names: HashSet<String> = entries.iter().map(|entry| entry.path.to_string_lossy().into_owned()).collect();
             Some(ResultsFile::open(out, labels, &names, Again { answered: args.force, refused: args.resend.resend_refused })?)
         }
         None => None,
@@ -121,9 +125,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
 
     let form = args.form.form();
     print(&form.head(labels)?)?;
-    let bar =
-        bar(paths.len() as u64, "{bar:30} {pos}/{len} images, {elapsed} elapsed, {eta} left", settings.quiet || paths.len() == 1);
-    let many = paths.len();
+    let many = entries.len();
+    let bar = bar(many as u64, "{bar:30} {pos}/{len} images, {elapsed} elapsed, {eta} left", settings.quiet || many == 1);
     let completed = results.as_ref().map(ResultsFile::completed).unwrap_or_default();
     let is_done = |path: &str, sha256: &str| {
         let refused = || completed.refused(path, sha256, &manifest).then_some(Event::Withheld);
@@ -138,7 +141,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         let rows: Vec<Row> = events
             .into_iter()
             .filter_map(|event| match event {
-                Event::Row(row) => Some(*row),
+                Event::Row(row) | Event::LeftOut(row) => Some(*row),
                 Event::Completed | Event::Withheld => None,
             })
             .collect();
@@ -161,30 +164,31 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         remote: &remote,
         concurrency: settings.concurrency(args.prepare.map(NonZeroUsize::get), args.requests.map(NonZeroUsize::get)),
     };
-    let result = batch.run(&paths, &is_done, &warn, &mut emit);
+    let result = batch.run(&entries, &is_done, &warn, &mut emit);
     bar.finish_and_clear();
     let summary = result?;
     if !broken_pipe {
         print(&form.foot())?;
     }
     if !settings.quiet && many > 1 {
-        eprintln!("{}", summary_line(&summary));
+        eprintln!("{}", summary_line(&summary, &tally));
     }
     Ok(if summary.reply_refused > 0 {
         Exit::ReplyRefused
-    } else if summary.refused + summary.failed > 0 {
+    } else if summary.refused + summary.failed + tally.not_read() > 0 {
         Exit::SomeImages
     } else {
+        tally.expect_any()?;
         Exit::Done
     })
 }
 
-fn summary_line(summary: &Summary) -> String {
-    let Summary { answered, refused, reply_refused, failed, skipped, server_ms, wall_ms, sent, received } = *summary;
+fn summary_line(summary: &Summary, tally: &Tally) -> String {
+    let Summary { answered, refused, reply_refused, failed, answered_before, server_ms, wall_ms, sent, received } = *summary;
     let (wall, server) = (wall_ms / 1e3, server_ms / 1e3);
     let replies = if reply_refused > 0 { format!("{reply_refused} with a refused reply, ") } else { String::new() };
     format!(
-        "{answered} answered, {refused} refused, {replies}{failed} failed, {skipped} answered before; {wall:.1} s, {server:.1} s of it at the server; \
+        "{answered} answered, {refused} refused, {replies}{failed} failed, {answered_before} answered before{tally}; {wall:.1} s, {server:.1} s of it at the server; \
          {:.1} MB sent, {:.1} MB received",
         sent as f64 / 1e6,
         received as f64 / 1e6

@@ -3,6 +3,8 @@
 use super::classify::{FormArgs, ReadArgs, ResendArgs};
 use super::output::{bar, print, report};
 use super::settings::{KeyArgs, Settings};
+use crate::client::files::expect_output;
+use crate::client::images::Tally;
 use crate::client::inspect::{self, Inspection};
 use crate::client::keyset::KeySet;
 use crate::client::row::{Row, Status};
@@ -11,6 +13,7 @@ use crate::client::session::Session;
 use crate::client::text::harmless;
 use crate::client::{Error, Exit, Result, files, images};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -74,9 +77,21 @@ struct Numbered<'p> {
     /// From 1; none for an image that is not in the file.
     number: Option<usize>,
     path: &'p str,
+    status: Outcome,
     sha256: String,
     reason: String,
     warnings: Vec<String>,
+}
+
+/// What became of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    /// It is in the file.
+    Encrypted,
+    /// As in the results of `classify`.
+    #[serde(untagged)]
+    Not(Status),
 }
 
 /// Runs `encrypt`.
@@ -84,10 +99,12 @@ struct Numbered<'p> {
 /// # Errors
 /// No keys, no image that can be encrypted, a file that cannot be written.
 pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
-    let paths = images::find(&args.paths)?;
-    if args.raw && paths.len() != 1 {
-        return Err(Error::Usage(format!("--raw writes one image, {} are given", paths.len())));
+    let entries = images::find(&args.paths)?;
+    let tally = Tally::of(&entries);
+    if args.raw && tally.images + tally.not_read() != 1 {
+        return Err(Error::Usage(format!("--raw writes one image, {} are given", tally.images + tally.not_read())));
     }
+    expect_output("--out", &args.out, images::read_of(&entries))?;
     let keys = settings.key_set(&args.keys)?;
     let passphrase = settings.passphrase(args.keys.passphrase_file.as_ref()).existing()?;
     let session = Session::open(keys, passphrase.as_bytes(), args.read.settings())?.resending_refused(args.resend.resend_refused);
@@ -97,15 +114,28 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     let failed = || Error::file("write", &args.out);
     // The head says how many follow, so they wait beside the file until that is known.
     let mut body = BufWriter::new(tempfile::tempfile_in(folder).map_err(failed())?);
-    let bar = bar(paths.len() as u64, "{bar:30} {pos}/{len} images, {eta} left", settings.quiet || paths.len() == 1);
-    let (mut images, mut per_image, mut withheld) = (0, 0, false);
-    for (index, path) in paths.iter().enumerate() {
-        let name = path.to_string_lossy();
-        let mut line = Numbered { number: None, path: &name, sha256: String::new(), reason: String::new(), warnings: vec![] };
-        match encrypt_one(&session, path, &mut line) {
+    let bar = bar(entries.len() as u64, "{bar:30} {pos}/{len} images, {eta} left", settings.quiet || entries.len() == 1);
+    let (mut images, mut per_image) = (0, 0);
+    let mut counts = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let path = entry.path.to_string_lossy();
+        let status = Outcome::Encrypted;
+        let mut line =
+            Numbered { number: None, path: &path, status, sha256: String::new(), reason: String::new(), warnings: vec![] };
+        let encrypted = match &entry.left_out {
+            Some(why) => {
+                line.status = Outcome::Not(why.status());
+                line.reason = why.reason();
+                bar.suspend(|| report(args.json, &line, || text(&line)))?;
+                bar.inc(1);
+                continue;
+            }
+            None => encrypt_one(&session, &entry.path, &mut line),
+        };
+        match encrypted {
             Ok((ciphertexts, cautions)) => {
                 for caution in &cautions {
-                    bar.suspend(|| eprintln!("veilray: image {} of {}: {caution}", index + 1, paths.len()));
+                    bar.suspend(|| eprintln!("veilray: image {} of {}: {caution}", index + 1, entries.len()));
                 }
                 images += 1;
                 per_image = ciphertexts.len();
@@ -120,19 +150,27 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
             }
             Err(error @ Error::Blocked { .. }) => return Err(error),
             Err(error) => {
-                withheld |= error.exit() == Exit::ReplyRefused;
+                line.status = Outcome::Not(Status::of(&error));
                 line.reason = error.to_string();
             }
         }
+        *counts.entry(line.status).or_insert(0) += 1;
         bar.suspend(|| report(args.json, &line, || text(&line)))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if images == 0 && withheld {
+    let count = |status| counts.get(&status).copied().unwrap_or(0);
+    let withheld = count(Outcome::Not(Status::ReplyRefused));
+    if !settings.quiet && entries.len() > 1 {
+        let (refused, failed) = (count(Outcome::Not(Status::Refused)), count(Outcome::Not(Status::Failed)));
+        let replies = if withheld > 0 { format!("{withheld} with a refused reply, ") } else { String::new() };
+        eprintln!("{images} encrypted, {refused} refused, {replies}{failed} failed{tally}");
+    }
+    if images == 0 && withheld > 0 {
         return Ok(Exit::ReplyRefused);
     }
     if images == 0 {
-        return Err(Error::Usage("no image was encrypted, so no file was written".into()));
+        return Err(Error::Usage(format!("no image was encrypted, so no file was written{tally}")));
     }
     let record = session.keys().record();
     let head = Head {
@@ -153,9 +191,9 @@ pub(crate) fn encrypt(args: &Encrypt, settings: &Settings) -> Result<Exit> {
     std::io::copy(&mut body, &mut file).and_then(|_| file.as_file().sync_all()).map_err(failed())?;
     file.persist(&args.out).map_err(|e| failed()(e.error))?;
     file::synchronise_parent(&args.out)?;
-    Ok(if withheld {
+    Ok(if withheld > 0 {
         Exit::ReplyRefused
-    } else if images < paths.len() {
+    } else if images < tally.images + tally.not_read() {
         Exit::SomeImages
     } else {
         Exit::Done
@@ -176,7 +214,8 @@ fn text(line: &Numbered<'_>) -> String {
     let path = harmless(line.path);
     match line.number {
         Some(number) => format!("image {number}  {path}"),
-        None => format!("left out  {path}: {}", line.reason),
+        None if line.status == Outcome::Not(Status::Skipped) => format!("skipped  {path}: {}", harmless(&line.reason)),
+        None => format!("left out  {path}: {}", harmless(&line.reason)),
     }
 }
 

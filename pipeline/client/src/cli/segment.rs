@@ -4,13 +4,15 @@ use super::classify::{ReadArgs, ResendArgs};
 use super::output::report;
 use super::settings::{KeyArgs, ServerArgs, Settings};
 use crate::client::batch::{Batch, Concurrency};
+use crate::client::files::expect_output;
 use crate::client::findings::NOT_FOR_DIAGNOSIS;
 use crate::client::segmentation::{self, OutputKind, Segmented};
 use crate::client::session::Session;
-use crate::client::{Exit, Result, images};
+use crate::client::{Error, Exit, Result, images};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use veilray_base::digest::sha256_hex;
+use veilray_imaging::mask::Implausible;
 
 /// Arguments of `segment`.
 #[derive(clap::Args)]
@@ -58,6 +60,8 @@ struct Line {
     pixels: usize,
     /// The part of all pixels that they are.
     fraction: f64,
+    /// Whether the mask can be one of what it shows; the warnings say why not.
+    plausible: bool,
     warnings: Vec<String>,
     server_ms: f64,
     sent: usize,
@@ -70,6 +74,7 @@ struct Line {
 /// A model that gives labels, an image that is refused or of which no DICOM Segmentation can be made where one is asked for, no
 /// keys, no server, a reply that is not believed.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    expect_outputs(args)?;
     let remote = settings.remote(&args.server)?;
     let keys = settings.key_set(&args.keys)?;
     OutputKind::Masks.require(keys.interface())?;
@@ -96,8 +101,24 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         segmentation::write(path, &found.to_png()?)?;
     }
     let interface = session.keys().interface();
-    if let (Some(path), Some(film)) = (&args.seg, &film) {
-        segmentation::write(path, &found.to_dicom(film, interface)?)?;
+    let implausible = found.implausible(&read.report.placement);
+    let mut warnings = seen.warnings;
+    let mut warn = |warning: String| {
+        eprintln!("veilray: {warning}");
+        warnings.push(warning);
+    };
+    for why in &implausible {
+        warn(format!("implausible: {why}; look at the picture with the mask on it"));
+    }
+    let mut exit = Exit::Done;
+    match (&args.seg, &film) {
+        // In an archive it would say of a patient that there is no lung.
+        (Some(_), Some(_)) if implausible.contains(&Implausible::Empty) => {
+            warn("--seg: no DICOM Segmentation was written of an empty mask".into());
+            exit = Exit::SomeImages;
+        }
+        (Some(path), Some(film)) => segmentation::write(path, &found.to_dicom(film, interface, !implausible.is_empty())?)?,
+        _ => {}
     }
     let fraction = found.fraction();
     let pixels = found.inside.iter().filter(|inside| **inside).count();
@@ -113,13 +134,29 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         threshold,
         pixels,
         fraction,
-        warnings: seen.warnings,
+        plausible: implausible.is_empty(),
+        warnings,
         server_ms: answer.times.server_ms,
         sent: answer.sent,
         received: answer.received,
     };
     report(args.json, &line, || text(&line))?;
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// Refuses outputs that cannot be written, or of which one would replace another or the image.
+fn expect_outputs(args: &Args) -> Result<()> {
+    let outputs = [("--out", Some(&args.out)), ("--mask", args.mask.as_ref()), ("--seg", args.seg.as_ref())];
+    let mut before: Vec<&Path> = Vec::new();
+    for (flag, path) in outputs.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path()))) {
+        expect_output(flag, path, [args.file.as_path()])?;
+        if before.contains(&path) {
+            let path = crate::client::text::path(path);
+            return Err(Error::Usage(format!("{flag} {path}: another output has that name: choose another one")));
+        }
+        before.push(path);
+    }
+    Ok(())
 }
 
 fn text(line: &Line) -> String {

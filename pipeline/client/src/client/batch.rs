@@ -6,12 +6,13 @@
 //!
 //! What concerns one image becomes its row. What concerns them all (no such keys, no server) ends the run; rows before it are kept.
 
+use super::images::Entry;
 use super::remote::{Answer, Remote};
 use super::row::{Row, Status};
 use super::session::Session;
 use super::{Error, Result, findings::Finding, images};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -50,6 +51,8 @@ pub(crate) enum Event {
     Completed,
     /// A reply to it was refused in an earlier run, and the results say so.
     Withheld,
+    /// It is not read; the row says why.
+    LeftOut(Box<Row>),
 }
 
 /// What a run came to.
@@ -64,7 +67,7 @@ pub(crate) struct Summary {
     /// Not read, or not evaluated.
     pub failed: usize,
     /// Images that the results file answers from an earlier run.
-    pub skipped: usize,
+    pub answered_before: usize,
     /// Time on the server's side without queueing, ms, summed.
     pub server_ms: f64,
     /// The whole run, ms.
@@ -106,13 +109,13 @@ pub(crate) type IsDone<'f> = &'f (dyn Fn(&str, &str) -> Option<Event> + Sync);
 pub(crate) type Warn<'f> = &'f (dyn Fn(usize, &str) + Sync);
 
 impl Batch<'_> {
-    /// Classifies `paths`; `emit` gets what is ready, in their order.
+    /// Classifies those of `entries` that are images; `emit` gets what is ready, and the rows of the others, in their order.
     ///
     /// # Errors
     /// What concerns all images, and what `emit` answers.
     pub(crate) fn run(
         &self,
-        paths: &[PathBuf],
+        entries: &[Entry],
         is_done: IsDone<'_>,
         warn: Warn<'_>,
         emit: &mut dyn FnMut(Vec<Event>) -> Result<()>,
@@ -128,8 +131,8 @@ impl Batch<'_> {
             for _ in 0..self.concurrency.prepare.max(1) {
                 let (to_send, report, next, stop, budget) = (to_send.clone(), report.clone(), &next, &stop, &budget);
                 scope.spawn(move || {
-                    while let Some((index, path)) = take(paths, next, stop) {
-                        match self.prepare(index, path, budget, is_done, warn) {
+                    while let Some((index, entry)) = take(entries, next, stop) {
+                        match self.prepare(index, entry, budget, is_done, warn) {
                             // It is refused only if the run has ended.
                             Ok(ready) => drop(to_send.send(ready)),
                             Err(result) => drop(report.send(Done { index, result: *result, answer: None })),
@@ -161,13 +164,17 @@ impl Batch<'_> {
     fn prepare(
         &self,
         index: usize,
-        path: &Path,
+        entry: &Entry,
         budget: &MemoryBudget,
         is_done: IsDone<'_>,
         warn: Warn<'_>,
     ) -> Result<Ready, Box<Result<Event>>> {
-        let (name, session) = (path.to_string_lossy().into_owned(), self.session);
+        let (path, session): (&Path, _) = (&entry.path, self.session);
+        let name = path.to_string_lossy().into_owned();
         let interface = session.keys().interface();
+        if let Some(why) = &entry.left_out {
+            return Err(Box::new(Ok(Event::LeftOut(Box::new(Row::left_out(name, interface, why))))));
+        }
         let without = |sha256: &str, error: Error| {
             let row = |error: &Error| Event::Row(Box::new(Row::without(name.clone(), sha256.into(), interface, error)));
             Box::new(if concerns_all(&error) { Err(error) } else { Ok(row(&error)) })
@@ -223,12 +230,12 @@ impl Batch<'_> {
     }
 }
 
-fn take<'p>(paths: &'p [PathBuf], next: &AtomicUsize, stop: &AtomicBool) -> Option<(usize, &'p Path)> {
+fn take<'e>(entries: &'e [Entry], next: &AtomicUsize, stop: &AtomicBool) -> Option<(usize, &'e Entry)> {
     if stop.load(Ordering::Relaxed) {
         return None;
     }
     let index = next.fetch_add(1, Ordering::Relaxed);
-    paths.get(index).map(|path| (index, path.as_path()))
+    entries.get(index).map(|entry| (index, entry))
 }
 
 /// The next image to send; the lock is held while waiting for one, which no other waiter minds.
@@ -291,12 +298,14 @@ fn collect(
 impl Summary {
     fn count(&mut self, event: &Event) {
         match event {
-            Event::Completed => self.skipped += 1,
+            Event::Completed => self.answered_before += 1,
+            // Counted where they were found.
+            Event::LeftOut(_) => {}
             Event::Withheld => self.reply_refused += 1,
             Event::Row(row) => match row.status {
                 Status::Answered => self.answered += 1,
                 Status::Refused => self.refused += 1,
-                Status::Failed => self.failed += 1,
+                Status::Failed | Status::Skipped => self.failed += 1,
                 Status::ReplyRefused => self.reply_refused += 1,
             },
         }

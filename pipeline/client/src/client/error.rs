@@ -192,6 +192,9 @@ pub enum Error {
     /// An image file that the system does not give.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
+    /// A DICOM file that holds no image: name the film instead.
+    #[error("the file is {0}")]
+    NoImage(String),
     /// An image is not classified: the file cannot be read as one, or does not pass the checks.
     #[error(transparent)]
     Image(#[from] veilray_imaging::ingest::Error),

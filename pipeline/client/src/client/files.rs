@@ -59,6 +59,30 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
+/// Refuses an output, before any work is done for it, that cannot be written or would replace one of the inputs. `flag` is what the user
+/// named it with.
+///
+/// # Errors
+/// [`Error::Usage`] for one of the inputs, [`Error::File`] for what cannot be written.
+pub(crate) fn expect_output<'p>(flag: &str, path: &Path, inputs: impl IntoIterator<Item = &'p Path>) -> Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let found = real(path);
+    if found.is_some() && inputs.into_iter().any(|input| real(input) == found) {
+        let path = super::text::path(path);
+        return Err(Error::Usage(format!("{flag} {path}: that file is an input, which would be lost: choose another one")));
+    }
+    let why = match path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")) {
+        _ if path.is_dir() => "it is a folder".into(),
+        folder if !folder.is_dir() => "there is no such folder to put it in".into(),
+        // The name is a random one, and only the reason is told.
+        folder => match tempfile::tempfile_in(folder) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.kind().to_string(),
+        },
+    };
+    Err(Error::File { doing: "write", path: path.into(), why })
+}
+
 /// Warns of a file of results that others can read: it names images.
 pub(crate) fn warn_if_wide(path: &Path) {
     #[cfg(unix)]

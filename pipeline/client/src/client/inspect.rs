@@ -1,7 +1,7 @@
 //! What a file is, by its first bytes and its size; of a sealed secret only that it is one.
 
 use super::keyset::Record;
-use super::{Error, Result, vault};
+use super::{Error, Result, images, vault};
 use serde::Serialize;
 use std::fmt;
 use std::fs::File;
@@ -10,7 +10,6 @@ use std::path::Path;
 use veilray_classifier::interface::Interface;
 use veilray_he::ParamsLiteral;
 use veilray_he::wire::{self, HEADER_BYTES};
-use veilray_imaging::ingest;
 use veilray_protocol::container::{self, Head, Reader};
 
 /// What is looked at of a file that has no head of its own, bytes.
@@ -74,6 +73,10 @@ pub(crate) enum Inspection {
     Image {
         /// The file's format, such as `DICOM`.
         format: String,
+        /// Whether it is compressed by gzip.
+        packed: bool,
+        /// What a DICOM object is that holds no image, such as `Structured Report`.
+        object: Option<&'static str>,
         /// Bytes of the file.
         file_bytes: u64,
     },
@@ -114,12 +117,16 @@ pub(crate) fn file(path: &Path) -> Result<Inspection> {
     let refuse = |why: &str| Error::File { doing: "identify", path: path.into(), why: why.into() };
     let opened = File::open(path).map_err(failed())?;
     let metadata = opened.metadata().map_err(failed())?;
+    if metadata.is_dir() {
+        let record = path.join(super::keyset::RECORD);
+        return if record.is_file() { file(&record) } else { Err(refuse("it is a folder and no key set: name a file in it")) };
+    }
     if !metadata.is_file() {
-        return Err(refuse("it is no file"));
+        return Err(refuse("it is a pipe, socket or device, not a file"));
     }
     let file_bytes = metadata.len();
     let mut head = Vec::new();
-    opened.take(HEADER_BYTES as u64 * 4).read_to_end(&mut head).map_err(failed())?;
+    opened.take(images::HEAD.max(HEADER_BYTES as u64)).read_to_end(&mut head).map_err(failed())?;
     if head.starts_with(&container::MAGIC) {
         let reader = Reader::open(BufReader::new(File::open(path).map_err(failed())?))?;
         return Ok(Inspection::Container { head: reader.head().clone().into(), file_bytes });
@@ -139,8 +146,8 @@ pub(crate) fn file(path: &Path) -> Result<Inspection> {
             file_bytes,
         });
     }
-    if let Some(format) = ingest::detect(&head) {
-        return Ok(Inspection::Image { format: format.to_string(), file_bytes });
+    if let Some(images::Seen { format, packed, object }) = images::seen(&head) {
+        return Ok(Inspection::Image { format: format.to_string(), packed, object, file_bytes });
     }
     let text = super::files::read_limited(path, TEXT_LIMIT).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(text) = text else { return Err(refuse("it is nothing that Veilray writes or reads")) };
@@ -220,7 +227,13 @@ impl fmt::Display for Inspection {
                 clean(params),
                 clean(&labels.join(", "))
             ),
-            Self::Image { format, file_bytes } => write!(f, "an image: {format}\n  bytes       {file_bytes}"),
+            Self::Image { format, packed, object, file_bytes } => {
+                match object {
+                    Some(object) => write!(f, "a {format} object without an image: {object}")?,
+                    None => write!(f, "an image: {format}")?,
+                }
+                write!(f, "{}\n  bytes       {file_bytes}", if *packed { ", compressed by gzip" } else { "" })
+            }
         }
     }
 }

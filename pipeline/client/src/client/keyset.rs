@@ -30,7 +30,7 @@ pub const MAX_KEY_BYTES: usize = 2_000_000_000;
 /// Largest interface, bytes.
 pub const MAX_INTERFACE: u64 = 16 << 20;
 
-const RECORD: &str = "key.toml";
+pub(crate) const RECORD: &str = "key.toml";
 const INTERFACE: &str = "interface.json";
 const SECRET: &str = "secret.sealed";
 const EVALUATION: &str = "evaluation.keys";

@@ -1,8 +1,8 @@
 //! The results file: what is done, so that a run that was broken off goes on where it stopped.
 //!
 //! Lines are appended and flushed to disk batch by batch. An image counts as done when the file has an answered line of the same path, file
-//! digest and manifest. Lines of images without findings are dropped when the image is tried again; one whose reply was refused is not tried
-//! again by itself, and its line stays.
+//! digest and manifest. Lines of images without findings, and of paths that were not read, are dropped when the path comes up again; an image
+//! whose reply was refused is not tried again by itself, and its line stays.
 
 use super::row::{self, Form, Row, Status};
 use super::{Error, Result, files};
@@ -77,7 +77,7 @@ impl ResultsFile {
             let dropped = match status {
                 Status::Answered => again.answered,
                 Status::ReplyRefused => again.refused,
-                Status::Refused | Status::Failed => true,
+                Status::Refused | Status::Failed | Status::Skipped => true,
             };
             if dropped && paths.contains(&image) {
                 continue;
@@ -86,7 +86,7 @@ impl ResultsFile {
             match status {
                 Status::Answered => drop(completed.answered.insert((image, sha256, manifest))),
                 Status::ReplyRefused => drop(completed.refused.insert((image, sha256, manifest))),
-                Status::Refused | Status::Failed => {}
+                Status::Refused | Status::Failed | Status::Skipped => {}
             }
         }
         files::warn_if_wide(path);
@@ -242,6 +242,24 @@ mod tests {
             assert!(again.completed().contains(name, &format!("digest of {name}"), "manifest"), "{name}");
         }
         assert!(!std::fs::read_to_string(&file).unwrap().lines().any(|line| line.starts_with(['=', '-', '@'])));
+    }
+
+    #[test]
+    fn lines_of_paths_that_were_not_read_stand_until_they_come_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["r.csv", "r.jsonl"] {
+            let file = folder.path().join(name);
+            let labels = point().thresholds.labels;
+            let open = |of: &[&str]| ResultsFile::open(&file, &labels, &paths(of), Again::default()).unwrap();
+            let rows = [row("SR1", Status::Skipped), row("locked", Status::Failed), row("a", Status::Answered)];
+            open(&[]).append(&rows, &point()).unwrap();
+            let before = std::fs::read_to_string(&file).unwrap();
+            assert!(before.contains("skipped") && open(&["other"]).completed().contains("a", "digest of a", "manifest"));
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+            assert!(open(&["SR1", "locked", "a"]).completed().contains("a", "digest of a", "manifest"));
+            let after = std::fs::read_to_string(&file).unwrap();
+            assert!(!after.contains("SR1") && !after.contains("locked") && after.contains("digest of a"), "{after}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One image's line in the results, and the three forms in which lines are written: a table to read, JSON Lines, CSV.
 
 use super::findings::{Finding, NOT_FOR_DIAGNOSIS};
+use super::images::LeftOut;
 use super::text::harmless;
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use std::fmt::Write as _;
 use veilray_classifier::operating_point::OperatingPoint;
 
 /// What became of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// It has findings.
@@ -17,17 +18,36 @@ pub(crate) enum Status {
     Refused,
     /// It could not be read, or the server could not evaluate it.
     Failed,
+    /// It lies beside the images and is none: a report, a text, a file that another path leads to as well.
+    Skipped,
     /// A reply to it was refused, now or earlier: it must not be sent again.
     ReplyRefused,
 }
 
+impl LeftOut {
+    /// What its row says.
+    pub(crate) fn status(&self) -> Status {
+        if self.is_failure() { Status::Failed } else { Status::Skipped }
+    }
+}
+
 impl Status {
+    /// What an image without findings came to.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::Image(veilray_imaging::ingest::Error::Refused(_)) | Error::Execute(_) => Self::Refused,
+            Error::ReplyRefused { .. } | Error::RefusedBefore { .. } => Self::ReplyRefused,
+            _ => Self::Failed,
+        }
+    }
+
     /// As it stands in results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Skipped => "skipped",
             Self::ReplyRefused => "reply_refused",
         }
     }
@@ -39,7 +59,7 @@ impl Status {
 pub(crate) struct Row {
     /// As found on the command line.
     pub path: String,
-    /// SHA-256 of the file; empty if it could not be read.
+    /// SHA-256 of the file, of one under gzip of what it holds; empty if it was not read.
     pub sha256: String,
     /// Name of the model that was asked.
     pub model: String,
@@ -160,7 +180,7 @@ pub(super) fn key_of_csv(record: &csv::StringRecord, columns: usize) -> Option<(
     if record.len() != columns {
         return None;
     }
-    let all = [Status::Answered, Status::Refused, Status::Failed, Status::ReplyRefused];
+    let all = [Status::Answered, Status::Refused, Status::Failed, Status::Skipped, Status::ReplyRefused];
     let status = all.into_iter().find(|s| record.get(4) == Some(s.name()))?;
     Some((unguarded(record.get(0)?).into(), record.get(1)?.into(), record.get(3)?.into(), status))
 }
@@ -195,12 +215,12 @@ impl Row {
         interface: &veilray_classifier::interface::Interface,
         error: &Error,
     ) -> Self {
-        let status = match error {
-            Error::Image(veilray_imaging::ingest::Error::Refused(_)) | Error::Execute(_) => Status::Refused,
-            Error::ReplyRefused { .. } | Error::RefusedBefore { .. } => Status::ReplyRefused,
-            _ => Status::Failed,
-        };
-        Self { path, sha256, status, reason: error.to_string(), ..Self::blank(interface) }
+        Self { path, sha256, status: Status::of(error), reason: error.to_string(), ..Self::blank(interface) }
+    }
+
+    /// The row of a path that is not read.
+    pub(crate) fn left_out(path: String, interface: &veilray_classifier::interface::Interface, why: &LeftOut) -> Self {
+        Self { path, status: why.status(), reason: why.reason(), ..Self::blank(interface) }
     }
 
     /// A row of that model that says nothing yet.

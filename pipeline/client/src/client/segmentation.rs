@@ -5,7 +5,8 @@ use std::path::Path;
 use veilray_base::clock;
 use veilray_base::file;
 use veilray_classifier::interface::Interface;
-use veilray_imaging::ingest::{Canonical, Report, SIDE};
+use veilray_imaging::ingest::{Canonical, Placement, Report, SIDE};
+use veilray_imaging::mask::{Implausible, MaskShape};
 use veilray_imaging::seg::{Film, Made, Mask, Structure};
 
 /// What the model that answers gives.
@@ -88,6 +89,15 @@ impl Segmented {
         self.inside.iter().filter(|inside| **inside).count() as f64 / self.inside.len().max(1) as f64
     }
 
+    /// Why the mask cannot be what it is said to show in the picture that lies there; nothing is known of structures other than lungs.
+    pub(crate) fn implausible(&self, placement: &Placement) -> Vec<Implausible> {
+        if self.name != "lung" {
+            return vec![];
+        }
+        MaskShape::measure([self.height, self.width], &self.inside, placement)
+            .map_or(vec![Implausible::Empty], |s| s.implausible())
+    }
+
     /// Whether a pixel of the canonical image lies inside.
     fn at(&self, row: usize, column: usize) -> bool {
         let index = || row * self.height / SIDE * self.width + column * self.width / SIDE;
@@ -103,14 +113,15 @@ impl Segmented {
         png([self.width, self.height], png::ColorType::Grayscale, &levels)
     }
 
-    /// The mask as a DICOM Segmentation of its film, dated now.
+    /// The mask as a DICOM Segmentation of its film, dated now. One that is `implausible` says so.
     ///
     /// # Errors
     /// [`Error::Seg`] if the system gives no randomness, or the model's name cannot be written down.
-    pub(crate) fn to_dicom(&self, film: &Film, interface: &Interface) -> Result<Vec<u8>> {
+    pub(crate) fn to_dicom(&self, film: &Film, interface: &Interface, implausible: bool) -> Result<Vec<u8>> {
         let [date, time] = clock::dicom();
         let made = Made { model: &interface.model, manifest_sha256: &interface.manifest_sha256, date: &date, time: &time };
         let mask = Mask::new(Structure::named(&self.name)?, [self.height, self.width], &self.inside)?;
+        let mask = if implausible { mask.implausible() } else { mask };
         Ok(film.segmentation(&mask, &made)?)
     }
 

@@ -8,6 +8,7 @@
     clippy::result_large_err
 )]
 
+mod batches;
 mod commands;
 mod common;
 mod journey;

@@ -9,6 +9,8 @@ use std::fmt;
 use veilray_classifier::release::Model;
 use veilray_encoder::evaluate::Times;
 use veilray_encoder::input::InputEncoder;
+use veilray_imaging::ingest::{Placement, SIDE};
+use veilray_imaging::mask::MaskShape;
 use veilray_training::metrics::Overlap;
 use veilray_training::{MaskSamples, network_of, predict};
 
@@ -32,6 +34,8 @@ pub struct Report {
     pub dice: f64,
     /// Mean intersection over union in clear on all images.
     pub iou: f64,
+    /// Masks in clear that a client would mark as none of the lungs; nothing is asked of other structures.
+    pub implausible: usize,
     /// What encryption changes.
     #[serde(flatten)]
     pub agreement: Option<Agreement>,
@@ -96,6 +100,7 @@ pub(super) fn run(args: &Args, model: &Model) -> Result<Report> {
     let Masked { samples, refused, without } = Masked::read(&set, args.split, pixels, name, args.limit)?;
     let logits = predict(network_of(model)?.as_ref(), samples.images(), BATCH, false)?;
     let figures = Figures::of(args.split.name(), &samples.overlaps(&logits, threshold));
+    let implausible = implausible(model, &logits, threshold);
     let range = OutOfRange::of(model, samples.images(), &logits, args.encrypted)?;
     let agreement = match args.encrypted {
         0 => None,
@@ -110,6 +115,7 @@ pub(super) fn run(args: &Args, model: &Model) -> Result<Report> {
         range,
         dice: figures.dice,
         iou: figures.iou,
+        implausible,
         agreement,
         peak_rss_mb: veilray_nn::memory::peak_resident_bytes().map(|bytes| bytes as f64 / 1e6),
         threads: rayon::current_num_threads(),
@@ -118,6 +124,20 @@ pub(super) fn run(args: &Args, model: &Model) -> Result<Report> {
         without_mask: without,
         refused,
     })
+}
+
+/// How many of the masks that `logits` stand for cannot be ones of the lungs, each of a picture that fills its canonical image.
+fn implausible(model: &Model, logits: &[f32], threshold: f32) -> usize {
+    let Some(mask) = model.manifest().mask.filter(|_| model.labels().first().is_some_and(|name| name == "lung")) else {
+        return 0;
+    };
+    let whole = Placement { left: 0, top: 0, width: SIDE, height: SIDE };
+    let is_implausible = |logits: &&[f32]| {
+        let inside: Vec<bool> = logits.iter().map(|logit| *logit >= threshold).collect();
+        let shape = MaskShape::measure([mask.height, mask.width], &inside, &whole);
+        shape.is_none_or(|shape| !shape.implausible().is_empty())
+    };
+    logits.chunks(mask.height * mask.width).filter(is_implausible).count()
 }
 
 impl Agreement {
@@ -162,6 +182,7 @@ impl fmt::Display for Report {
         let least = (self.figures.dice_fifth_percentile, self.figures.dice_least);
         writeln!(f, "  Dice                    {:.4} (95 % of images from {:.4}, the least {:.4})", self.dice, least.0, least.1)?;
         writeln!(f, "  IoU                     {:.4}", self.iou)?;
+        writeln!(f, "  implausible             {} masks, which the client would mark", self.implausible)?;
         if let Some(a) = &self.agreement {
             writeln!(f, "  encrypted on {} of them under {}, {} threads:", self.n_encrypted, self.params, self.threads)?;
             writeln!(f, "    replies refused       {}{}", a.refused_replies, self.range.of_encrypted())?;

@@ -153,6 +153,7 @@ fn masks_give_dice() {
         range: OutOfRange::default(),
         dice: figures.dice,
         iou: figures.iou,
+        implausible: 0,
         agreement: Some(agreement),
         peak_rss_mb: None,
         threads: 2,
