@@ -13,7 +13,7 @@ mod support;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, ZlibEncoder};
 use std::io::Write;
-use support::elements::{As, Film, N, Tag, assert_same, film, item, meta, preamble, text};
+use support::elements::{As, Film, N, Tag, assert_same, film, item, meta, preamble, text, words};
 use veilray_imaging::ingest::{Error, Limits, MemoryBudget, Settings, attribute, detect, read_bytes, read_bytes_within};
 use veilray_imaging::seg;
 
@@ -63,6 +63,13 @@ fn files_without_preamble_meta_information_or_transfer_syntax_are_read() {
     let file = film(As::Explicit).raw(PIXELS, As::Explicit.undefined(PIXELS, "OB", &fragments)).data_set();
     let refused = read_bytes(&file, &Settings::default()).unwrap_err();
     assert_eq!(refused, Error::Missing { attribute: attribute::TRANSFER_SYNTAX_UID });
+}
+
+#[test]
+fn a_vendor_s_transfer_syntax_has_big_endian_pixels_alone() {
+    let pixels = As::Implicit.element(PIXELS, "", &As::Big.words(&words()));
+    let data = film(As::Implicit).raw(PIXELS, pixels).data_set();
+    assert_same(&[("1.2.840.113619.5.2", [preamble(), meta("1.2.840.113619.5.2"), data].concat())]);
 }
 
 #[test]

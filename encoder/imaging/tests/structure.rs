@@ -12,7 +12,7 @@ mod support;
 
 use support::elements::{As, Film, N, Tag, UNDEFINED, assert_same, end_of_sequence, film, item, text, undefined_item, words};
 use support::read;
-use veilray_imaging::ingest::{Error, Rule, Settings, read_bytes};
+use veilray_imaging::ingest::{Error, Rule, Settings, attribute, read_bytes};
 
 const CODE_VALUE: Tag = (0x0008, 0x0100);
 const REFERENCED: Tag = (0x0008, 0x1140);
@@ -130,6 +130,22 @@ fn attributes_written_as_un_have_the_dictionary_s_representation() {
     // Each counts: a wrong value is found out.
     let un = As::Explicit.element((0x0018, 0x5101), "UN", b"LL");
     assert_eq!(support::rule(&film(As::Explicit).raw((0x0018, 0x5101), un).file()), Rule::NotFrontal);
+}
+
+#[test]
+fn sizes_in_text_are_numbers_too() {
+    let rows = |vr: &str, value: &[u8]| film(As::Explicit).with((0x0028, 0x0010), vr, value).file();
+    assert_same(&[
+        ("IS", rows("IS", b"144 ")),
+        ("DS", rows("DS", b"144.00")),
+        ("an exponent", rows("DS", b"1.44e2")),
+        ("UL", rows("UL", &144u32.to_le_bytes())),
+        ("SL", rows("SL", &144i32.to_le_bytes())),
+    ]);
+    for (vr, value) in [("DS", b"144.5 "), ("DS", b"nan   "), ("IS", b"1e99  "), ("LO", b"film  ")] {
+        let refused = read_bytes(&rows(vr, value), &Settings::default()).unwrap_err();
+        assert!(matches!(refused, Error::Malformed { attribute: Some(at), .. } if at == attribute::ROWS), "{refused}");
+    }
 }
 
 #[test]

@@ -153,6 +153,26 @@ fn descriptors_of_other_representations_and_wrong_numbers_of_bits_are_read() {
 }
 
 #[test]
+fn palettes_are_read_in_every_byte_order() {
+    let packed = bytes(&squares(255));
+    let film = |written: As, vr: &str, descriptor: &[u8], data: &[u8]| {
+        let film = film8(written).without_window().short((0x0028, 0x0100), 8).text((0x0028, 0x0004), "CS", "PALETTE COLOR");
+        let film = film.with((0x7FE0, 0x0010), "OB", &picture(N, N));
+        (1..=3).fold(film, |film, colour| {
+            film.with((0x0028, 0x1100 + colour), vr, descriptor).with((0x0028, 0x1200 + colour), "OW", data)
+        })
+    };
+    let told = [256, 0, 8];
+    let image = |film: Film| read(&film.file());
+    let wanted = image(film(As::Explicit, "US", &As::Explicit.words(&told), &packed));
+    let stored: Vec<u16> = picture(N, N).into_iter().map(u16::from).collect();
+    assert!(levels_apart(&wanted, &shown(&stored, |value| f64::from(packed[value as usize]) / 255.0)) <= 1);
+    assert!(image(film(As::Explicit, "UN", &As::Explicit.words(&told), &packed)) == wanted);
+    assert!(image(film(As::Big, "US", &As::Big.words(&told), &swapped(&packed))) == wanted);
+    assert!(image(film(As::Big, "UN", &As::Explicit.words(&told), &As::Big.words(&squares(255)))) == wanted);
+}
+
+#[test]
 fn the_number_of_entries_may_be_the_largest_or_wrong() {
     let root: Vec<u16> = (0..65_536u32).map(|value| (f64::from(value) * 65_535.0).sqrt() as u16).collect();
     let wide: Vec<u16> = words().iter().map(|&word| word * 16).collect();

@@ -12,6 +12,8 @@ const IMPLICIT: &str = "1.2.840.10008.1.2";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const BIG: &str = "1.2.840.10008.1.2.2";
+/// A vendor's: implicit VR little endian, but for the pixel data.
+const BIG_PIXELS: &str = "1.2.840.113619.5.2";
 
 /// Length of the preamble, which says nothing.
 const PREAMBLE: usize = 128;
@@ -52,7 +54,7 @@ impl<'a> Content<'a> {
             return Ok(Self { bytes: Cow::Owned(bytes), start: 0, order, syntax });
         }
         let order = match syntax {
-            Some(IMPLICIT) => Order::IMPLICIT,
+            Some(IMPLICIT | BIG_PIXELS) => Order::IMPLICIT,
             Some(BIG) => Order::BIG,
             Some(_) => Order::EXPLICIT,
             None => guess(rest).ok_or(Error::Missing { attribute: attribute::TRANSFER_SYNTAX_UID })?,
@@ -74,9 +76,18 @@ impl<'a> Content<'a> {
         })
     }
 
-    /// The transfer syntax UID that pixels are read by: a deflated data set has them as it would have them otherwise.
+    /// The transfer syntax UID that pixels are decoded by: that of the same data set, not deflated and in the order of the standard.
     pub(super) fn coded_as(&self) -> &'a str {
-        if self.syntax() == DEFLATED { EXPLICIT } else { self.syntax() }
+        match self.syntax() {
+            DEFLATED => EXPLICIT,
+            BIG_PIXELS => IMPLICIT,
+            syntax => syntax,
+        }
+    }
+
+    /// Whether the pixel data is big endian in a data set that is not.
+    pub(super) fn has_big_pixels(&self) -> bool {
+        self.syntax == Some(BIG_PIXELS)
     }
 }
 

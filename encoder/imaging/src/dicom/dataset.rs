@@ -62,7 +62,7 @@ impl<'a> Dataset<'a> {
                 (Some(pixels @ PixelData::Encapsulated(_)), _) => pixels,
                 (None, _) => return Err(walk.float.map_or(Error::Missing { attribute: attribute::PIXEL_DATA }, float)),
             };
-            let big_endian = matches!(pixels, PixelData::Native(Element { big: true, .. }));
+            let big_endian = content.has_big_pixels() || matches!(pixels, PixelData::Native(Element { big: true, .. }));
             let mut dataset = Self { syntax: content.syntax(), coding, big_endian, elements: walk.elements, pixels };
             dataset.sign()?;
             Ok(dataset)

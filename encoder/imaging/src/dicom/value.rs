@@ -17,6 +17,14 @@ pub(super) fn words(bytes: &[u8], big_endian: bool) -> impl Iterator<Item = u16>
     bytes.as_chunks::<2>().0.iter().map(move |&pair| word(pair))
 }
 
+/// The first `count` bytes of a value, of which two fill a word of 16 bits, the first its low half: in big endian they change places, unless
+/// they are written as bytes. None if there are fewer.
+pub(super) fn bytes(element: Element<'_>, count: usize) -> Option<Vec<u16>> {
+    let as_words = element.big && element.vr != VR::OB;
+    let byte = |i: usize| element.bytes.get(if as_words { i ^ 1 } else { i }).map(|&byte| u16::from(byte));
+    (0..count).map(byte).collect()
+}
+
 /// The first value as an integer; none if it is empty.
 pub(super) fn integer(attribute: Attribute, element: Element<'_>) -> Result<Option<i64>> {
     if element.bytes.is_empty() {
@@ -35,9 +43,15 @@ pub(super) fn integer(attribute: Attribute, element: Element<'_>) -> Result<Opti
         VR::SL => i64::from(long()?.cast_signed()),
         _ => match first_text(element.bytes) {
             None => return Ok(None),
-            Some(text) => text.parse().map_err(|_| damaged())?,
+            Some(text) => text.parse().or_else(|_| whole(text).ok_or_else(damaged))?,
         },
     }))
+}
+
+/// A whole number that is written with a point or an exponent, as some writers do.
+fn whole(text: &str) -> Option<i64> {
+    let value: f64 = text.parse().ok()?;
+    (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64)
 }
 
 /// The first value as a finite number; none if it is empty.

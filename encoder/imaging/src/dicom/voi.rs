@@ -178,19 +178,15 @@ fn first_input(bits: u16, count: usize, descriptor: Element<'_>, (low, high): (f
 
 /// A table's entries and the bits of the largest that there can be.
 ///
-/// They are 16-bit words, of which the last may be missing; or bytes where there are too few for words. Two of those fill a word of 16 bits, the
-/// first in its low half: in big endian they change places, unless they are written as bytes. A number of bits that no table can have, or
-/// that most of the range of the entries is beyond, is not the entries' own: they then have as many as the largest needs.
+/// They are 16-bit words, of which the last may be missing; or bytes where there are too few for words. A number of bits that no table can
+/// have, or that most of the range of the entries is beyond, is not the entries' own: they then have as many as the largest needs.
 fn entries(data: Element<'_>, count: usize, bits: u16) -> Option<(Vec<u16>, u32)> {
     let length = data.bytes.len();
     if length < count {
         return None;
     }
     if length < 2 * count && (bits <= 8 || length <= count + 1) {
-        let as_words = data.big && data.vr != VR::OB;
-        let byte = |i: usize| data.bytes.get(if as_words { i ^ 1 } else { i }).map(|&byte| u16::from(byte));
-        let entries: Option<Vec<u16>> = (0..count).map(byte).collect();
-        return entries.map(|entries| (entries, 8));
+        return value::bytes(data, count).map(|entries| (entries, 8));
     }
     let entries: Vec<u16> = value::words(data.bytes, data.big).take(count).collect();
     let largest = u32::from(entries.iter().copied().max()?);

@@ -49,7 +49,7 @@ impl Palette {
                 });
             }
             let told = dataset.element(descriptor).ok_or(Error::Missing { attribute: descriptor })?;
-            let told: Vec<u16> = value::words(told.bytes, dataset.big_endian).collect();
+            let told: Vec<u16> = value::words(told.bytes, told.big).collect();
             let &[count, first, bits] = told.as_slice() else {
                 return Err(Error::at(descriptor, "three numbers are wanted"));
             };
@@ -58,15 +58,14 @@ impl Palette {
             }
             // A table of 2^16 entries has a count of 0.
             let count = if count == 0 { 1 << 16 } else { usize::from(count) };
-            let bytes = dataset.element(data).ok_or(Error::Missing { attribute: data })?.bytes;
+            let element = dataset.element(data).ok_or(Error::Missing { attribute: data })?;
             // Entries of 8 bits may lie in bytes or in words.
-            let entries: Vec<u16> = if bytes.len() >= 2 * count {
+            let entries: Vec<u16> = if element.bytes.len() >= 2 * count {
                 let mask = if bits == 8 { 0xff } else { 0xffff };
-                value::words(bytes, dataset.big_endian).take(count).map(|word| word & mask).collect()
-            } else if bits == 8 && bytes.len() >= count && !dataset.big_endian {
-                bytes.iter().take(count).map(|&byte| u16::from(byte)).collect()
+                value::words(element.bytes, element.big).take(count).map(|word| word & mask).collect()
             } else {
-                return Err(Error::at(data, "fewer entries than the descriptor says"));
+                let packed = (bits == 8).then(|| value::bytes(element, count)).flatten();
+                packed.ok_or(Error::at(data, "fewer entries than the descriptor says"))?
             };
             tables.push((first, bits, entries));
         }
