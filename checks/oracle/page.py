@@ -18,7 +18,8 @@ the range from black to white. Pictures are compared upright and at full size, b
 
 *formula*: from the grey values that the standard's formulas give (PS3.3 C.11). *a*: apart from brightness and contrast,
 which are stretched. *c*: mean difference of the canonical images, for films that are brought to another size. A dash:
-the software does not read the file. Brackets: not compared; below the table it says why. What dcmtk renders has 16 bits. Rows stand for several files where they say so.
+the software does not read the file. Brackets: not compared; below the table it says why. What dcmtk renders has 16
+bits. Rows stand for several files where they say so.
 """
 
 SHIPPED = """
@@ -32,7 +33,7 @@ without an image, by pydicom too, have no pixels.
 
 
 def number(value: float | str | None) -> str:
-    """A difference in a cell: one digit, rounded up to what is not less."""
+    """A difference in a cell: one digit."""
     if value is None:
         return ""
     if isinstance(value, str):

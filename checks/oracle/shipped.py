@@ -38,6 +38,7 @@ REASONS = {
     "number of bits": "number of bits",
     "bits stored": "number of bits",
     "JPEG": "coding that is not read",
+    "do not fit BitsStored": "stream against its attributes",
     "missing": "no pixels, rows or columns",
     "unknown_format": "no image",
     "malformed": "damaged",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw
 
-from films import Array, Kind, answered, film, read, refused, save
+from films import Array, Kind, answered, element, film, read, refused, save
 
 GROUP = "contrast"
 STRETCH = "stretch|contrast|levels|percentile|range|dark|narrow"
@@ -20,6 +20,7 @@ def kinds(chest: Array) -> Iterator[Kind]:
     """Films of `chest` with little contrast or foreign pixels, without a window; pictures of other things."""
     yield from stretched(chest)
     yield from bordered(chest)
+    yield from framed(chest)
     yield from lying(chest)
     yield from no_chest(chest)
 
@@ -104,6 +105,30 @@ def bordered(chest: Array) -> Iterator[Kind]:
         values = np.full(chest.shape, level)
         values[inside] = middle.ravel() + 8000
         yield affine(f"a {what} border of 24 pixels, 12 bits in a range of 16", raw(values), chest, inside, may=BORDER)
+
+
+def framed(chest: Array) -> Iterator[Kind]:
+    """Films within a wide border, or within what the file says is none of the image."""
+    values = np.zeros((448, 392), "<u2")
+    values[96:352, 84:308] = chest
+    may = f"{BORDER}|{STRETCH}"
+    made = chest / 4095
+    yield Kind(GROUP, "a wide black border is left out", raw(values, 12), read(may=may), made, compare="canonical", bar=0.01)
+    yield Kind(GROUP, "a wide black border is left out, PNG", png((values * 16).astype("u2")), read(may=may), made, compare="canonical", bar=0.01, suffix="png")
+    white = np.full((448, 392), 4095, "<u2")
+    white[96:352, 84:308] = chest
+    yield Kind(GROUP, "a wide white border is left out", raw(white, 12), read(may=may), made, compare="canonical", bar=0.01)
+    inside = np.zeros(chest.shape, bool)
+    inside[24:-24, 24:-24] = True
+    padded = np.where(inside, chest.astype(int) + 8000, 65535).astype("<u2")
+    d = film(padded, bits=16, window=None)
+    d.add(element(0x00280120, "US", 65535))
+    yield affine("padding of 65535 around 12 bits in a range of 16", save(d), chest, inside, may=BORDER)
+    d = film(padded, bits=16, window=None)
+    d.ShutterShape = "RECTANGULAR"
+    d.ShutterLeftVerticalEdge, d.ShutterRightVerticalEdge = 24, chest.shape[1] - 23
+    d.ShutterUpperHorizontalEdge, d.ShutterLowerHorizontalEdge = 24, chest.shape[0] - 23
+    yield affine("white outside a shutter, 12 bits in a range of 16", save(d), chest, inside, may=f"{BORDER}|shutter")
 
 
 def lying(chest: Array) -> Iterator[Kind]:

@@ -108,13 +108,21 @@ def jpeg(grey: Array) -> Iterator[Kind]:
     yield Kind(GROUP, "JPEG of four inks", file(inks, "JPEG"), refused("colour|CMYK"), suffix="jpg")
 
 
-def raw_tiff(entries: dict[int, tuple[int, list[int]]], pixels: bytes, order: str = "<") -> bytes:
-    """A TIFF of one strip; `entries` are type (3 short, 4 long) and values by tag. Tag 273, the strip's place, is added."""
+def raw_tiff(
+    entries: dict[int, tuple[int, list[int]]],
+    pixels: bytes,
+    order: str = "<",
+    places: list[int] | None = None,
+    lengths: list[int] | None = None,
+) -> bytes:
+    """A TIFF, of one strip unless `places` says more; `entries` are type (3 short, 4 long) and values by tag. Tags 273 and 279, the strips'
+    places and lengths, are added unless there are tiles."""
     head = 8
-    entries = {**entries, 273: (4, [0]), 279: (4, [len(pixels)])}
+    entries = dict(entries)
+    if 324 not in entries:
+        entries |= {273: (4, places or [head]), 279: (4, lengths or [len(pixels)])}
     directory = head + len(pixels) + len(pixels) % 2
     behind = directory + 2 + 12 * len(entries) + 4
-    entries[273] = (4, [head])
     lines, extra = b"", b""
     for tag, (kind, values) in sorted(entries.items()):
         content = struct.pack(f"{order}{len(values)}{'H' if kind == 3 else 'I'}", *values)
@@ -149,8 +157,14 @@ def tiff(grey: Array, wide: Array) -> Iterator[Kind]:
     yield good("TIFF, 16 bits, white is zero", grey_tiff(65535 - wide, photometric=0), "tif", wide / 65535,
                apart={"Pillow": "does not turn 16 bits"})
     yield good("TIFF, RGB that is grey", file(np.stack([grey] * 3, -1), "TIFF"), "tif", made)
-    yield good("TIFF, palette that is grey", file(Image.fromarray(grey).convert("P"), "TIFF"), "tif", None)
-    yield good("TIFF in tiles", imagecodecs_tiff(grey), "tif", made)
+    data = file(Image.fromarray(grey).convert("P"), "TIFF")
+    yield good("TIFF, palette that is grey", data, "tif", None, expect=either("palette.*PNG"))
+    yield good("TIFF, LZW with a predictor", file(grey, "TIFF", compression="tiff_lzw", tiffinfo={317: 2}), "tif", made)
+    data = planes_tiff(grey)
+    yield good("TIFF, RGB that is grey, by plane", data, "tif", made, expect=either("plan|support"))
+    yield good("TIFF, JPEG within", file(grey, "TIFF", compression="jpeg", quality=95), "tif", None, LOSSY, either("JPEG|loss|support"))
+    yield good("TIFF in strips", file(grey, "TIFF", strip_size=4096), "tif", made)
+    yield good("TIFF in tiles", tiles_tiff(grey), "tif", made)
     for name, values, tag in (("signed", (wide.astype(int) - 32768).astype("i2"), 2), ("float", (wide / 65535).astype("f4"), 3)):
         data = grey_tiff(values, t339=(3, [tag]))
         yield Kind(GROUP, f"TIFF, {name} samples", data, either("sample|float|signed|colour|support"), wide / 65535, suffix="tif",
@@ -161,7 +175,17 @@ def tiff(grey: Array, wide: Array) -> Iterator[Kind]:
     yield Kind(GROUP, "TIFF of 1 bit, CCITT group 4", file(bits, "TIFF", compression="group4"), refused(""), suffix="tif")
 
 
-def imagecodecs_tiff(grey: Array) -> bytes:
+def planes_tiff(grey: Array) -> bytes:
+    """A TIFF of three samples, each in a plane of its own, all in one run of bytes."""
+    height, width = grey.shape
+    size = grey.size
+    tags = {
+        256: (4, [width]), 257: (4, [height]), 258: (3, [8, 8, 8]), 259: (3, [1]), 262: (3, [2]), 277: (3, [3]), 278: (4, [height]), 284: (3, [2]),
+    }
+    return raw_tiff(tags, grey.tobytes() * 3, places=[8 + n * size for n in range(3)], lengths=[size] * 3)
+
+
+def tiles_tiff(grey: Array) -> bytes:
     """A TIFF of four tiles; the size is no multiple of the tile's."""
     tiles = [np.zeros((160, 128), "u1") for _ in range(4)]
     for number, tile in enumerate(tiles):
@@ -173,8 +197,7 @@ def imagecodecs_tiff(grey: Array) -> bytes:
         256: (4, [grey.shape[1]]), 257: (4, [grey.shape[0]]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]), 277: (3, [1]),
         322: (4, [128]), 323: (4, [160]), 324: (4, [8 + n * size for n in range(4)]), 325: (4, [size] * 4),
     }
-    return raw_tiff(tags, pixels).replace(struct.pack("<HHII", 273, 4, 1, 8), struct.pack("<HHII", 266, 4, 1, 1)).replace(
-        struct.pack("<HHII", 279, 4, 1, len(pixels)), struct.pack("<HHII", 278, 4, 1, 160))
+    return raw_tiff(tags, pixels)
 
 
 def bmp_and_webp(grey: Array) -> Iterator[Kind]:
@@ -183,6 +206,11 @@ def bmp_and_webp(grey: Array) -> Iterator[Kind]:
     yield good("BMP, 8 bits", file(grey, "BMP"), "bmp", made)
     yield good("BMP, 24 bits that are grey", file(colour, "BMP"), "bmp", made)
     yield good("BMP, 32 bits that are grey", file(np.dstack([colour, np.full_like(grey, 255)]), "BMP"), "bmp", made)
+    # Rows from the top: the height is negative.
+    head = struct.pack("<2sIHHI", b"BM", 54 + 1024 + grey.size, 0, 0, 54 + 1024)
+    head += struct.pack("<IiiHHIIiiII", 40, grey.shape[1], -grey.shape[0], 1, 8, 0, grey.size, 2835, 2835, 256, 0)
+    palette = b"".join(bytes([level, level, level, 0]) for level in range(256))
+    yield good("BMP, 8 bits, rows from the top", head + palette + grey.tobytes(), "bmp", made)
     yield good("WebP, lossless", file(colour, "WEBP", lossless=True), "webp", made)
     yield good("WebP, lossless, with opacity", file(np.dstack([colour, 255 - grey // 2]), "WEBP", lossless=True, exact=True), "webp", made * (255 - grey // 2) / 255)
     yield good("WebP, lossy", file(colour, "WEBP", quality=92), "webp", None, 0.02)
@@ -201,6 +229,12 @@ def oriented(grey: Array, wide: Array) -> Iterator[Kind]:
         yield good(f"WebP, EXIF orientation {number}", file(np.stack([lying] * 3, -1), "WEBP", lossless=True, exif=exif), "webp", grey / 255, expect=read(may=may), turn=TURNS[number])
         data = grey_tiff(np.ascontiguousarray(back(wide)), t274=(3, [number]))
         yield good(f"TIFF, orientation {number}", data, "tif", wide / 65535, expect=read(may=may), turn=TURNS[number])
+    lying = np.ascontiguousarray(BACK[6](grey))
+    small = struct.pack("<2sHIHHHIIII", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)[:26]
+    late = file(lying, "PNG")
+    late = late[:-12] + chunk(b"eXIf", small) + late[-12:]
+    yield good("PNG, EXIF orientation 6 behind the pixels", late, "png", grey / 255, expect=read(may=may), turn=TURNS[6],
+               apart={"Pillow": "reads it only after the pixels"})
     exif = Image.Exif()
     exif[0x0112] = 9
     yield good("JPEG, EXIF orientation 9, which does not exist", file(grey, "JPEG", quality=95, exif=exif), "jpg", None, LOSSY, read(may=may))

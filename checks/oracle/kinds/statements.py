@@ -8,7 +8,7 @@ from pydicom.sequence import Sequence
 from pydicom.sr import _snomed_dict
 from pydicom.sr.codedict import codes
 
-from films import CR, DX, DX_PROCESSING, Array, Kind, Turn, answered, film, read, refused, save, window
+from films import CR, DX, DX_PROCESSING, Array, Kind, Turn, answered, element, film, read, refused, save, window
 
 GROUP = "statements"
 NEGATIVE = "negative"
@@ -140,6 +140,11 @@ def parts(chest: Array, made: Array) -> Iterator[Kind]:
         yield Kind(GROUP, f"anatomic region {scheme} {value}, {meaning}", save(d), expect, made)
 
 
+    d = film(chest, body="CHEST", sop=DX, modality="DX")
+    d.AnatomicRegionSequence = coded("72696002", "SCT", "Knee")
+    yield Kind(GROUP, "body part CHEST, anatomic region knee", save(d), answered("region|part|chest"), made)
+
+
 # How each pair of letters turns the filed picture upright: rows to the patient's left, columns to the feet.
 TURNS: dict[tuple[str, str], Turn] = {
     ("L", "F"): lambda a: a,
@@ -205,6 +210,18 @@ def photometric(chest: Array, made: Array) -> Iterator[Kind]:
             d.PresentationLUTShape = shape
         name = f"{term}, presentation LUT shape {shape or 'not stated'}"
         yield Kind(GROUP, name, save(d), expect, wanted, compare="exact" if wanted is not None else "none")
+    d = film(negative, sop=DX, modality="DX")
+    d.PresentationIntentType, d.PixelIntensityRelationship, d.PixelIntensityRelationshipSign = "FOR PRESENTATION", "LOG", 1
+    yield Kind(GROUP, "DX for presentation whose sign makes it a negative", save(d), answered("sign|negative", may=NEGATIVE), compare="none")
+    d = film(chest, sop=DX, modality="DX")
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [4096, 0, 16], bytes(8192)
+    d.PresentationLUTSequence = Sequence([table])
+    yield Kind(GROUP, "presentation LUT of its own", save(d), answered("presentation"), compare="none")
+    d = film(chest)
+    d.add(element(0x00280004, "CS", "MONOCHROME2  "))
+    d.add(element(0x00185101, "CS", " pa"))
+    yield Kind(GROUP, "terms with blanks, in small letters", save(d), read(), made)
     d = film(chest)
     del d.PhotometricInterpretation
     yield Kind(GROUP, "photometric interpretation missing", save(d), read("photometric"), made)

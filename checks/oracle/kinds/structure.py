@@ -14,8 +14,8 @@ from films import (
 )
 
 GROUP = "structure"
-# The lookup tables here turn the film into a dark negative.
-DARK = "stretch|contrast|negative|invert|dark|range|polarity"
+# The lookup tables here turn the film into a negative.
+NEGATIVE = "negative"
 
 
 def kinds(chest: Array) -> Iterator[Kind]:
@@ -49,15 +49,14 @@ def sequences(chest: Array, good) -> Iterator[Kind]:
             spliced(plain, 0x00090010, creator + unknown(0x00091002, item(nested), length == "undefined")),
         )
         lut = implicit(0x00283002, struct.pack("<HHH", 4096, 0, 16))
-        lut += implicit(0x00283006, (4095 - np.arange(4096)).astype("<u2").tobytes())
+        lut += implicit(0x00283006, (16 * (4095 - np.arange(4096))).astype("<u2").tobytes())
         table = film(chest, window=None)
-        wanted = (4095 - chest.astype(float)) / 65535
+        wanted = (4095 - chest.astype(float)) * 16 / 65535
         for tag, what in ((0x00283000, "modality LUT"), (0x00283010, "VOI LUT")):
             data = spliced(save(table), tag, unknown(tag, item(lut), length == "undefined"))
             # The table gives a sixteenth of its range.
             yield Kind(
-                GROUP, f"{what} sequence as UN of {length} length", data, read(may=DARK), wanted,
-                compare="exact" if tag == 0x00283010 else "affine",
+                GROUP, f"{what} sequence as UN of {length} length", data, read(may=NEGATIVE), wanted,
                 apart={"dcmtk": "reads no sequence in UN of defined length"} if length == "defined" else {},
             )
         code = implicit(0x00080100, b"399067008 ") + implicit(0x00080102, b"SCT ") + implicit(0x00080104, b"lateral ")
@@ -68,7 +67,7 @@ def sequences(chest: Array, good) -> Iterator[Kind]:
         deep = implicit(0x00091003, item(deep))
     yield good("twelve sequences within each other, as UN", spliced(plain, 0x00090010, creator + unknown(0x00091002, item(deep), True)))
     data = spliced(save(film(chest, window=None)), 0x00283010, unknown(0x00283010, item(lut), True))
-    yield Kind(GROUP, "VOI LUT sequence as UN of undefined length, deflated", deflated(data), read(may=DARK), (4095 - chest.astype(float)) / 65535)
+    yield Kind(GROUP, "VOI LUT sequence as UN of undefined length, deflated", deflated(data), read(may=NEGATIVE), (4095 - chest.astype(float)) * 16 / 65535)
     yield good("UN of undefined length without items", spliced(plain, 0x00090010, creator + unknown(0x00091002, b"", True)))
     yield good("UN of defined length that is no sequence", spliced(plain, 0x00090010, creator + unknown(0x00091002, b"\xfe\xff\0\0abcd", False)))
     d = film(chest)

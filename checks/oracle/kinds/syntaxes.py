@@ -14,7 +14,7 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 import jpeg
-from films import Array, Kind, either, film, read, refused, restated, save
+from films import Array, Kind, answered, either, film, read, refused, restated, save
 
 GROUP = "syntaxes"
 FAMILY = "1.2.840.10008.1.2.4."
@@ -31,6 +31,7 @@ def kinds(chest: Array) -> Iterator[Kind]:
     yield from lossless_jpeg(chest)
     yield from jpeg_ls(chest)
     yield from jpeg_2000(chest)
+    yield from other_depths(chest)
     yield from fragments(chest)
     yield from uncompressed(chest)
     yield from unread(chest)
@@ -87,6 +88,15 @@ def lossy_jpeg(chest: Array) -> Iterator[Kind]:
         yield Kind(GROUP, f"JPEG baseline, 8 bits, quality {quality}", data, read(), bar=LOSSY)
         data = compressed(film(small, bits=8, window=None), FAMILY + "51", b.getvalue())
         yield Kind(GROUP, f"JPEG extended, 8 bits, quality {quality}", data, read(), bar=LOSSY)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    b = io.BytesIO()
+    Image.fromarray(small).save(b, "JPEG", quality=95, exif=exif)
+    data = compressed(film(small, bits=8, window=None), FAMILY + "50", b.getvalue())
+    yield Kind(GROUP, "JPEG baseline with an EXIF orientation, which DICOM does not know", data, read(), bar=LOSSY)
+    wide = film(chest, window=(2048, 4096))
+    wide_data = compressed(wide, FAMILY + "50", b.getvalue())
+    yield Kind(GROUP, "JPEG baseline of 8 bits where 12 are stated", wide_data, answered("bits|black or white|constant|chest"), compare="none")
     twelve = film(chest, window=None)
     yield Kind(GROUP, "JPEG extended, 12 bits", by_dcmtk(save(twelve), "dcmcjpeg", "+ee", "+bt"), either(WAY_OUT), bar=LOSSY)
     for option, what in (("+es", "spectral selection"), ("+ep", "progressive")):
@@ -158,6 +168,20 @@ def jpeg_2000(chest: Array) -> Iterator[Kind]:
         step = 0.0005 * 2.0 ** (bits - 8 * values.dtype.itemsize)
         lossy = imagecodecs.htj2k_encode(values, level=step, reversible=False)
         yield Kind(GROUP, f"HTJ2K lossy, {bits} bits", compressed(unsigned(), FAMILY + "203", lossy), read(), bar=LOSSY)
+
+
+def other_depths(chest: Array) -> Iterator[Kind]:
+    small = scaled(chest, 8)
+    word = "bits|black or white|constant|chest|values"
+    stream = imagecodecs.jpeg2k_encode(small, level=0, codecformat="j2k")
+    data = compressed(film(chest), FAMILY + "90", stream)
+    yield Kind(GROUP, "JPEG 2000 of 8 bits where 12 are stated", data, answered(word), compare="none")
+    data = compressed(film(chest), FAMILY + "70", jpeg.lossless(small, 8))
+    yield Kind(GROUP, "JPEG lossless of 8 bits where 12 are stated", data, answered(word), compare="none")
+    signed = (chest.astype(int) - 2048).astype("<i2")
+    stream = imagecodecs.jpeg2k_encode(signed, level=0, codecformat="j2k", bitspersample=12)
+    data = compressed(film(chest), FAMILY + "90", stream)
+    yield Kind(GROUP, "JPEG 2000, signed, where unsigned is stated", data, answered("signed|PixelRep|values|black or white|chest"), compare="none")
 
 
 def fragments(chest: Array) -> Iterator[Kind]:

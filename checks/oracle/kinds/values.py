@@ -22,6 +22,7 @@ def kinds(chest: Array) -> Iterator[Kind]:
     yield from modality_tables(chest)
     yield from voi_tables(chest)
     yield from padded(chest)
+    yield from padded_after_rescale(chest)
     yield from shutters(chest)
     yield from aspects(chest)
 
@@ -119,6 +120,13 @@ def windows(chest: Array) -> Iterator[Kind]:
     yield Kind(GROUP, "centre of a window without its width", save(d), read(may="window"), chest / 4095)
     for width in ("0", "-5"):
         yield Kind(GROUP, f"window of width {width}", save(film(chest, window=(2000, width))), answered("window"), compare="none")
+    d = film(chest)
+    d.add(element(0x00281056, "CS", "linear_exact "))
+    yield Kind(GROUP, "VOI LUT function in small letters", save(d), read(), window(chest, 2048, 4096, "LINEAR_EXACT"),
+               apart={"dcmtk": "knows LINEAR and SIGMOID", "pydicom": "wants capitals"})
+    d = film(chest, window=(2048, "-100"))
+    d.VOILUTFunction = "SIGMOID"
+    yield Kind(GROUP, "SIGMOID of negative width", save(d), answered("window"), compare="none")
     d = film(chest)
     d.VOILUTFunction = "CUBIC"
     yield Kind(GROUP, "unlisted VOI LUT function", save(d), refused("VOI LUT function"))
@@ -287,6 +295,19 @@ def padded(chest: Array) -> Iterator[Kind]:
         if limit is not None:
             d.add(element(0x00280121, "US", limit))
         yield Kind(GROUP, name, save(d), read(), shown if photometric == "MONOCHROME2" else 1 - shown, inside=~corner, black=corner)
+
+
+def padded_after_rescale(chest: Array) -> Iterator[Kind]:
+    """Padding is stated in stored values, whatever they are rescaled to."""
+    corner = np.zeros(chest.shape, bool)
+    corner[:40, :40] = True
+    stored = (chest.astype(int) - 2048).clip(-2047, 2047).astype("<i2")
+    stored[corner] = -2048
+    d = film(stored, window=(1000, 2048))
+    d.RescaleSlope, d.RescaleIntercept, d.RescaleType = "0.5", "1024", "US"
+    d.add(element(0x00280120, "SS", -2048))
+    yield Kind(GROUP, "padding value -2048, signed, rescaled", save(d), read(), window(stored * 0.5 + 1024, 1000, 2048), inside=~corner,
+               black=corner, apart={"dcmtk": "rounds what was rescaled"})
 
 
 def shutters(chest: Array) -> Iterator[Kind]:

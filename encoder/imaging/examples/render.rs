@@ -71,6 +71,7 @@ fn refused(error: &Error) -> Value {
         Error::TooLarge { .. } => ("too_large", None),
         Error::UnknownFormat => ("unknown_format", None),
         Error::Unsupported { .. } => ("unsupported", None),
+        Error::TransferSyntax { .. } => ("transfer_syntax", None),
         Error::Malformed { .. } => ("malformed", None),
         Error::Missing { .. } => ("missing", None),
         Error::Refused(refusal) => ("refused", Some(refusal)),

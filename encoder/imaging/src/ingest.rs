@@ -1,7 +1,8 @@
 //! From a file to a canonical image `[1, 256, 256]` in [−1, 1], or a reason why not.
 //!
-//! A file is DICOM, PNG or JPEG, by its first bytes; a DICOM data set is known also without preamble and meta information. Its size and the
-//! picture's are checked before anything is allocated, then what it states ([`checks`]), then its pixels. A DICOM file's attributes are read from a fixed list ([`attribute`]); the others, the patient's among them,
+//! A file is DICOM, PNG, JPEG, TIFF, BMP or WebP, by its first bytes; a DICOM data set is known also without preamble and meta
+//! information. Its size and the picture's are checked before anything is allocated, then what it states ([`checks`]), then its pixels. A
+//! DICOM file's attributes are read from a fixed list ([`attribute`]); the others, the patient's among them,
 //! are stepped over. What [`crate::seg`] copies into a Segmentation has a list of its own.
 //!
 //! ```no_run
@@ -144,8 +145,14 @@ fn read(bytes: &[u8], settings: &Settings, budget: Option<&MemoryBudget>) -> Res
             let read = dicom::read(bytes, settings, &mut warnings, &mut memory)?;
             (read.picture, Lie { keep: read.keep, turn: read.turn, aspect: read.aspect }, read.bits, read.resolved)
         }
-        Format::Png | Format::Jpeg => {
-            let read = if format == Format::Png { raster::png } else { raster::jpeg };
+        Format::Png | Format::Jpeg | Format::Tiff | Format::Bmp | Format::WebP => {
+            let read = match format {
+                Format::Png => raster::png,
+                Format::Tiff => raster::tiff,
+                Format::Bmp => raster::bmp,
+                Format::WebP => raster::webp,
+                _ => raster::jpeg,
+            };
             let read = read(bytes, settings, &mut warnings, &mut memory)?;
             let turn = exif::turn(bytes);
             if turn.mirrors() {
@@ -198,6 +205,12 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
         Some(Format::Png)
     } else if bytes.starts_with(b"\xff\xd8\xff") {
         Some(Format::Jpeg)
+    } else if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|mark| bytes.starts_with(*mark)) {
+        Some(Format::Tiff)
+    } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP".as_slice()) {
+        Some(Format::WebP)
+    } else if bytes.starts_with(b"BM") && bytes.get(14..18).is_some_and(is_bitmap_header) {
+        Some(Format::Bmp)
     } else {
         None
     }
@@ -207,6 +220,11 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
 /// hundred do. None for one that holds an image, or a class that is not known, and for what is not DICOM.
 pub fn object_without_image(head: &[u8]) -> Option<&'static str> {
     dicom::object_without_image(head)
+}
+
+/// The length of a bitmap's second header tells its kind; two letters alone begin many a text.
+fn is_bitmap_header(length: &[u8]) -> bool {
+    matches!(length, [12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0])
 }
 
 fn checked_file(found: u64, limit: u64) -> Result<()> {

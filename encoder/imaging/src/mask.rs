@@ -78,7 +78,7 @@ impl fmt::Display for Implausible {
             Self::Empty => f.write_str("the mask is empty: no lung was found"),
             Self::Area(area) => {
                 let [low, high] = [AREA.start(), AREA.end()].map(percent);
-                write!(f, "the mask covers {:.1} % of the picture, lungs cover {low:.0} to {high:.0} %", percent(area))
+                write!(f, "the mask covers {:.1} % of the picture, lungs cover {low:.1} to {high:.1} %", percent(area))
             }
             Self::Stray { pieces, part } => write!(
                 f,
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(said(&[[4..12, 4..8], [4..12, 12..16]]), "");
         let all = said(&[[0..20, 0..20]]);
         assert!(
-            all.contains("covers 100.0 % of the picture, lungs cover 8 to 45 %") && all.contains("middle of the picture"),
+            all.contains("covers 100.0 % of the picture, lungs cover 8.3 to 45.1 %") && all.contains("middle of the picture"),
             "{all}"
         );
         assert!(said(&[[8..9, 8..12]]).contains("covers 1.0 %"));

@@ -98,12 +98,7 @@ pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
     if signature(bytes).is_some() {
         return true;
     }
-    let order = match bytes.first_chunk() {
-        Some([2, 0]) => Some(Order::EXPLICIT.of(bytes)),
-        Some([8, 0] | [0, 8]) => guess(bytes),
-        _ => None,
-    };
-    let Some(order) = order else { return false };
+    let Some(order) = order_at(bytes) else { return false };
     let mut rest = bytes;
     let mut last = None;
     for number in 1..=TELLING {
@@ -126,8 +121,17 @@ pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
     true
 }
 
+/// How the elements are written that meta information or a data set begins with; none where neither does.
+pub(super) fn order_at(bytes: &[u8]) -> Option<Order> {
+    match bytes.first_chunk() {
+        Some([2, 0]) => Some(Order::EXPLICIT.of(bytes)),
+        Some([8, 0] | [0, 8]) => guess(bytes),
+        _ => None,
+    }
+}
+
 /// Where what follows `DICM` begins. Without a preamble, the meta information or a data set has to.
-fn signature(bytes: &[u8]) -> Option<usize> {
+pub(super) fn signature(bytes: &[u8]) -> Option<usize> {
     let signed = |at: usize| bytes.get(at..at + 4) == Some(b"DICM".as_slice());
     let begins = matches!(bytes.get(4..6), Some([2 | 8, 0] | [0, 2 | 8]));
     if signed(PREAMBLE) { Some(PREAMBLE + 4) } else { (signed(0) && begins).then_some(4) }

@@ -1,5 +1,8 @@
 //! DICOM objects that hold no image to look at, told by their SOP class: what lies beside the films of an export.
 
+use super::header::Header;
+use super::{content, value};
+
 /// A SOP class that is named alone, and what its objects are.
 const CLASSES: [(&str, &str); 27] = [
     ("1.2.840.10008.1.3.10", "DICOMDIR"),
@@ -62,7 +65,7 @@ const SOP_CLASS_UID: (u16, u16) = (0x0008, 0x0016);
 const MAX_ELEMENTS: usize = 64;
 
 /// What a DICOM object is that holds no image, such as "Structured Report", by the SOP class that its first bytes state: in the file meta
-/// group or, without one, in a data set in little endian. Some hundred bytes do. None for objects that hold an image, for classes that are
+/// group or, without one, in the data set. Some hundred bytes do. None for objects that hold an image, for classes that are
 /// not known, and for what is not DICOM.
 pub(crate) fn object_without_image(head: &[u8]) -> Option<&'static str> {
     let class = sop_class(head)?;
@@ -73,35 +76,19 @@ pub(crate) fn object_without_image(head: &[u8]) -> Option<&'static str> {
 
 /// The SOP class that the file meta group states, or the data set.
 fn sop_class(head: &[u8]) -> Option<&str> {
-    let mut rest = if head.get(128..132) == Some(b"DICM".as_slice()) { head.get(132..)? } else { head };
+    let mut rest = head.get(content::signature(head).unwrap_or(0)..)?;
     for _ in 0..MAX_ELEMENTS {
-        let (tag, header, length) = element(rest)?;
-        if tag > SOP_CLASS_UID {
+        let header = Header::read(rest, content::order_at(rest)?)?;
+        if header.tag > SOP_CLASS_UID {
             return None;
         }
-        let value = || rest.get(header..header.checked_add(length)?);
-        if tag == MEDIA_STORAGE_SOP_CLASS_UID || tag == SOP_CLASS_UID {
-            let text = std::str::from_utf8(value()?).ok()?;
-            return Some(text.trim_end_matches(['\0', ' ']));
+        let end = header.size.checked_add(header.length?)?;
+        if header.tag == MEDIA_STORAGE_SOP_CLASS_UID || header.tag == SOP_CLASS_UID {
+            return std::str::from_utf8(value::trimmed(rest.get(header.size..end)?)).ok();
         }
-        rest = rest.get(header.checked_add(length)?..)?;
+        rest = rest.get(end..)?;
     }
     None
-}
-
-/// Of the element that `rest` begins with, its tag, the bytes before its value and those of it. Little endian; whether its representation
-/// is written down shows where that would stand: a length of two capital letters would be one of 16 KiB at least.
-fn element(rest: &[u8]) -> Option<((u16, u16), usize, usize)> {
-    let &[g0, g1, e0, e1, v0, v1, l0, l1] = rest.first_chunk()?;
-    let tag = (u16::from_le_bytes([g0, g1]), u16::from_le_bytes([e0, e1]));
-    let (header, length) = if !(v0.is_ascii_uppercase() && v1.is_ascii_uppercase()) {
-        (8, u32::from_le_bytes([v0, v1, l0, l1]))
-    } else if matches!(&[v0, v1], b"OB" | b"OW" | b"UN" | b"UT" | b"SQ" | b"UC" | b"UR" | b"OF" | b"OD" | b"OL" | b"OV") {
-        (12, u32::from_le_bytes(*rest.get(8..)?.first_chunk()?))
-    } else {
-        (8, u32::from(u16::from_le_bytes([l0, l1])))
-    };
-    Some((tag, header, usize::try_from(length).ok()?))
 }
 
 #[cfg(test)]

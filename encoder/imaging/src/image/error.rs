@@ -32,8 +32,8 @@ pub enum Error {
         /// The largest value allowed, by [`super::Limits`] or by this crate.
         limit: u64,
     },
-    /// Neither DICOM nor PNG nor JPEG, by its first bytes.
-    #[error("the file is not DICOM (DICM at byte 128), PNG or JPEG: export the image as one of them")]
+    /// None of the formats that are read, by its first bytes.
+    #[error("the file is not DICOM (DICM at byte 128), PNG, JPEG, TIFF, BMP or WebP: export the image as one of them")]
     UnknownFormat,
     /// A variant of the format that is not read here.
     #[error("{format}: {what} {found} is not supported, {wanted} is")]
@@ -113,6 +113,12 @@ pub enum Format {
     Png,
     /// JPEG (ISO/IEC 10918-1), baseline, progressive or lossless.
     Jpeg,
+    /// Tagged Image File Format (revision 6.0).
+    Tiff,
+    /// Windows bitmap.
+    Bmp,
+    /// WebP (RFC 9649).
+    WebP,
 }
 
 impl fmt::Display for Format {
@@ -121,6 +127,9 @@ impl fmt::Display for Format {
             Self::Dicom => "DICOM",
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
+            Self::Tiff => "TIFF",
+            Self::Bmp => "BMP",
+            Self::WebP => "WebP",
         })
     }
 }

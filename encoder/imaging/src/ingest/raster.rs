@@ -1,14 +1,27 @@
-//! PNG and JPEG files: pixels that say little of themselves.
+//! PNG, JPEG, TIFF, BMP and WebP files: pixels that say little of themselves.
+//!
+//! All but JPEG are decoded by the crate `image`; what a file costs, and whether it is of a kind that is read rightly, is found by its headers
+//! before that. JPEG files keep the decoder that those in DICOM have: `docs/notes/017-jpeg-2000-decoders.md` says why.
 
-use crate::catch_panic::catch_panic;
+mod decode;
+mod png;
+mod tiff;
+mod webp;
+
 use crate::codec::jpeg::Jpeg;
 use crate::image::Settings;
 use crate::image::checks::{self, Resolved, Statements, Warning};
 use crate::image::contrast::{self, Codes};
 use crate::image::memory::Memory;
-use crate::image::picture::{Picture, checked_pixels};
+use crate::image::picture::Picture;
 use crate::image::terms::{Photometric, Stated};
-use crate::image::{Error, Format, Rect, Result};
+use crate::image::{Format, Rect, Result};
+use decode::Announced;
+use image::codecs::bmp::BmpDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::tiff::TiffDecoder;
+use image::codecs::webp::WebPDecoder;
+use std::io::Cursor;
 
 /// A raster image in grey, the photometric interpretation applied.
 pub(crate) struct Raster {
@@ -19,22 +32,66 @@ pub(crate) struct Raster {
     pub resolved: Resolved,
 }
 
-/// Chunks that a PNG file may have: at 256 MiB, data in chunks of 4 KiB.
-const MAX_CHUNKS: u64 = 65_536;
-
 /// Reads a PNG file: grey or colour, any bit depth, with alpha over black.
 ///
 /// # Errors
 /// [`Error::Malformed`], [`Error::TooLarge`], [`Error::Refused`].
 pub(crate) fn png(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Raster> {
-    let (samples, resolved) = catch_panic(Format::Png, || png_samples(bytes, settings, warnings, memory))?;
+    let needed = png::Needed::walk(bytes)?;
+    let announced = Announced { format: Format::Png, frames: needed.frames, opacity: true, copies: 1, beside: &|_| 0 };
+    let open = || PngDecoder::with_limits(needed, decode::limits(CHUNK));
+    let (samples, resolved) = decode::samples(&announced, open, settings, warnings, memory)?;
     grey(samples, resolved, settings, warnings)
 }
+
+/// Reads a TIFF file of one picture: grey of 1, 8 or 16 bits or RGB of 8 or 16.
+///
+/// # Errors
+/// As [`png`](fn@png), and [`Error::Unsupported`](crate::image::Error::Unsupported).
+pub(crate) fn tiff(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Raster> {
+    let tiff::Directories { pictures, opacity, tables } = tiff::Directories::read(bytes, &settings.limits)?;
+    // The decoder has a picture of its own, and a strip of it, which may be all.
+    let announced = Announced { format: Format::Tiff, frames: pictures, opacity, copies: 3, beside: &|_| SMALL + tables };
+    let open = || TiffDecoder::new(Cursor::new(bytes));
+    let (samples, resolved) = decode::samples(&announced, open, settings, warnings, memory)?;
+    grey(samples, resolved, settings, warnings)
+}
+
+/// Reads a BMP file.
+///
+/// # Errors
+/// As [`tiff`](fn@tiff).
+pub(crate) fn bmp(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Raster> {
+    let announced = Announced { format: Format::Bmp, frames: 1, opacity: true, copies: 1, beside: &|_| SMALL };
+    let open = || BmpDecoder::new(Cursor::new(bytes));
+    let (samples, resolved) = decode::samples(&announced, open, settings, warnings, memory)?;
+    grey(samples, resolved, settings, warnings)
+}
+
+/// Reads a WebP file of one picture.
+///
+/// # Errors
+/// As [`tiff`](fn@tiff).
+pub(crate) fn webp(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Raster> {
+    let chunks = webp::Chunks::walk(bytes)?;
+    let beside = |pixels| chunks.codes(pixels) + SMALL;
+    // Planes of luma and chroma, or four channels where three come out.
+    let announced = Announced { format: Format::WebP, frames: chunks.frames, opacity: true, copies: 3, beside: &beside };
+    let open = || WebPDecoder::new(Cursor::new(bytes));
+    let (samples, resolved) = decode::samples(&announced, open, settings, warnings, memory)?;
+    grey(samples, resolved, settings, warnings)
+}
+
+/// Bytes of memory for what is read of a PNG file before its size is known.
+const CHUNK: u64 = 1 << 20;
+
+/// Bytes of tables and buffers that do not grow with the picture.
+const SMALL: u64 = 256 << 10;
 
 /// Reads a JPEG file of 8 bits, or a lossless one of up to 16.
 ///
 /// # Errors
-/// As [`png`], and [`Error::Unsupported`].
+/// As [`png`](fn@png), and [`Error::Unsupported`](crate::image::Error::Unsupported).
 pub(crate) fn jpeg(bytes: &[u8], settings: &Settings, warnings: &mut Vec<Warning>, memory: &mut Memory<'_>) -> Result<Raster> {
     let image = Jpeg::open(Format::Jpeg, bytes, &settings.limits)?;
     let Jpeg { width, height, channels, bits, .. } = image;
@@ -74,63 +131,6 @@ fn stating(width: u64, height: u64) -> Statements {
         height,
         tagged: false,
     }
-}
-
-fn png_samples(
-    bytes: &[u8],
-    settings: &Settings,
-    warnings: &mut Vec<Warning>,
-    memory: &mut Memory<'_>,
-) -> Result<(Samples, Resolved)> {
-    checked_chunks(bytes)?;
-    let damaged = |_| Error::malformed(Format::Png, "the PNG stream is damaged or ends too early");
-    let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
-    // Text chunks and colour profiles may name the patient, and may inflate to any size.
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
-    decoder.set_transformations(png::Transformations::EXPAND);
-    let header = decoder.read_header_info().map_err(damaged)?;
-    let (width, height) = (header.width, header.height);
-    let pixels = checked_pixels(Format::Png, u64::from(width), u64::from(height), settings.limits.pixels)?;
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    let frames = reader.info().animation_control.map_or(1, |animation| u64::from(animation.num_frames.max(1)));
-    let stating = Statements { frames, ..stating(u64::from(width), u64::from(height)) };
-    let resolved = checks::stated(&stating, &settings.assume, &settings.checks, warnings)?;
-
-    let size = reader.output_buffer_size().ok_or(Error::malformed(Format::Png, "the picture does not fit in memory"))?;
-    // The samples, and the grey values that are made of them.
-    memory.take((size + 4 * pixels) as u64, pixels)?;
-    let mut raw = vec![0; size];
-    let frame = reader.next_frame(&mut raw).map_err(damaged)?;
-    raw.truncate(frame.buffer_size());
-    let bits = if frame.bit_depth == png::BitDepth::Sixteen { 16 } else { 8 };
-    let (channels, alpha) = match frame.color_type {
-        png::ColorType::Grayscale => (1, false),
-        png::ColorType::GrayscaleAlpha => (2, true),
-        png::ColorType::Rgb => (3, false),
-        png::ColorType::Rgba => (4, true),
-        png::ColorType::Indexed => return Err(Error::malformed(Format::Png, "the palette was not expanded")),
-    };
-    let (width, height) = (width as usize, height as usize);
-    if raw.len() != width * height * channels * (bits as usize / 8) {
-        return Err(Error::malformed(Format::Png, "the PNG stream holds another number of pixels than its header says"));
-    }
-    Ok((Samples { width, height, channels, alpha, bits, bytes: raw, pair: u16::from_be_bytes }, resolved))
-}
-
-/// Counts the chunks, each of which costs its decoder more than its bytes do.
-fn checked_chunks(bytes: &[u8]) -> Result<()> {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    let mut chunks = 0;
-    while let Some(&length) = rest.first_chunk() {
-        chunks += 1;
-        if chunks > MAX_CHUNKS {
-            return Err(Error::TooLarge { what: "the PNG file's chunks", found: chunks, limit: MAX_CHUNKS });
-        }
-        // Length, name and checksum are around the data.
-        rest = rest.get(12 + u32::from_be_bytes(length) as usize..).unwrap_or_default();
-    }
-    Ok(())
 }
 
 /// One grey value of [0, 1] per pixel: the luma of ITU-R BT.601 where there are three channels that hardly differ.

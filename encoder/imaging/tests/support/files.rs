@@ -4,6 +4,7 @@
 pub(crate) mod dicom;
 pub(crate) mod elements;
 pub(crate) mod jpeg;
+pub(crate) mod raster;
 
 use veilray_imaging::ingest::{Canonical, Error, Refusal, Rule, Settings, read_bytes};
 

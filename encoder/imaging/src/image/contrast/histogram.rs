@@ -10,14 +10,17 @@ const REACH: f64 = 0.1;
 /// Different values that a film has at least.
 const FEWEST: usize = 8;
 
+/// A value and the number of its pixels.
+type Level = (f64, u64);
+
 /// Values in ascending order, each with the number of its pixels.
 pub(super) struct Histogram {
-    values: Vec<(f64, u64)>,
+    values: Vec<Level>,
 }
 
 impl Histogram {
     /// Of finite values in any order, each with a count above zero.
-    pub(super) fn new(mut values: Vec<(f64, u64)>) -> Self {
+    pub(super) fn new(mut values: Vec<Level>) -> Self {
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         Self { values }
     }
@@ -47,7 +50,7 @@ impl Histogram {
 }
 
 /// The value of the pixel that has `before` pixels before it.
-fn nth<'a>(values: impl Iterator<Item = &'a (f64, u64)>, before: u64) -> Option<f64> {
+fn nth<'a>(values: impl Iterator<Item = &'a Level>, before: u64) -> Option<f64> {
     let mut seen = 0;
     for (value, count) in values {
         seen += count;
@@ -58,13 +61,13 @@ fn nth<'a>(values: impl Iterator<Item = &'a (f64, u64)>, before: u64) -> Option<
     None
 }
 
-fn width(values: &[(f64, u64)]) -> f64 {
+fn width(values: &[Level]) -> f64 {
     values.first().zip(values.last()).map_or(0.0, |(first, last)| last.0 - first.0)
 }
 
 /// The values on both sides of the widest gap between neighbours, and its width.
-fn widest_gap(values: &[(f64, u64)]) -> Option<(&[(f64, u64)], &[(f64, u64)], f64)> {
-    let gaps = values.array_windows().map(|[(before, _), (after, _)]| after - before).enumerate();
+fn widest_gap(values: &[Level]) -> Option<(&[Level], &[Level], f64)> {
+    let gaps = values.iter().zip(values.iter().skip(1)).map(|((before, _), (after, _))| after - before).enumerate();
     let (index, gap) = gaps.max_by(|a, b| a.1.total_cmp(&b.1))?;
     let (lower, upper) = values.split_at_checked(index + 1)?;
     Some((lower, upper, gap))
