@@ -7,3 +7,4 @@ pub(crate) mod latents;
 pub(crate) mod model;
 pub(crate) mod objects;
 pub(crate) mod picture;
+pub(crate) mod raster;

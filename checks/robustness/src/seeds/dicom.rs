@@ -210,14 +210,20 @@ pub(crate) fn films() -> Vec<Vec<u8>> {
     ]
 }
 
+const PART_1: &str = "1.2.840.10008.1.2.4.90";
+const HIGH_THROUGHPUT: &str = "1.2.840.10008.1.2.4.203";
+
 /// Streams of JPEG 2000 in a film; those of the imaging package's tests.
 pub(crate) fn jpeg2000() -> Vec<Vec<u8>> {
     let film = |stream: &[u8], allocated, stored| {
-        let syntax = "1.2.840.10008.1.2.4.90";
+        let syntax = if stream.windows(2).any(|marker| marker == [0xff, 0x50]) { HIGH_THROUGHPUT } else { PART_1 };
         Film { form: Form::Explicit, syntax, width: 144, allocated, stored }.encapsulated(stream)
     };
     vec![
         film(include_bytes!("../../../../encoder/imaging/tests/vectors/lossy8.j2k"), 8, 8),
         film(include_bytes!("../../../../encoder/imaging/tests/vectors/grey12.j2k"), 16, 12),
+        film(include_bytes!("../../../../encoder/imaging/tests/vectors/tiled8.j2k"), 8, 8),
+        film(include_bytes!("../../../../encoder/imaging/tests/vectors/ht12.j2c"), 16, 12),
+        film(include_bytes!("../../../../encoder/imaging/tests/vectors/ht-lossy8.j2c"), 8, 8),
     ]
 }

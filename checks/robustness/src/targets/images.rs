@@ -1,6 +1,6 @@
 //! Image files, as the client reads them.
 
-use crate::seeds::{dicom, jpeg, picture};
+use crate::seeds::{dicom, jpeg, picture, raster};
 use crate::target::{Outcome, Target, said};
 use veilray_imaging::ingest::{Settings, read_bytes};
 use veilray_imaging::seg::Film;
@@ -10,6 +10,9 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::binary("jpeg", read, || Ok(jpeg::all()), 12),
     Target::binary("png", read, picture::pngs, 20).mended(picture::mend_png),
     Target::binary("jpeg2000", read, || Ok(dicom::jpeg2000()), 3),
+    Target::binary("tiff", read, || Ok(raster::tiffs()), 6),
+    Target::binary("bmp", read, || Ok(raster::bmps()), 4),
+    Target::binary("webp", read, || Ok(raster::webps()), 6),
 ];
 
 /// To a canonical image, and of a film what a Segmentation repeats.
