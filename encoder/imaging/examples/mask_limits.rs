@@ -20,6 +20,9 @@ struct Args {
     splits: Vec<String>,
 }
 
+/// One part of what was measured.
+type Part = fn(&MaskShape) -> f64;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let labels = read_to_string(args.data.join("labels.csv"))?;
@@ -35,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     println!("{} masks, {} implausible", shapes.len(), shapes.iter().filter(|shape| !shape.implausible().is_empty()).count());
-    let parts: [(&str, fn(&MaskShape) -> f64); 6] = [
+    let parts: [(&str, Part); 6] = [
         ("area", |shape| shape.area),
         ("stray", |shape| shape.stray),
         ("row", |shape| shape.row),

@@ -275,7 +275,7 @@ mod tests {
         wanted.push(("elsewhere/x.dcm".into(), None));
         assert_eq!(reasons(root.path(), &[path("CD"), path("elsewhere")]), wanted);
         // What a shell makes of CD/*: each path by its name.
-        let named = ["CD/DICOMDIR", "CD/DICOM/SR1", "CD/DICOM/IM3", "CD/link_dead"].map(|name| path(name));
+        let named = ["CD/DICOMDIR", "CD/DICOM/SR1", "CD/DICOM/IM3", "CD/link_dead"].map(path);
         let why = |name: &str| cd.iter().find(|(known, _)| *known == name).and_then(|(_, why)| why.clone());
         for (name, found) in reasons(root.path(), &named) {
             assert_eq!(found, why(&name), "{name}");

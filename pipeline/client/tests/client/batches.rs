@@ -204,7 +204,7 @@ fn what_others_may_not_see_is_a_failure_and_not_silence() {
         fs::write(user.path("scans").join(name), film(1)).unwrap();
     }
     for name in ["b.dcm", "locked"] {
-        fs::set_permissions(user.path("scans").join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(user.path("scans").join(name), fs::Permissions::from_mode(0o000)).unwrap();
     }
     if fs::read_dir(user.path("scans/locked")).is_ok() {
         eprintln!("skipped: nothing is locked for root");

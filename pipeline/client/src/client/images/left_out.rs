@@ -168,7 +168,7 @@ impl Promise {
 /// Whether the first bytes of a file are text: of one byte per character without control characters, or marked as UTF-16.
 fn is_text(head: &[u8]) -> bool {
     let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | b'\x0c' | b'\x1b');
-    head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || !(head.is_empty() || head.iter().any(|b| control(b)))
+    head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || !(head.is_empty() || head.iter().any(control))
 }
 
 #[cfg(test)]
