@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pydicom
-from PIL import Image
+from PIL import Image, ImageOps
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
@@ -144,10 +144,11 @@ def dcmtk_bar(d: Dataset, bar: float) -> float:
 
 def by_pillow(data: bytes) -> Array:
     """A raster file in grey: the first picture, opacity over black, EXIF orientation applied."""
-    from PIL import ImageOps
-
     try:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        with warnings.catch_warnings():
+            # Of EXIF data that is damaged on purpose.
+            warnings.simplefilter("ignore")
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
         if image.mode == "P":
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         values = np.asarray(image)
