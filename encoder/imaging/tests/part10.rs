@@ -82,7 +82,7 @@ fn texts_and_rubbish_are_not_taken_for_data_sets() {
         [8, 0].repeat(2000),
         [0, 8].repeat(2000),
         [2, 0, 0, 0].repeat(1000),
-        b"II*\0\x08\0\0\0".repeat(100),
+        b"GIF89a\x90\0\x90\0".repeat(100),
         b"PK\x03\x04".repeat(500),
     ];
     // A good beginning, and then rubbish.

@@ -33,7 +33,9 @@ pub enum Error {
         limit: u64,
     },
     /// None of the formats that are read, by its first bytes.
-    #[error("the file is not DICOM (no DICM at byte 128, no data set), PNG, JPEG, TIFF, BMP or WebP: export the image as one of them")]
+    #[error(
+        "the file is not DICOM (no DICM at byte 128, no data set), PNG, JPEG, TIFF, BMP or WebP: export the image as one of them"
+    )]
     UnknownFormat,
     /// A variant of the format that is not read here.
     #[error("{format}: {what} {found} is not supported, {wanted} is")]
