@@ -141,11 +141,12 @@ fn what_is_not_read_is_refused_by_its_name_with_the_way_out() {
         ("1.2.840.10008.1.2.4.102", "MPEG-4 AVC", "export one frame"),
         ("1.2.840.10008.1.2.4.107", "HEVC", "export one frame"),
         ("1.2.840.10008.1.2.4.110", "JPEG XL Lossless", "have the archive send the image uncompressed"),
+        ("1.2.840.10008.1.2.4.55", "JPEG Full Progression", "`dcmdjpeg in.dcm out.dcm`"),
         ("1.2.840.10008.1.2.4.79", "unlisted text of 22 bytes", "have the archive send the image uncompressed"),
     ];
     for (uid, name, way) in cases {
         // The writer knows its UIDs; one that is in no table has the length of one that is.
-        let written = if uid.ends_with(".79") { "1.2.840.10008.1.2.4.80" } else { uid };
+        let written = if uid.ends_with(".79") || uid.ends_with(".55") { "1.2.840.10008.1.2.4.80" } else { uid };
         let mut file = File::new(W, H, 8, 8).fragments(vec![vec![0; 8]]).write(written);
         let at = file.windows(written.len()).position(|w| w == written.as_bytes()).unwrap();
         file[at..at + uid.len()].copy_from_slice(uid.as_bytes());

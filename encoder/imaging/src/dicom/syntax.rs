@@ -30,13 +30,22 @@ pub(super) fn coding(uid: &str) -> Result<(Coding, bool)> {
         ".4.50" | ".4.51" | ".4.57" | ".4.70" => (Coding::Jpeg, false),
         ".4.90" | ".4.91" | ".4.201" | ".4.202" | ".4.203" => (Coding::Jpeg2000, false),
         _ => {
-            let known = TransferSyntaxRegistry.get(uid).map(|syntax| Value::Term(syntax.name()));
+            let known = TransferSyntaxRegistry.get(uid).map(|syntax| syntax.name()).or_else(|| retired(number));
             return Err(Error::TransferSyntax {
-                found: known.unwrap_or(Value::Unlisted { bytes: uid.len() }),
+                found: known.map_or(Value::Unlisted { bytes: uid.len() }, Value::Term),
                 way_out: way_out(number),
             });
         }
     })
+}
+
+/// The names of transfer syntaxes that the standard has retired (PS3.6 table A-1).
+fn retired(number: &str) -> Option<&'static str> {
+    match number {
+        ".4.53" => Some("JPEG Spectral Selection, Non-Hierarchical (Processes 6 & 8)"),
+        ".4.55" => Some("JPEG Full Progression, Non-Hierarchical (Processes 10 & 12)"),
+        _ => None,
+    }
 }
 
 /// The programs of DCMTK and GDCM that were tried on files of these transfer syntaxes.
