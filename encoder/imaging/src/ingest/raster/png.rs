@@ -27,7 +27,8 @@ impl<'a> Needed<'a> {
     /// # Errors
     /// [`Error::TooLarge`].
     pub(super) fn walk(bytes: &'a [u8]) -> Result<Self> {
-        let mut needed = Self { bytes, parts: VecDeque::from([0..bytes.len().min(SIGNATURE)]), frames: 1 };
+        let mut needed = Self { bytes, parts: VecDeque::new(), frames: 1 };
+        needed.keep(0..bytes.len().min(SIGNATURE));
         let mut start = SIGNATURE;
         let mut chunks = 0;
         while let Some(&[l3, l2, l1, l0, n0, n1, n2, n3]) = bytes.get(start..).and_then(|rest| rest.first_chunk()) {
