@@ -73,7 +73,7 @@ pub(super) fn made(count: usize, seed: u64) -> Result<Films> {
         let mut rng = Rng::new(seed.wrapping_mul(1_000_003).wrapping_add(index as u64), "made without a chest");
         let kind = Kind::ALL.get(index % Kind::ALL.len()).copied().unwrap_or(Kind::Noise);
         let direct = |rng: &mut Rng| kind.draw(SIDE, rng).into_iter().map(|grey| (grey * 255.0 + 0.5) as u8).collect();
-        if index / Kind::ALL.len() % 2 == 0 {
+        if (index / Kind::ALL.len()).is_multiple_of(2) {
             return direct(&mut rng);
         }
         kind.canonical(&mut rng).map_or_else(|_| vec![0; PIXELS], |image| shrunk(&image))
