@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod geometry;
 pub(crate) mod memory;
 pub(crate) mod picture;
+mod refusal;
 mod settings;
 pub(crate) mod terms;
 

@@ -7,7 +7,10 @@
     reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
 )]
 
-use std::path::{Path, PathBuf};
+#[path = "support/data.rs"]
+mod support;
+
+use support::data;
 use veilray_base::Rng;
 use veilray_imaging::fitness::warnings;
 use veilray_imaging::ingest::{Canonical, SIDE, Settings, Warning, read_file};
@@ -75,9 +78,7 @@ fn of_made_images_without_a_chest_at_least_95_in_100_are_told() {
 
 /// The first `count` images of a data set's test split; none where the data are not there.
 fn films(set: &str, count: usize) -> Option<Vec<Canonical>> {
-    let root = std::env::var_os("VEILRAY_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join(set);
+    let folder = data()?.join(set);
     let table = std::fs::read_to_string(folder.join("labels.csv")).ok()?;
     let test = table.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()).filter(|cells| cells[1] == "test");
     let read = |cells: Vec<&str>| read_file(&folder.join(cells[0]), &Settings::default()).ok().map(|read| read.image);

@@ -7,14 +7,12 @@
     reason = "a test ends at the first surprise; clippy.toml says so of test functions, not of their helpers"
 )]
 
-use std::path::{Path, PathBuf};
-use veilray_imaging::ingest::{Assume, Error, Rule, Settings, read_file};
+#[path = "support/data.rs"]
+mod support;
 
-/// The folder of the data sets: as `VEILRAY_DATA` says, or beside the checkout.
-fn data() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    Some(std::env::var_os("VEILRAY_DATA").map_or_else(beside, PathBuf::from)).filter(|folder| folder.is_dir())
-}
+use std::path::PathBuf;
+use support::data;
+use veilray_imaging::ingest::{Assume, Error, Rule, Settings, read_file};
 
 fn images(set: &str, every: usize) -> Vec<PathBuf> {
     let Some(folder) = data().map(|data| data.join(set).join("images")).filter(|folder| folder.is_dir()) else {

@@ -2,11 +2,10 @@
 //!
 //! The server never sees the image, so this is the only place where a wrong one can be turned away.
 
-mod rule;
 mod training;
 mod warning;
 
-pub use rule::{Refusal, Rule};
+pub use super::refusal::{Refusal, Rule};
 pub use training::{Measured, Statistic, TrainingLimits, far_from_training};
 pub use warning::Warning;
 

@@ -4,8 +4,8 @@
 //! numbers. A patient's name therefore cannot reach a message, whichever tag it was put in.
 
 use super::attribute::Attribute;
-use super::checks::Refusal;
 use super::code::Code;
+use super::refusal::Refusal;
 use serde::Serialize;
 use std::fmt;
 
