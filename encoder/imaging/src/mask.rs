@@ -1,6 +1,6 @@
 //! Whether a mask of the lungs can be one: how much of the picture it covers, in how many pieces, and where.
 //!
-//! A network gives a mask for whatever it is shown. [`implausible`] compares what it drew with masks of lungs that people drew. Its limits
+//! A network gives a mask for whatever it is shown. [`MaskShape::implausible`] compares what it drew with masks of lungs that people drew. Its limits
 //! are the extremes of the 492 such masks in the `train` and `val` splits of the tuberculosis films of the US National Library of Medicine
 //! (Montgomery County and Shenzhen), widened by a twentieth of their range (the example `mask_limits` prints them); a person's mask has no third
 //! piece, a network's may have small ones.

@@ -125,7 +125,7 @@ pub(crate) fn stated(
 /// Applies the rules on the pixels.
 ///
 /// # Errors
-/// [`Error::Refused`] for an image without contrast, or one that is mostly black or white.
+/// [`Error::Refused`](super::Error::Refused) for an image without contrast, or one that is mostly black or white.
 pub fn pixels(picture: &Picture, limits: &AdmissibilityLimits) -> Result<()> {
     let count = (picture.width() * picture.height()) as f64;
     let (mut sum, mut squares, mut saturated) = (0.0, 0.0, 0u64);
