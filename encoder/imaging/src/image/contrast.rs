@@ -11,7 +11,7 @@ use super::picture::tally;
 use histogram::Histogram;
 
 /// Pixels that fill less than this share of their declared range are stretched: 12-bit detector values in a 16-bit file fill a
-/// sixteenth of it and would all be black. No film of the sets that the encoders were trained on fills less than a third.
+/// sixteenth of it and would all be black. Of 20 905 films that networks were trained on four fill less, all very dark.
 const LEAST_FILLED: f64 = 0.25;
 
 /// Stored values of a picture, and what each stands for.

@@ -1,11 +1,8 @@
 //! How often each value occurs, and which of them are the film's.
 
-/// Part of the pixels at either end that may be broken ones.
-const BROKEN: f64 = 0.001;
-
-/// What lies beyond the part of [`BROKEN`] is left out if it reaches further than this part of the film's width; else the extremes are the
-/// film's own.
-const REACH: f64 = 0.1;
+/// Parts of the pixels at either end that may not be the film's, and how far they reach then, in widths of the film between them: a few
+/// broken pixels, or a marker, whose edges have every value between the film's and its own.
+const ENDS: [(f64, f64); 6] = [(0.001, 0.1), (0.002, 1.0), (0.005, 1.0), (0.01, 1.0), (0.02, 1.0), (0.05, 1.0)];
 
 /// Different values that a film has at least.
 const FEWEST: usize = 8;
@@ -40,12 +37,19 @@ impl Histogram {
         }
         let (&(least, _), &(most, _)) = (film.first()?, film.last()?);
         let pixels: u64 = film.iter().map(|(_, count)| count).sum();
-        let few = (pixels as f64 * BROKEN) as u64;
-        let low = nth(film.iter(), few)?;
-        let high = nth(film.iter().rev(), few)?;
-        let reach = REACH * (high - low);
-        let end = |quantile: f64, extreme: f64| if (quantile - extreme).abs() > reach { quantile } else { extreme };
-        Some(if high > low { (end(low, least), end(high, most)) } else { (least, most) })
+        let (mut low, mut high) = (least, most);
+        for (part, reach) in ENDS {
+            let few = (pixels as f64 * part) as u64;
+            let (first, last) = (nth(film.iter(), few)?, nth(film.iter().rev(), few)?);
+            let far = reach * (last - first);
+            if last > first && first - low > far {
+                low = first;
+            }
+            if last > first && high - last > far {
+                high = last;
+            }
+        }
+        Some((low, high))
     }
 }
 

@@ -61,6 +61,20 @@ fn broken_pixels_markers_and_borders_do_not_count() {
 }
 
 #[test]
+fn a_marker_with_soft_edges_does_not_count() {
+    // A bright letter on a film of 40 levels: its edges have every level between.
+    let mut codes = film(20, 59);
+    for (row, line) in codes.chunks_mut(200).enumerate().skip(12).take(20) {
+        for (column, pixel) in line.iter_mut().enumerate().skip(10).take(14) {
+            let inside = row.abs_diff(21).max(column.abs_diff(16)) as u16;
+            *pixel = (255u16.saturating_sub(30 * inside.saturating_sub(3))).max(*pixel);
+        }
+    }
+    assert!(codes.iter().filter(|code| (60..255).contains(*code)).count() > 60);
+    assert_eq!(used(&codes, 8), ((20.0, 59.0), 1));
+}
+
+#[test]
 fn a_bright_part_of_the_film_is_film() {
     // Metal or bone of one value, less far from the rest than the rest is wide.
     let mut codes = film(200, 2400);
