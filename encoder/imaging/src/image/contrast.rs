@@ -14,6 +14,10 @@ use histogram::Histogram;
 /// sixteenth of it and would all be black. Of 20 905 films that networks were trained on four fill less, all very dark.
 const LEAST_FILLED: f64 = 0.25;
 
+/// Pixels that fill less than this share, and no less than [`LEAST_FILLED`], are shown as the file declares them, and told: findings change on
+/// films so faint.
+const FAINT: f64 = 0.45;
+
 /// Stored values of a picture, and what each stands for.
 pub(crate) struct Codes<'a> {
     /// Columns and rows.
@@ -75,8 +79,8 @@ impl Codes<'_> {
     }
 }
 
-/// The range that is to become [0, 1]: the declared one, or what the film fills if that is too little of it. A stretch is told in
-/// `warnings`.
+/// The range that is to become [0, 1]: the declared one, or what the film fills if that is too little of it. A stretch, and a film
+/// that stays faint, are told in `warnings`.
 pub(crate) fn range(declared: (f64, f64), found: &Found, warnings: &mut Vec<Warning>) -> (f64, f64) {
     let width = declared.1 - declared.0;
     match found.film {
@@ -84,6 +88,10 @@ pub(crate) fn range(declared: (f64, f64), found: &Found, warnings: &mut Vec<Warn
         Some((low, high)) if high > low && high - low < LEAST_FILLED * width => {
             warnings.push(Warning::Stretched { low, high, declared: width });
             (low, high)
+        }
+        Some((low, high)) if high > low && high - low < FAINT * width => {
+            warnings.push(Warning::Faint { low, high, declared: width });
+            declared
         }
         _ => declared,
     }

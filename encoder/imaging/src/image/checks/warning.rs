@@ -71,6 +71,15 @@ pub enum Warning {
         /// Width of the range that the file declares.
         declared: f64,
     },
+    /// No window is stated and the pixels fill less than half of their range; they are shown as the file declares them.
+    Faint {
+        /// Darkest value found, in the units after rescaling.
+        low: f64,
+        /// Brightest value found, in the same units.
+        high: f64,
+        /// Width of the range that the file declares.
+        declared: f64,
+    },
     /// The pixels show no frontal chest.
     NoChest {
         /// How sure this is, 0 to 1.
@@ -135,6 +144,11 @@ impl fmt::Display for Warning {
             Self::Stretched { low, high, declared } => write!(
                 f,
                 "no window is stated and the pixels fill {low} to {high} of a range of {declared}: they were stretched to that"
+            ),
+            Self::Faint { low, high, declared } => write!(
+                f,
+                "no window is stated and the pixels fill {low} to {high} of a range of {declared}: the image is faint, and findings of it \
+                 may be wrong; export it with a window"
             ),
             Self::NoChest { chance } => write!(
                 f,

@@ -24,7 +24,9 @@ fn used(codes: &[u16], bits: u32) -> ((f64, f64), usize) {
 #[test]
 fn a_film_that_fills_its_range_keeps_it_and_one_that_does_not_is_stretched_to_its_extremes() {
     assert_eq!(used(&film(0, 255), 8), ((0.0, 255.0), 0));
-    assert_eq!(used(&film(40, 120), 8), ((0.0, 255.0), 0), "a third of it");
+    assert_eq!(used(&film(40, 120), 8), ((0.0, 255.0), 1), "a third of it is faint, which is told");
+    assert_eq!(used(&film(40, 150), 8), ((0.0, 255.0), 1), "0.43 of it");
+    assert_eq!(used(&film(40, 160), 8), ((0.0, 255.0), 0), "0.47 of it");
     assert_eq!(used(&film(100, 139), 8), ((100.0, 139.0), 1), "40 of 256 levels");
     assert_eq!(used(&film(0, 4095), 16), ((0.0, 4095.0), 1), "12 bits in 16");
     assert_eq!(used(&film(300, 900), 12), ((300.0, 900.0), 1));
